@@ -1,0 +1,52 @@
+# Truelike. `make demo` and `make test` need Python 3.11 or newer and a package index, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DURATION ?=
+RATE ?= 2000
+
+.PHONY: help install demo test check format lint types bench lock clean compose-check
+
+help: ## What there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Truelike needs Python 3.11 or newer; set PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+install: $(STAMP) ## Create the environment
+
+demo: $(STAMP) ## Everything on this machine, with a live view; DURATION=60 stops by itself, RATE=2000 likes/s
+	$(BIN)/truelike demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION))
+
+test: $(STAMP) ## All tests, against the embedded broker and Valkey
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: $(STAMP) ## Format, lint, types, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) test
+
+format: $(STAMP) ## Format and sort imports
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## The benchmark table: docs/benchmarks.md; LIKES=5000000 for the memory row's full length
+	$(BIN)/python -m tests.bench.run
+
+compose-check: ## Compose's own parser on docker-compose.yml
+	docker compose config --quiet
+
+lock: $(STAMP) ## Resolve requirements.txt anew (versions and hashes, no addresses)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	  --python-version 3.11 --all-extras pyproject.toml --output-file requirements.txt --upgrade
+	printf '%s\n' setuptools | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate - >> requirements.txt
+
+clean: ## Remove the environment and what runs left behind
+	rm -rf $(VENV) .truelike .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

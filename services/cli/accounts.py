@@ -1,0 +1,133 @@
+"""Accounts for likes: what was sent must be found at every stage, once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from rich.table import Table
+
+from services.cli.stack import Metrics, latency_quantile
+from shared.frames import decode
+from shared.labels import LABELS
+from shared.topics import TRUSTED_LIKES
+
+
+def losses(metrics: Metrics) -> list[str]:
+    """A sentence for each stage that has not seen exactly what the stage before it passed on."""
+    at = {name: int(metrics.get(name, 0)) for name in _COUNTERS}
+    accepted = at["ingest/accepted_total"]
+    judged = accepted - at["actor/late_likes_total"]
+    checks = [
+        ("received by ingest", at["simulator/acknowledged_messages_total"], at["ingest/received_total"]),
+        (
+            "accepted, rejected or duplicate",
+            at["ingest/received_total"],
+            accepted + at["ingest/rejected_total"] + at["ingest/duplicates_total"],
+        ),
+        ("counted by actor", accepted, at["actor/likes_total"]),
+        ("weighed", judged, at["verdict/judged_likes_total"]),
+        ("predicted", judged, at["predictor/predictor_likes_total"]),
+        ("exported", judged, at["exporter/exported_likes_total"]),
+    ]
+    return [f"{what}: expected {want:,}, found {have:,}" for what, want, have in checks if want != have]
+
+
+_COUNTERS = (
+    "simulator/acknowledged_messages_total",
+    "ingest/received_total",
+    "ingest/accepted_total",
+    "ingest/rejected_total",
+    "ingest/duplicates_total",
+    "actor/likes_total",
+    "actor/late_likes_total",
+    "verdict/judged_likes_total",
+    "predictor/predictor_likes_total",
+    "exporter/exported_likes_total",
+)
+
+
+async def confusion(bootstrap_servers: str, truth: Path) -> dict[str, Any]:
+    """The label that each like ended with, beside what it truly was; and likes published for the first time twice."""
+    kinds = {}
+    with truth.open() as file:
+        next(file)
+        for line in file:
+            event_id, _, kind = line.rstrip("\n").split(",")
+            kinds[event_id] = kind
+    ended: dict[str, int] = {}
+    doubled = 0
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20
+    )
+    await consumer.start()
+    try:
+        place = TopicPartition(TRUSTED_LIKES, 0)
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        end = (await consumer.end_offsets([place]))[place]
+        while await consumer.position(place) < end:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                for record in records:
+                    likes = decode(record.value)
+                    rows = zip(*(likes.column(c).to_pylist() for c in ("event_id", "label", "revision")), strict=True)
+                    for event_id, label, revision in rows:
+                        doubled += revision == 0 and event_id in ended
+                        ended[event_id] = label
+    finally:
+        await consumer.stop()
+    table: dict[str, Counter[str]] = {}
+    for event_id, label in ended.items():
+        table.setdefault(kinds[event_id], Counter())[LABELS[label]] += 1
+    return {"doubled": doubled, "table": {kind: dict(counts) for kind, counts in sorted(table.items())}}
+
+
+def report(metrics: Metrics, found: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """What `demo-report.json` says."""
+    lost = losses(metrics)
+    if found["doubled"]:
+        lost.append(f"{found['doubled']:,} likes were published twice as new")
+    judged = int(metrics.get("verdict/judged_likes_total", 0))
+    scored = int(metrics.get("predictor/scored_likes_total", 0))
+    return {
+        "seconds": round(seconds, 1),
+        "sent": int(metrics.get("simulator/acknowledged_messages_total", 0)),
+        "accepted": int(metrics.get("ingest/accepted_total", 0)),
+        "rejected": int(metrics.get("ingest/rejected_total", 0)),
+        "duplicates": int(metrics.get("ingest/duplicates_total", 0)),
+        "late": int(metrics.get("actor/late_likes_total", 0)),
+        "judged": judged,
+        "verdicts": int(metrics.get("verdict/verdicts_total", 0)),
+        "predicted": int(metrics.get("predictor/predictor_likes_total", 0)),
+        "likes_per_second": round(judged / seconds, 1),
+        "latency_seconds": {
+            "to_provisional_weight": {
+                q: latency_quantile(metrics, "verdict", v) for q, v in (("p50", 0.5), ("p99", 0.99))
+            },
+            "to_prediction_in_redis": {
+                q: latency_quantile(metrics, "predictor", v) for q, v in (("p50", 0.5), ("p99", 0.99))
+            },
+        },
+        "anticipated": {
+            "scored": scored,
+            "hit@10": round(metrics.get("predictor/hits_at_10_total", 0) / max(scored, 1), 4),
+            "hit@20": round(metrics.get("predictor/hits_at_20_total", 0) / max(scored, 1), 4),
+        },
+        "confusion": found["table"],
+        "losses": lost,
+    }
+
+
+def summary(found: dict[str, Any]) -> Table:
+    """Truth against label, a row a kind."""
+    p99 = found["latency_seconds"]["to_provisional_weight"]["p99"]
+    title = (
+        f"{found['accepted']:,} likes accepted, {found['rejected']:,} rejected, {found['duplicates']:,} duplicates; "
+        f"{found['likes_per_second']:,.0f} likes/s; p99 to weight {p99} s"
+    )
+    table = Table("truth \\ label", *LABELS, title=title)
+    for kind, counts in found["confusion"].items():
+        table.add_row(kind, *(f"{counts.get(label, 0):,}" for label in LABELS))
+    return table

@@ -1,0 +1,167 @@
+"""All services of one machine as child processes, for the demo, the tests and the benchmark."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from shared.latency import quantile
+
+PROJECT = Path(__file__).resolve().parents[2]
+SERVICES = ("ingest", "detector", "predictor", "exporter", "console")
+
+Metrics = dict[str, float]
+
+
+class Stack:
+    """Starts services with a common environment and reads their health."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.endpoints = folder / "endpoints"
+        self.environment = {
+            **os.environ,
+            "CHECKPOINT_DIR": str(folder / "checkpoints"),
+            "ENDPOINT_DIR": str(self.endpoints),
+            "EXPORT_DIR": str(folder / "export"),
+            "HTTP_PORT": "0",
+            "PYTHONPATH": str(PROJECT),
+            # Two services share a core here; libraries that start a thread per core only get in the way.
+            "OMP_NUM_THREADS": "1",
+            "NUMBA_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "ARROW_NUM_THREADS": "1",
+            **environment,
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, label: str | None = None, **environment: str) -> subprocess.Popen[bytes]:
+        """Start one service; its log goes to `<folder>/<label>.log`."""
+        label = label or name
+        with (self.folder / f"{label}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"services.{name}"],
+                env={**self.environment, **environment},
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        self.processes[label] = process
+        return process
+
+    def wait_ready(self, *labels: str, timeout: float = 90) -> None:
+        """Raises RuntimeError naming the service that is not ready in time or that ended."""
+        deadline = time.monotonic() + timeout
+        waiting = set(labels)
+        while waiting:
+            for label in sorted(waiting):
+                process = self.processes[label]
+                if process.poll() is not None:
+                    raise RuntimeError(
+                        f"{label} ended with code {process.returncode}; its log: {self.folder / label}.log"
+                    )
+                if self._answers(process.pid):
+                    waiting.discard(label)
+            if time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"not ready after {timeout:.0f} s: {', '.join(sorted(waiting))}; logs: {self.folder}"
+                )
+            time.sleep(0.2)
+
+    def _answers(self, pid: int) -> bool:
+        url = next((e["url"] for e in read_endpoints(self.endpoints) if e["pid"] == str(pid)), None)
+        if url is None:
+            return False
+        try:
+            return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def url(self, service: str) -> str:
+        """Address of a running service. Raises LookupError."""
+        pids = {str(p.pid) for p in self.processes.values() if p.poll() is None}
+        for endpoint in read_endpoints(self.endpoints):
+            if endpoint["service"] == service and endpoint["pid"] in pids:
+                return endpoint["url"]
+        raise LookupError(f"{service} does not run")
+
+    def metrics(self, timeout: float = 5) -> Metrics:
+        """All services' metrics, added up over processes and partitions: "stage/name" -> value."""
+        total: Metrics = {}
+        for endpoint in read_endpoints(self.endpoints):
+            for name, value in scrape(endpoint["url"], timeout).items():
+                total[name] = total.get(name, 0.0) + value
+        return total
+
+    def stop(self, *labels: str, timeout: float = 12) -> dict[str, int]:
+        """SIGTERM, then SIGKILL for who needs longer. Returns exit codes."""
+        chosen = labels or tuple(self.processes)
+        for label in chosen:
+            if self.processes[label].poll() is None:
+                self.processes[label].send_signal(signal.SIGTERM)
+        codes = {}
+        for label in chosen:
+            process = self.processes.pop(label)
+            try:
+                codes[label] = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                codes[label] = process.wait()
+        return codes
+
+    def kill(self, label: str) -> None:
+        """SIGKILL, as a fault would."""
+        process = self.processes.pop(label)
+        process.kill()
+        process.wait()
+        for path in self.endpoints.glob(f"*-{process.pid}.json"):
+            path.unlink()
+
+
+def read_endpoints(folder: Path) -> list[dict[str, str]]:
+    """Addresses that services wrote down."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append({k: str(v) for k, v in json.loads(path.read_text()).items()})
+        except (FileNotFoundError, json.JSONDecodeError):  # just stopping, or just being written
+            continue
+    return found
+
+
+def scrape(url: str, timeout: float = 5) -> Metrics:
+    """A service's samples as "stage/name" -> value; histograms keep their buckets as "stage/name{le}"."""
+    try:
+        text = httpx.get(f"{url}/metrics", timeout=timeout).text
+    except httpx.HTTPError:
+        return {}
+    values: Metrics = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            name = sample.name.removeprefix("truelike_")
+            stage = sample.labels.get("stage", sample.labels.get("service", ""))
+            edge = f"{{{sample.labels['le']}}}" if "le" in sample.labels else ""
+            key = f"{stage}/{name}{edge}"
+            values[key] = values.get(key, 0.0) + sample.value
+    return values
+
+
+def latency_quantile(metrics: Metrics, stage: str, q: float) -> float | None:
+    """Seconds below which the share `q` of a stage's latencies lies."""
+    prefix = f"{stage}/latency_seconds_bucket{{"
+    buckets = sorted(
+        (float(name[len(prefix) : -1].replace("+Inf", "inf")), value)
+        for name, value in metrics.items()
+        if name.startswith(prefix)
+    )
+    return quantile(buckets, q)

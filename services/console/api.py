@@ -1,0 +1,153 @@
+"""The read API: what was judged and predicted, from Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from shared import redis_keys
+from shared.health import Health
+from shared.labels import LABELS
+from shared.problems import problem
+
+Identifier = Annotated[str, Path(min_length=1, max_length=128)]
+
+
+class PredictedItem(BaseModel):
+    target_id: str
+    probability: Annotated[float, Field(description="How often, so far, a next like was at this place")]
+
+
+class Predictions(BaseModel):
+    user_id: str
+    model: str
+    as_of: Annotated[str, Field(description="Event time that the ranking reflects (RFC 3339)")]
+    source_offset: Annotated[int, Field(description="Offset in trusted-likes.v1 that it follows from")]
+    items: list[PredictedItem]
+
+
+class Actor(BaseModel):
+    actor_id: str
+    label: Annotated[str, Field(description="The worst of the latest revisions of its windows' verdicts")]
+    human_probability: float
+    verdicts: Annotated[list[dict[str, Any]], Field(description="Latest revision of each window, newest first")]
+
+
+class Target(BaseModel):
+    target_id: str
+    likes: dict[str, int]
+
+
+class Campaigns(BaseModel):
+    total: int
+    campaigns: list[dict[str, Any]]
+
+
+class Stats(BaseModel):
+    likes: Annotated[dict[str, int], Field(description="Likes by the label they have now")]
+    campaigns: int
+    predictions: Annotated[dict[str, float], Field(description="Prequential figures; see docs/architecture.md")]
+
+
+def worst(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The verdict least in favour of a person; declared agents stay agents."""
+    agents = [v for v in verdicts if v["label"] == "agent"]
+    return agents[0] if agents else min(verdicts, key=lambda v: v["human_probability"])
+
+
+def latest_revisions(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    newest: dict[str, dict[str, Any]] = {}
+    for verdict in verdicts:
+        known = newest.get(verdict["verdict_id"])
+        if known is None or verdict["revision"] > known["revision"]:
+            newest[verdict["verdict_id"]] = verdict
+    return sorted(newest.values(), key=lambda v: -v["window_start"])
+
+
+def build_app(redis: Redis, health: Health) -> FastAPI:
+    app = FastAPI(title="Truelike console", version="1", routes=health.routes())
+
+    @app.exception_handler(HTTPException)
+    async def as_problem(_: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def as_unprocessable(_: Request, error: RequestValidationError) -> Response:
+        errors = [{"field": ".".join(str(p) for p in e["loc"]), "message": e["msg"]} for e in error.errors()]
+        return problem(422, "the request does not fit", errors=errors)
+
+    @app.exception_handler(RedisError)
+    async def as_unavailable(_: Request, __: RedisError) -> Response:
+        return problem(503, "Redis cannot be reached", {"Retry-After": "2"})
+
+    @app.get("/v1/users/{user_id}/predictions")
+    async def predictions(user_id: Identifier) -> Predictions:
+        """What the user is likely to like next."""
+        found = await redis.get(redis_keys.predictions(user_id))
+        if found is None:
+            raise HTTPException(404, f"no predictions for user {user_id!r}")
+        value = msgspec.json.decode(found)
+        places = zip(value.pop("items"), value.pop("probabilities"), strict=False)
+        items = [PredictedItem(target_id=target, probability=p) for target, p in places]
+        return Predictions(user_id=user_id, items=items, **value)
+
+    @app.get("/v1/actors/{actor_id}")
+    async def actor(actor_id: Identifier) -> Actor:
+        """Verdicts on an actor, with their evidence."""
+        found = [msgspec.json.decode(v) for v in await redis.lrange(redis_keys.verdict(actor_id), 0, -1)]
+        if not found:
+            raise HTTPException(404, f"no verdict on actor {actor_id!r} yet: one comes when its window closes")
+        verdicts = latest_revisions(found)
+        overall = worst(verdicts)
+        return Actor(
+            actor_id=actor_id,
+            label=overall["label"],
+            human_probability=overall["human_probability"],
+            verdicts=verdicts,
+        )
+
+    @app.get("/v1/targets/{target_id}")
+    async def target(target_id: Identifier) -> Target:
+        """Who likes a target: people, suspects, bots, agents."""
+        found = await redis.hgetall(redis_keys.target(target_id))
+        if not found:
+            raise HTTPException(404, f"no likes of target {target_id!r}")
+        return Target(target_id=target_id, likes=_counts(found))
+
+    @app.get("/v1/campaigns")
+    async def campaigns(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Campaigns:
+        """Groups of actors in lockstep, latest first."""
+        found = [msgspec.json.decode(v) for v in await redis.hvals(redis_keys.CAMPAIGNS)]
+        found.sort(key=lambda c: (-c["last_at"], c["campaign_id"]))
+        return Campaigns(total=len(found), campaigns=found[:limit])
+
+    @app.get("/v1/stats")
+    async def stats() -> Stats:
+        """Likes by label, number of campaigns, how good the predictions were."""
+        figures = await redis.get(redis_keys.FIGURES)
+        return Stats(
+            likes=_counts(await redis.hgetall(redis_keys.LABEL_COUNTS)),
+            campaigns=await redis.hlen(redis_keys.CAMPAIGNS),
+            predictions=msgspec.json.decode(figures) if figures else {},
+        )
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> HTMLResponse:
+        return HTMLResponse(files("services.console").joinpath("page.html").read_text())
+
+    return app
+
+
+def _counts(found: Mapping[Any, Any]) -> dict[str, int]:
+    named = {name.decode(): int(value) for name, value in found.items()}
+    return {label: named.get(label, 0) for label in LABELS}

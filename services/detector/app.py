@@ -1,0 +1,49 @@
+"""Detector: four Faust agents, one a stage."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from services.detector.actor import ActorTask
+from services.detector.group import GroupTask
+from services.detector.settings import DetectorSettings
+from services.detector.target import TargetTask
+from services.detector.verdict import VerdictTask
+from services.detector.warm_up import warm_up
+from shared.checkpoints import CheckpointStore
+from shared.faust_stages import FaustStages
+from shared.frames import Frame, Output
+from shared.stage import Partition, StageRunner
+from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_ACTOR, FRAMES_BY_TARGET, LINKS_BY_GROUP
+
+
+class WeighingRunner(StageRunner):
+    """Observes when a like's provisional weight is in Kafka."""
+
+    async def deliver(self, entry: Partition, frame: Frame, outputs: Sequence[Output]) -> list[asyncio.Future[Any]]:
+        sent = await super().deliver(entry, frame, outputs)
+        if frame.kind == "likes" and sent:
+            times = frame.batch.column("sent_at").to_numpy()
+            sent[0].add_done_callback(lambda _: self.latency.observe((time.time() * 1000 - times).astype(np.int64)))
+        return sent
+
+
+async def main(settings: DetectorSettings) -> None:
+    stages = FaustStages("detector", settings)
+    judgement = settings.judgement()
+    for name, topic, new_task in (
+        ("actor", FRAMES_BY_ACTOR, lambda p: ActorTask(p, judgement)),
+        ("target", FRAMES_BY_TARGET, lambda p: TargetTask(p, judgement)),
+        ("verdict", EVIDENCE_BY_ACTOR, lambda p: VerdictTask(p, judgement)),
+        ("group", LINKS_BY_GROUP, lambda p: GroupTask(p)),
+    ):
+        store = CheckpointStore(settings.checkpoint_dir, f"detector-{name}")
+        runner = WeighingRunner if name == "verdict" else StageRunner
+        stages.add(topic, runner(name, new_task, store, stages.send, settings.checkpoint_seconds))
+    warm_up()
+    await stages.run()

@@ -1,0 +1,6 @@
+from services.exporter.app import ExporterSettings, main
+from shared.service import run
+from shared.settings import load
+
+settings = load(ExporterSettings)
+run("exporter", settings, lambda: main(settings))

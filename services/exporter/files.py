@@ -1,0 +1,80 @@
+"""Trusted likes as Parquet by date: staged, then listed in a snapshot, then renamed into place.
+
+A snapshot names the files that belong to it. After a crash the files of the last snapshot are moved into place
+(again), and staged files that no snapshot names are removed: every row is in the export once, or not yet.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES
+from shared.labels import LABELS
+from shared.topics import LIKES
+
+_NAMES = {
+    "action": ACTIONS,
+    "actor_kind": ACTOR_KINDS,
+    "content_origin": CONTENT_ORIGINS,
+    "surface": SURFACES,
+    "label": LABELS,
+    "previous_label": LABELS,
+}
+_TIMES = ("occurred_at", "actor_created_at", "sent_at", "window_start")
+
+
+def readable(likes: pa.RecordBatch) -> pa.Table:
+    """The frame with names for codes, times as timestamps (UTC), and where each like came from."""
+    columns = {}
+    for name in likes.schema.names:
+        column = likes.column(name)
+        if name in _NAMES:
+            column = pa.DictionaryArray.from_arrays(column.cast(pa.int32()), pa.array(_NAMES[name]))
+        elif name in _TIMES:
+            column = column.cast(pa.timestamp("ms", "UTC"))
+        columns[name] = column
+    columns["source_topic"] = pa.array([LIKES] * likes.num_rows, pa.string()).dictionary_encode()
+    return pa.table(columns)
+
+
+class ExportFolder:
+    """`folder/date=YYYY-MM-DD/likes-<partition>-<first>-<last>.parquet`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.staging = folder / ".staging"
+
+    def stage(self, partition: int, first: int, last: int, likes: pa.RecordBatch) -> list[str]:
+        """Write one file a date under .staging. Returns their final places, relative to the folder."""
+        days = likes.column("occurred_at").to_numpy() // 86_400_000
+        places = []
+        for day in np.unique(days).tolist():
+            date = np.datetime64(day, "D")
+            place = f"date={date}/likes-{partition}-{first}-{last}.parquet"
+            staged = self.staging / place
+            staged.parent.mkdir(parents=True, exist_ok=True)
+            rows = readable(likes.filter(pc.equal(pa.array(days), day)))
+            with staged.open("wb") as file:
+                pq.write_table(rows, file, compression="zstd")
+                file.flush()
+                os.fsync(file.fileno())
+            places.append(place)
+        return places
+
+    def publish(self, places: list[str]) -> None:
+        """Move staged files into place; those moved before are left as they are."""
+        for place in places:
+            staged, final = self.staging / place, self.folder / place
+            if staged.exists():
+                final.parent.mkdir(parents=True, exist_ok=True)
+                staged.replace(final)
+
+    def clear_staging(self) -> None:
+        shutil.rmtree(self.staging, ignore_errors=True)

@@ -1,0 +1,196 @@
+"""Ingest: `likes.v1` and HTTP in, frames by actor and rejections out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+
+from services.ingest.decode import Message, Rejection
+from services.ingest.framing import FrameBuilder
+from services.ingest.http import Gate, build_app
+from services.ingest.intake import Intake
+from services.ingest.settings import IngestSettings
+from services.ingest.sources import Sources
+from shared import kafka
+from shared.checkpoints import Checkpoint, CheckpointStore
+from shared.events import rfc3339
+from shared.frames import Output
+from shared.health import Health, Latency, Sample
+from shared.service import Service, until_available
+from shared.topics import LIKES, LIKES_REJECTED
+
+log = structlog.get_logger()
+
+GROUP = "truelike-ingest"
+FETCHED_AT_ONCE = 4000
+STALLED_SECONDS = 30.0
+
+
+class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Reads batches, passes them through each partition's `Intake`, and commits behind snapshots."""
+
+    def __init__(self, settings: IngestSettings, gate: Gate) -> None:
+        self.settings = settings
+        self.gate = gate
+        self.store = CheckpointStore(settings.checkpoint_dir, "ingest")
+        self.intakes: dict[int, Intake] = {}
+        self.offsets: dict[int, int] = {}
+        self.builder = FrameBuilder(settings.partitions, settings.ingest_frame_rows)
+        self.sources = Sources(settings.partitions, settings.ingest_idle_seconds, settings.event_time_speed)
+        self.consumer: AIOKafkaConsumer | None = None
+        self.producer: AIOKafkaProducer | None = None
+        self.pending: list[asyncio.Future[Any]] = []
+        self.closed_at = self.saved_at = self.progressed_at = time.monotonic()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        if self.intakes:
+            await self.save()
+        for tp in revoked:
+            self.intakes.pop(tp.partition, None)
+            self.offsets.pop(tp.partition, None)
+            self.sources.drop(tp.partition)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        assert self.consumer is not None
+        for tp in sorted(assigned):
+            intake = Intake(self.settings.ingest_remembered_ids)
+            saved = self.store.load(tp.partition)
+            if saved is not None:
+                intake.restore(saved.arrays)
+                intake.counters.update(saved.facts["counters"])
+            # Without a snapshot everything is read again: what was sent before is ignored downstream.
+            position = saved.offset + 1 if saved is not None else 0
+            self.consumer.seek(tp, position)
+            self.intakes[tp.partition], self.offsets[tp.partition] = intake, position - 1
+            self.sources.take(tp.partition, intake.latest_event_ms, time.monotonic())
+            log.info("partition assigned", partition=tp.partition, from_offset=position)
+
+    async def step(self) -> None:
+        """One turn: read, take, and close frames that are due."""
+        assert self.consumer is not None
+        fetched = await self.consumer.getmany(timeout_ms=self.settings.ingest_frame_ms, max_records=FETCHED_AT_ONCE)
+        now = time.monotonic()
+        for tp, records in fetched.items():
+            intake = self.intakes.get(tp.partition)
+            if intake is None:
+                continue
+            taken = intake.take([_message(r) for r in records])
+            self.builder.add(taken.likes)
+            self.offsets[tp.partition] = records[-1].offset
+            self.sources.read(tp.partition, intake.latest_event_ms, now)
+            self.progressed_at = now
+            for rejection in taken.rejections:
+                await self._send(_to_output(rejection))
+        aged = now - self.closed_at >= self.settings.ingest_frame_ms / 1000
+        if self.builder.full or (aged and not self.builder.empty):
+            await self._close(now)
+        elif self.sources.tick_due(now):
+            await self._close(now, always=True)
+            self.sources.ticked(now)
+        if now - self.saved_at >= self.settings.checkpoint_seconds:
+            await self.save()
+
+    async def _close(self, now: float, always: bool = False) -> None:
+        for output in self.builder.close(self.sources.progress(now), always):
+            await self._send(output)
+        self.closed_at = now
+        self.pending = [f for f in self.pending if not (f.done() and f.result())]
+
+    async def _send(self, output: Output) -> None:
+        assert self.producer is not None
+        self.pending.append(await kafka.send(self.producer, output))
+
+    async def save(self) -> None:
+        """Send what is collected, wait for the broker, snapshot, then commit."""
+        await self._close(time.monotonic())
+        pending, self.pending = self.pending, []
+        await asyncio.gather(*pending)
+        commits = {}
+        for partition, intake in self.intakes.items():
+            offset = self.offsets[partition]
+            if offset >= 0:
+                facts = {"counters": dict(intake.counters)}
+                self.store.save(partition, Checkpoint(offset, intake.snapshot(), facts))
+                commits[TopicPartition(LIKES, partition)] = offset + 1
+        assert self.consumer is not None
+        if commits:
+            await self.consumer.commit(commits)
+        self.saved_at = time.monotonic()
+
+    def lag(self) -> dict[int, int]:
+        assert self.consumer is not None
+        behind = {}
+        for partition, offset in self.offsets.items():
+            highwater = self.consumer.highwater(TopicPartition(LIKES, partition))
+            behind[partition] = max(0, (highwater or 0) - offset - 1)
+        return behind
+
+    def ready(self) -> dict[str, str | None]:
+        return {
+            "broker": None if self.producer is not None else "not connected",
+            "partitions": None if self.intakes else "none assigned",
+        }
+
+    def live(self) -> dict[str, str | None]:
+        silent = time.monotonic() - self.progressed_at
+        behind = sum(self.lag().values()) if self.intakes else 0
+        stalled = behind > 0 and silent > STALLED_SECONDS
+        return {"progress": f"{behind} likes wait, none read for {silent:.0f} s" if stalled else None}
+
+    def samples(self) -> Iterable[Sample | Latency]:
+        totals: dict[str, int] = dict(self.gate.counters)
+        for intake in self.intakes.values():
+            for name, value in intake.counters.items():
+                totals[name] = totals.get(name, 0) + value
+        for name, value in totals.items():
+            yield Sample(f"{name}_total", value, {"stage": "ingest"})
+        if self.intakes:
+            for partition, likes in self.lag().items():
+                yield Sample("lag_likes", likes, {"stage": "ingest", "partition": str(partition)}, "gauge")
+
+
+def _message(record: Any) -> Message:
+    return Message(record.value, record.partition, record.offset, record.timestamp, dict(record.headers), record.key)
+
+
+def _to_output(rejection: Rejection) -> Output:
+    message = rejection.message
+    headers = [
+        *((name, value) for name, value in message.headers.items() if not name.startswith("truelike-")),
+        ("truelike-errors", msgspec.json.encode(rejection.errors)),
+        ("truelike-source", f"{LIKES}/{message.partition}/{message.offset}".encode()),
+        ("truelike-time", rfc3339(message.timestamp).encode()),
+    ]
+    return Output(LIKES_REJECTED, message.value or b"", 0, message.key, headers)
+
+
+async def main(settings: IngestSettings) -> None:
+    gate = Gate(settings)
+    worker = IngestWorker(settings, gate)
+    health = Health("ingest", worker.ready, worker.live, worker.samples)
+    async with Service("ingest", settings, build_app(gate, health)) as service:
+        if not await until_available(
+            "kafka", lambda: kafka.require_topics(settings, LIKES, LIKES_REJECTED), service.stopping
+        ):
+            return
+        worker.producer = kafka.producer(settings)
+        worker.consumer = kafka.consumer(settings, group=GROUP)
+        await worker.producer.start()
+        gate.producer = worker.producer
+        worker.consumer.subscribe([LIKES], listener=worker)
+        await worker.consumer.start()
+        try:
+            while not service.stopping.is_set():
+                await worker.step()
+        finally:
+            gate.producer = None
+            if service.stopping.is_set():
+                await worker.save()
+            await worker.consumer.stop()
+            await worker.producer.stop()

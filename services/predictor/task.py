@@ -1,0 +1,107 @@
+"""Stage predictor: trusted likes in log order, each scored before it is learnt; corrections unlearn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.predictor.model import CoPreference, Prediction
+from shared.checkpoints import Arrays
+from shared.events import UNLIKE
+from shared.frames import Frame, Output
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one frame changed: the users' newest rankings, and the neighbours of the items it touched."""
+
+    offset: int
+    as_of: int
+    predictions: list[Prediction]
+    probabilities: list[float]
+    neighbours: dict[str, list[tuple[str, float]]]
+    figures: dict[str, float]
+
+
+class PredictorTask:
+    """The model with its counters. `published` holds what the last frame changed, for the shell to write."""
+
+    MOST_NEIGHBOUR_LISTS = 16
+
+    def __init__(self, partition: int) -> None:
+        self.model = CoPreference()
+        self.counters = {
+            "predictor_likes": 0,
+            "scored_likes": 0,
+            "learnt_likes": 0,
+            "unlearnt_likes": 0,
+            "no_longer_held_likes": 0,
+            "hits_at_10": 0,
+            "hits_at_20": 0,
+        }
+        self.published: Published | None = None
+
+    def process(self, frame: Frame, offset: int) -> list[Output]:
+        batch = frame.batch
+        first = pc.is_null(batch.column("previous_probability")).to_numpy(zero_copy_only=False)
+        corrections = batch.filter(pa.array(~first))
+        if corrections.num_rows:
+            self._correct(corrections)
+        likes = batch.filter(pa.array(first))
+        self.counters["predictor_likes"] += likes.num_rows
+        unliked = likes.column("action").to_numpy() == UNLIKE
+        if unliked.any():
+            self.counters["unlearnt_likes"] += int(unliked.sum())
+        given = likes.filter(pa.array(~unliked))
+        if given.num_rows:
+            self._learn(given)
+        times = batch.column("occurred_at").to_numpy()
+        touched = batch.column("target_id").unique()[: self.MOST_NEIGHBOUR_LISTS].to_pylist()
+        self.published = Published(
+            offset,
+            int(times.max()),
+            self.model.predict(batch.column("actor_id").unique()),
+            self.model.probabilities(),
+            {item: self.model.neighbours_of(item) for item in touched},
+            self.model.report(),
+        )
+        return []
+
+    def _learn(self, likes: pa.RecordBatch) -> None:
+        trust = likes.column("human_probability").to_numpy()
+        scored = self.model.score_and_learn(
+            likes.column("actor_id"), likes.column("target_id"), likes.column("occurred_at").to_numpy(), trust
+        )
+        self.counters["learnt_likes"] += likes.num_rows
+        self.counters["scored_likes"] += len(scored.ranks)
+        self.counters["hits_at_10"] += int(((scored.ranks > 0) & (scored.ranks <= 10)).sum())
+        self.counters["hits_at_20"] += int((scored.ranks > 0).sum())
+
+    def _correct(self, likes: pa.RecordBatch) -> None:
+        likes = likes.filter(pa.array(likes.column("action").to_numpy() != UNLIKE))
+        missing = self.model.reweigh(
+            likes.column("actor_id"),
+            likes.column("target_id"),
+            likes.column("occurred_at").to_numpy(),
+            likes.column("human_probability").to_numpy(),
+        )
+        self.counters["unlearnt_likes"] += likes.num_rows - missing
+        self.counters["no_longer_held_likes"] += missing
+
+    def snapshot(self) -> Arrays:
+        return self.model.snapshot()
+
+    def restore(self, arrays: Arrays) -> None:
+        self.model.restore(arrays)
+
+
+def warm_up() -> None:
+    """Compile the inner loops before the first frame comes; the state is thrown away."""
+    model = CoPreference()
+    users, items, times = pa.array(["u", "u"]), pa.array(["a", "b"]), np.array([1, 2])
+    model.score_and_learn(users, items, times, np.ones(2, np.float32))
+    model.reweigh(users, items, times, np.zeros(2, np.float32))
+    model.predict(users)

@@ -1,0 +1,214 @@
+"""Faust at the rim: agents over frames that acknowledge an offset only once a snapshot holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+import structlog
+from aiokafka import AIOKafkaProducer
+from starlette.applications import Starlette
+
+from shared import kafka
+from shared.faust_transport import PromptTransport
+from shared.health import Health, Latency, Sample
+from shared.service import Service, until_available
+from shared.settings import ServiceSettings
+from shared.stage import StageRunner
+from shared.topics import TOPICS
+
+log = structlog.get_logger()
+
+STALLED_SECONDS = 30.0
+SHUTDOWN_SECONDS = 6.0
+
+
+@dataclass
+class Binding:
+    """A stage and the topic that it reads, with the events it has handled but not yet acknowledged."""
+
+    topic: str
+    runner: StageRunner
+    unacknowledged: dict[int, list[Any]]
+
+    def acknowledge(self, done: dict[int, int]) -> None:
+        for partition, offset in done.items():
+            events = self.unacknowledged.get(partition, [])
+            for event in events:
+                if event.message.offset <= offset:
+                    event.ack()
+            self.unacknowledged[partition] = [e for e in events if e.message.offset > offset]
+
+
+class FaustStages:
+    """A worker with one agent a stage. `run` lives until SIGTERM: then snapshot, acknowledge, leave the group."""
+
+    def __init__(self, name: str, settings: ServiceSettings) -> None:
+        self.name = name
+        self.settings = settings
+        self.producer: AIOKafkaProducer | None = None
+        self.bindings: list[Binding] = []
+        self.failure: BaseException | None = None
+        self.app = faust.App(
+            f"truelike-{name}",
+            broker=[f"kafka://{host}" for host in settings.kafka_bootstrap_servers.split(",")],
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            broker_session_timeout=kafka.SESSION_SECONDS,
+            broker_heartbeat_interval=kafka.HEARTBEAT_SECONDS,
+            broker_rebalance_timeout=kafka.SESSION_SECONDS,
+            broker_commit_interval=1.0,
+            broker_max_poll_interval=300.0,
+            consumer_max_fetch_size=kafka.MAX_MESSAGE_BYTES,
+            consumer_auto_offset_reset="earliest",
+            stream_buffer_maxsize=32,
+            autodiscover=False,
+            # What is not acknowledged is replayed; waiting for it would only delay the shutdown.
+            stream_wait_empty=False,
+        )
+        self.app.transport = PromptTransport(self.app.conf.broker, self.app, self.app.loop)
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_partitions_revoked.connect(self._revoked)
+        self._stopping: asyncio.Event | None = None
+
+    async def send(self, output: Any) -> asyncio.Future[Any]:
+        assert self.producer is not None
+        return await kafka.send(self.producer, output)
+
+    def add(self, topic: str, runner: StageRunner) -> None:
+        """An agent that feeds `runner` from `topic`."""
+        keyed = next(t.keyed for t in TOPICS if t.name == topic)
+        binding = Binding(topic, runner, {})
+        self.bindings.append(binding)
+        channel = self.app.topic(
+            topic,
+            value_serializer="raw",
+            key_serializer="raw",
+            value_type=bytes,
+            partitions=self.settings.partitions if keyed else 1,
+        )
+
+        async def consume(stream: Any) -> None:
+            async for event in stream.noack().events():
+                message = event.message
+                binding.unacknowledged.setdefault(message.partition, []).append(event)
+                try:
+                    await runner.handle(message.partition, message.offset, message.value, message.headers)
+                except Exception as error:
+                    self._fail(error)
+                    raise
+
+        self.app.agent(channel, name=f"{self.name}.{runner.name}")(consume)
+
+    def _fail(self, error: BaseException) -> None:
+        # A stage that cannot process a frame must not skip it: the process ends, a restart replays.
+        log.error("stage failed", error=repr(error))
+        self.failure = error
+        if self._stopping is not None:
+            self._stopping.set()
+
+    async def _assigned(self, _: Any, assigned: Iterable[Any], **__: Any) -> None:
+        for tp in sorted(assigned):
+            for binding in self._reading(tp.topic):
+                binding.runner.assign(tp.partition)
+                binding.unacknowledged[tp.partition] = []
+
+    async def _revoked(self, _: Any, revoked: Iterable[Any], **__: Any) -> None:
+        for tp in sorted(revoked):
+            for binding in self._reading(tp.topic):
+                if tp.partition in binding.runner.partitions:
+                    binding.acknowledge(await binding.runner.checkpoint([tp.partition]))
+                    binding.runner.drop(tp.partition)
+
+    def _reading(self, topic: str) -> list[Binding]:
+        return [b for b in self.bindings if b.topic == topic]
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Messages behind, by stage and partition, as of the last fetch."""
+        behind = {}
+        for binding in self.bindings:
+            for partition, entry in binding.runner.partitions.items():
+                highwater = self.app.consumer.highwater(faust.types.TP(binding.topic, partition))
+                behind[binding.runner.name, partition] = max(0, (highwater or 0) - entry.offset - 1)
+        return behind
+
+    def ready(self) -> dict[str, str | None]:
+        assigned = any(b.runner.partitions for b in self.bindings)
+        return {
+            "broker": None if self.producer is not None else "not connected",
+            "partitions": None if assigned else "none assigned",
+        }
+
+    def live(self) -> dict[str, str | None]:
+        now = time.monotonic()
+        behind = sum(self.lag().values()) if self.ready()["partitions"] is None else 0
+        latest = max((b.runner.last_progress for b in self.bindings), default=now)
+        stalled = behind > 0 and now - latest > STALLED_SECONDS
+        return {"progress": f"{behind} frames wait, none processed for {now - latest:.0f} s" if stalled else None}
+
+    def samples(self) -> Iterable[Sample | Latency]:
+        for binding in self.bindings:
+            stage = binding.runner.name
+            for name, value in binding.runner.counters().items():
+                yield Sample(f"{name}_total", value, {"stage": stage})
+            if binding.runner.latency.counts.any():
+                yield Latency("latency_seconds", binding.runner.latency, {"stage": stage})
+        for (stage, partition), frames in self.lag().items():
+            yield Sample("lag_frames", frames, {"stage": stage, "partition": str(partition)}, "gauge")
+
+    async def run(
+        self,
+        ready: Callable[[], dict[str, str | None]] | None = None,
+        samples: Callable[[], Iterable[Sample | Latency]] | None = None,
+        before: Callable[[asyncio.Event], Any] | None = None,
+    ) -> None:
+        """Start, work until told to stop, stop cleanly. Raises what made a stage fail."""
+        health = Health(self.name, ready or self.ready, self.live, samples or self.samples)
+        async with Service(self.name, self.settings, Starlette(routes=health.routes())) as service:
+            self._stopping = service.stopping
+            topics = [b.topic for b in self.bindings]
+            if not await until_available(
+                "kafka", lambda: kafka.require_topics(self.settings, *topics), service.stopping
+            ):
+                return
+            if before is not None and not await before(service.stopping):
+                return
+            self.producer = kafka.producer(self.settings)
+            await self.producer.start()
+            await self.app.start()
+            try:
+                await self._checkpoint_until(service.stopping)
+            finally:
+                await self._shut_down()
+        if self.failure is not None:
+            raise self.failure
+
+    async def _checkpoint_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await asyncio.wait_for(stopping.wait(), 0.25)
+            except TimeoutError:
+                for binding in self.bindings:
+                    binding.acknowledge(await binding.runner.checkpoint(binding.runner.due()))
+
+    async def _checkpoint_all(self) -> None:
+        for binding in self.bindings:
+            binding.acknowledge(await binding.runner.checkpoint(list(binding.runner.partitions)))
+            binding.runner.partitions.clear()
+        await self.app.consumer.commit()
+
+    async def _shut_down(self) -> None:
+        if self.failure is None:
+            try:
+                await asyncio.wait_for(self._checkpoint_all(), SHUTDOWN_SECONDS)
+            except TimeoutError:
+                # A dependency is away; what was not snapshot is replayed after the next start.
+                log.warning("stopped without a last snapshot", seconds=SHUTDOWN_SECONDS)
+        await self.app.stop()
+        assert self.producer is not None
+        await self.producer.stop()

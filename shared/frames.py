@@ -1,0 +1,182 @@
+"""Frames: Arrow record batches that travel between stages, one a Kafka message (IPC stream, lz4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+
+# Below this a frame is mostly schema, and compressing each small buffer costs more than it saves.
+COMPRESSED_ROWS: Final = 128
+
+Headers = list[tuple[str, bytes]]
+
+LIKES: Final = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("occurred_at", pa.int64()),
+        ("actor_id", pa.string()),
+        ("target_id", pa.string()),
+        ("action", pa.int8()),
+        ("creator_id", pa.string()),
+        ("actor_kind", pa.int8()),
+        ("actor_created_at", pa.int64()),
+        ("content_origin", pa.int8()),
+        ("surface", pa.int8()),
+        ("rank", pa.int32()),
+        ("propensity", pa.float64()),
+        ("actor_locale", pa.string()),
+        ("content_language", pa.string()),
+        ("origin_hash", pa.string()),
+        # When the producer handed the like to Kafka: what latency is counted from.
+        ("sent_at", pa.int64()),
+        ("source_partition", pa.int32()),
+        ("source_offset", pa.int64()),
+    ]
+)
+
+TARGET_LIKES: Final = pa.schema([("occurred_at", pa.int64()), ("actor_id", pa.string()), ("target_id", pa.string())])
+
+JUDGED_LIKES: Final = pa.schema([*LIKES, ("window_start", pa.int64()), ("rate_log_odds", pa.float32())])
+
+RATES: Final = pa.schema(
+    [
+        ("actor_id", pa.string()),
+        ("window_start", pa.int64()),
+        ("likes", pa.int32()),
+        ("baseline", pa.float32()),
+        ("rate_log_odds", pa.float32()),
+    ]
+)
+
+MEETINGS: Final = pa.schema(
+    [
+        ("actor_id", pa.string()),
+        ("peer_id", pa.string()),
+        ("target_id", pa.string()),
+        ("occurred_at", pa.int64()),
+        ("weight", pa.float32()),
+    ]
+)
+
+LINKS: Final = pa.schema(
+    [
+        ("actor_id", pa.string()),
+        ("peer_id", pa.string()),
+        ("target_ids", pa.list_(pa.string())),
+        ("weight", pa.float32()),
+        ("first_at", pa.int64()),
+        ("last_at", pa.int64()),
+    ]
+)
+
+TRUSTED_LIKES: Final = pa.schema(
+    [
+        *LIKES,
+        ("window_start", pa.int64()),
+        ("human_probability", pa.float32()),
+        ("label", pa.int8()),
+        ("revision", pa.int32()),
+        # Null where the like comes for the first time; otherwise what it was published with before.
+        ("previous_probability", pa.float32()),
+        ("previous_label", pa.int8()),
+    ]
+)
+
+
+class Lineage(msgspec.Struct, frozen=True):
+    """Where an internal frame came from: the stage's partition and the input offset that it follows from.
+
+    A stage is deterministic in its input, so a frame that arrives again with an offset not beyond the last one
+    from the same stage and partition is a repetition after a crash, and is ignored.
+    """
+
+    stage: str
+    partition: int
+    offset: int
+    watermark: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What ingest says of its sources: watermark by partition of `likes.v1`, and how many there are."""
+
+    sources: int
+    watermarks: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message of an internal topic, decoded."""
+
+    kind: str
+    batch: pa.RecordBatch
+    lineage: Lineage | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """A message that a stage wants sent. `partition` None leaves the choice to the key."""
+
+    topic: str
+    value: bytes
+    partition: int | None = None
+    key: bytes | None = None
+    headers: Headers | None = None
+
+
+def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    """The rows of all batches as one, an empty one where there are none."""
+    columns = pa.Table.from_batches(batches, schema).combine_chunks().to_batches()
+    return columns[0] if columns else pa.RecordBatch.from_pylist([], schema)
+
+
+def encode(batch: pa.RecordBatch) -> bytes:
+    """IPC stream bytes of one record batch, lz4."""
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4" if batch.num_rows >= COMPRESSED_ROWS else None)
+    with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def decode(value: bytes) -> pa.RecordBatch:
+    """The record batch of `encode`. Raises pyarrow.ArrowInvalid on anything else."""
+    with pa.ipc.open_stream(value) as reader:
+        return reader.read_next_batch()
+
+
+def to_headers(frame: Frame) -> Headers:
+    headers: Headers = [("kind", frame.kind.encode())]
+    if frame.lineage is not None:
+        headers.append(("lineage", msgspec.json.encode(frame.lineage)))
+    if frame.progress is not None:
+        headers.append(("progress", msgspec.json.encode(frame.progress)))
+    return headers
+
+
+def to_output(frame: Frame, topic: str, partition: int) -> Output:
+    return Output(topic, encode(frame.batch), partition, headers=to_headers(frame))
+
+
+def from_message(value: bytes, headers: Any) -> Frame:
+    """A frame from a Kafka message's value and headers."""
+    named = dict(headers or ())
+    lineage, progress = named.get("lineage"), named.get("progress")
+    return Frame(
+        kind=named["kind"].decode(),
+        batch=decode(value),
+        lineage=msgspec.json.decode(lineage, type=Lineage) if lineage else None,
+        progress=msgspec.json.decode(progress, type=Progress) if progress else None,
+    )
+
+
+def lineage_of(headers: Any) -> Lineage | None:
+    """A message's lineage, without decoding the frame."""
+    for name, value in headers or ():
+        if name == "lineage":
+            return msgspec.json.decode(value, type=Lineage)
+    return None

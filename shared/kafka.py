@@ -1,0 +1,100 @@
+"""Producers, consumers and topics as Truelike sets them up (aiokafka)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from shared.faust_transport import FETCH_MAX_WAIT_MS
+from shared.frames import Output
+from shared.settings import ServiceSettings
+from shared.topics import TOPICS, Topic
+
+MAX_MESSAGE_BYTES = 4 << 20
+# Frames of several partitions that go to one become one batch; a broker that answers a fetch batch by batch (the
+# embedded one) then keeps up.
+LINGER_MS = 40
+# Group settings under which a new worker sees its first frame after 4 s instead of 30 s.
+SESSION_SECONDS = 6
+HEARTBEAT_SECONDS = 1
+
+
+def producer(settings: ServiceSettings, linger_ms: int = LINGER_MS, **options: Any) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        acks="all",
+        enable_idempotence=settings.kafka_idempotence,
+        linger_ms=linger_ms,
+        max_request_size=MAX_MESSAGE_BYTES,
+        max_batch_size=256 * 1024,
+        # A broker that is away is waited for: what is not acknowledged stays in the producer, input stops.
+        request_timeout_ms=120_000,
+        **options,
+    )
+
+
+def consumer(settings: ServiceSettings, *topics: str, group: str | None = None, **options: Any) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=SESSION_SECONDS * 1000,
+        heartbeat_interval_ms=HEARTBEAT_SECONDS * 1000,
+        rebalance_timeout_ms=SESSION_SECONDS * 1000,
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+        **options,
+    )
+
+
+async def send(to: AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
+    """Hand one output to the producer; the future is its acknowledgement."""
+    return await to.send(output.topic, output.value, key=output.key, partition=output.partition, headers=output.headers)
+
+
+async def create_topics(
+    settings: ServiceSettings, replication: int = 1, topics: tuple[Topic, ...] = TOPICS
+) -> list[str]:
+    """Create what is missing. Returns the names created. Raises KafkaError where the broker refuses."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        present = set(await admin.list_topics())
+        missing = [t for t in topics if t.name not in present]
+        if not missing:
+            return []
+        answer = await admin.create_topics(
+            [
+                NewTopic(t.name, settings.partitions if t.keyed else 1, replication, topic_configs=t.config)
+                for t in missing
+            ]
+        )
+        for name, code, *why in answer.topic_errors:
+            error = for_code(code)
+            if code != 0 and error is not TopicAlreadyExistsError:
+                raise error(f"cannot create topic {name}: {why[0] if why else ''}")
+        return [t.name for t in missing]
+    finally:
+        await admin.close()
+
+
+async def require_topics(settings: ServiceSettings, *names: str) -> None:
+    """Raise KafkaError unless the topics exist with the configured number of partitions."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        wanted = {t.name: settings.partitions if t.keyed else 1 for t in TOPICS if t.name in names}
+        found = {d["topic"]: len(d["partitions"]) for d in await admin.describe_topics(list(names))}
+    finally:
+        await admin.close()
+    for name, count in wanted.items():
+        if not found.get(name):
+            raise KafkaError(f"topic {name} does not exist: run `truelike topics create`")
+        if found[name] != count:
+            raise KafkaError(f"topic {name} has {found[name]} partitions, PARTITIONS says {count}")

@@ -1,0 +1,71 @@
+"""Sends many likes to `likes.v1`, built into batches here: a third of the cost of one `send` a like."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import DefaultPartitioner
+
+from shared.topics import LIKES
+
+
+class LikesProducer:
+    """Keyed like any Kafka producer would (murmur2 of actor_id). `acknowledged` counts what the broker has."""
+
+    MAX_PENDING = 64
+
+    def __init__(self, producer: AIOKafkaProducer, partitions: int) -> None:
+        self.acknowledged = 0
+        self._producer = producer
+        self._all = list(range(partitions))
+        self._partition_of: dict[bytes, int] = {}
+        self._partitioner = DefaultPartitioner()
+        self._pending: set[asyncio.Future[Any]] = set()
+
+    async def send(self, keys: Sequence[bytes], values: Sequence[bytes], timestamp: int) -> None:
+        """Hand over likes in order. Waits while too much is unacknowledged. Raises KafkaError."""
+        parts: dict[int, list[tuple[bytes, bytes]]] = {}
+        for key, value in zip(keys, values, strict=True):
+            parts.setdefault(self._partition(key), []).append((key, value))
+        for partition, rows in parts.items():
+            batch = self._producer.create_batch()
+            for key, value in rows:
+                if batch.append(key=key, value=value, timestamp=timestamp) is None:
+                    await self._hand_over(batch, partition)
+                    batch = self._producer.create_batch()
+                    batch.append(key=key, value=value, timestamp=timestamp)
+            await self._hand_over(batch, partition)
+        while len(self._pending) > self.MAX_PENDING:
+            await self._settle(asyncio.FIRST_COMPLETED)
+
+    def _partition(self, key: bytes) -> int:
+        partition = self._partition_of.get(key)
+        if partition is None:
+            partition = self._partitioner(key, self._all, self._all) if key else random.choice(self._all)
+            if len(self._partition_of) < 1_000_000:
+                self._partition_of[key] = partition
+        return partition
+
+    async def _hand_over(self, batch: Any, partition: int) -> None:
+        count = batch.record_count()
+        batch.close()
+        future = await self._producer.send_batch(batch, LIKES, partition=partition)
+        future.add_done_callback(lambda _: self._count(count))
+        self._pending.add(future)
+
+    def _count(self, count: int) -> None:
+        self.acknowledged += count
+
+    async def _settle(self, when: str) -> None:
+        done, self._pending = await asyncio.wait(self._pending, return_when=when)
+        for future in done:
+            future.result()
+
+    async def flush(self) -> None:
+        """Wait until everything is acknowledged. Raises KafkaError."""
+        if self._pending:
+            await self._settle(asyncio.ALL_COMPLETED)

@@ -1,0 +1,156 @@
+"""What every service process does besides its work: logs, signals, its HTTP server, its address on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+from setproctitle import setproctitle
+from starlette.types import ASGIApp
+
+from shared.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+
+def configure_logs(settings: ServiceSettings, service: str) -> None:
+    """Our lines and the libraries', in one form, on stderr."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: Any = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.log_level)),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                last,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level)
+    # Every reconnect attempt is an ERROR line of its own there; readiness says the same once.
+    for noisy in ("aiokafka", "faust", "mode", "uvicorn.error", "httpx"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn inside our own event loop; signals are ours, so that shutdown is in our order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(settings: ServiceSettings) -> socket.socket:
+    """Listen on the configured address. Ends the process with a sentence where the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.http_host, settings.http_port))
+    except OSError as error:
+        print(
+            f"port {settings.http_port} on {settings.http_host} cannot be used ({error.strerror}): "
+            "set HTTP_PORT to a free one, or to 0 to take any",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from None
+    return listener
+
+
+class Service:
+    """The life of a process: `async with` starts the HTTP server; `stopping` is set by SIGTERM or SIGINT."""
+
+    def __init__(self, name: str, settings: ServiceSettings, app: ASGIApp) -> None:
+        self.name = name
+        self.settings = settings
+        self.stopping = asyncio.Event()
+        self._app = app
+
+    async def __aenter__(self) -> Service:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        listener = bind(self.settings)
+        config = uvicorn.Config(self._app, log_config=None, access_log=False, lifespan="off")
+        self._server = HttpServer(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        host, port = listener.getsockname()[:2]
+        self.address = f"http://{host}:{port}"
+        if self.settings.endpoint_dir is not None:
+            self.settings.endpoint_dir.mkdir(parents=True, exist_ok=True)
+            self._endpoint = self.settings.endpoint_dir / f"{self.name}-{os.getpid()}.json"
+            self._endpoint.write_text(json.dumps({"service": self.name, "url": self.address, "pid": os.getpid()}))
+        log.info("listening", address=self.address)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._server.force_exit = True
+        await self._serving
+        if self.settings.endpoint_dir is not None:
+            self._endpoint.unlink(missing_ok=True)
+        log.info("stopped")
+
+
+def run(name: str, settings: ServiceSettings, main: Callable[[], Awaitable[None]]) -> None:
+    """Run a service until it ends; an exception is logged and ends the process with code 1."""
+    setproctitle(f"truelike-{name}")
+    configure_logs(settings, name)
+    try:
+        asyncio.run(_as_coroutine(main))
+    except Exception:
+        log.exception("service failed", service=name)
+        raise SystemExit(1) from None
+
+
+async def _as_coroutine(main: Callable[[], Awaitable[None]]) -> None:
+    await main()
+
+
+async def until_available(what: str, attempt: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> bool:
+    """Call `attempt` until it succeeds, waiting longer each time with jitter (at most 5 s).
+
+    Returns False if the service was told to stop first.
+    """
+    delay = 0.1
+    while not stopping.is_set():
+        try:
+            await attempt()
+        except Exception as error:
+            log.warning("waiting for dependency", dependency=what, error=str(error)[:200])
+            # Jitter spreads reconnects of many workers; it takes no part in any result.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), delay * random.uniform(0.5, 1.5))
+            delay = min(delay * 2, 5.0)
+        else:
+            return True
+    return False

@@ -1,0 +1,252 @@
+"""The whole way of a Like on the embedded broker and Valkey: kills, HTTP, the API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from services.cli.embedded import Broker, Redis
+from services.cli.stack import SERVICES, Stack
+from shared import kafka
+from shared.frames import decode
+from shared.likes_producer import LikesProducer
+from shared.settings import ServiceSettings
+from shared.topics import LIKES, LIKES_REJECTED, TRUSTED_LIKES, VERDICTS
+from tests.likes import START_MS, crowd, like
+
+pytestmark = pytest.mark.integration
+
+
+class Platform:
+    """Broker, Redis and services, and a producer as a platform would have one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.broker, self.redis = Broker(folder), Redis(folder)
+        self.broker.start()
+        self.redis.start()
+        self.environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
+            "REDIS_URL": self.redis.url,
+            "KAFKA_IDEMPOTENCE": "false",
+            "PARTITIONS": "2",
+            "CHECKPOINT_SECONDS": "0.5",
+            "EXPORT_SECONDS": "1",
+            "INGEST_IDLE_SECONDS": "2",
+            "EVENT_TIME_SPEED": "600",
+        }
+        self.settings = ServiceSettings.model_validate({k.lower(): v for k, v in self.environment.items()})
+        asyncio.run(kafka.create_topics(self.settings))
+        self.stack = Stack(folder, self.environment)
+        for name in SERVICES:
+            self.stack.start(name)
+        self.stack.wait_ready(*SERVICES)
+
+    def stop(self) -> dict[str, int]:
+        codes = self.stack.stop()
+        self.redis.stop()
+        self.broker.stop()
+        return codes
+
+    async def send(self, events: list[dict[str, Any]]) -> None:
+        producer = kafka.producer(self.settings)
+        await producer.start()
+        sender = LikesProducer(producer, self.settings.partitions)
+        values = [msgspec.json.encode(e) for e in events]
+        await sender.send([e["actor_id"].encode() for e in events], values, int(time.time() * 1000))
+        await sender.flush()
+        await producer.stop()
+
+    def wait(self, name: str, count: int, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while (found := self.stack.metrics().get(name, 0)) < count:
+            died = {label: p.returncode for label, p in self.stack.processes.items() if p.poll() is not None}
+            assert not died, f"ended: {died}; logs in {self.stack.folder}"
+            assert time.monotonic() < deadline, f"{name}: {found} of {count}; logs in {self.stack.folder}"
+            time.sleep(0.2)
+        assert found == count
+
+    def read(self, topic: str, partitions: int = 1) -> list[Any]:
+        async def read() -> list[Any]:
+            consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap_servers, enable_auto_commit=False)
+            await consumer.start()
+            places = [TopicPartition(topic, p) for p in range(partitions)]
+            consumer.assign(places)
+            await consumer.seek_to_beginning(*places)
+            ends, found = await consumer.end_offsets(places), []
+            while any([await consumer.position(p) < ends[p] for p in places]):
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += records
+            await consumer.stop()
+            return found
+
+        return asyncio.run(read())
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    running = Platform(tmp_path)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def exported(folder: Path) -> Counter[str]:
+    rows = pq.read_table(folder / "export", partitioning="hive", columns=["event_id", "revision"]).to_pylist()
+    return Counter(r["event_id"] for r in rows if r["revision"] == 0)
+
+
+def test_kills_lose_nothing_and_double_nothing(platform: Platform) -> None:
+    """Each service is killed (SIGKILL) and started again while likes flow."""
+    events = crowd(seed=11)
+    expected = {e["event_id"] for e in events}
+    slices = [events[n * 512 : (n + 1) * 512] for n in range(8)]
+    for number, part in enumerate(slices):
+        asyncio.run(platform.send(part))
+        if number < len(SERVICES):
+            platform.stack.kill(SERVICES[number])
+            platform.stack.start(SERVICES[number])
+    platform.stack.wait_ready(*SERVICES)
+    for counter in (
+        "ingest/accepted_total",
+        "actor/likes_total",
+        "verdict/judged_likes_total",
+        "predictor/predictor_likes_total",
+        "exporter/exported_likes_total",
+    ):
+        platform.wait(counter, len(events))
+    platform.stack.stop("exporter")
+    assert exported(platform.stack.folder) == Counter(expected)
+    # The topic itself may hold repetitions after a crash; lineage tells readers which to ignore, as here.
+    marks: dict[tuple[str, int], int] = {}
+    seen: Counter[str] = Counter()
+    for record in platform.read(TRUSTED_LIKES):
+        lineage = json.loads(dict(record.headers)["lineage"])
+        at = (lineage["stage"], lineage["partition"])
+        if lineage["offset"] > marks.get(at, -1):
+            marks[at] = lineage["offset"]
+            seen.update(r["event_id"] for r in decode(record.value).to_pylist() if r["revision"] == 0)
+    assert seen == Counter(expected)
+    console = platform.stack.url("console")
+    deadline = time.monotonic() + 20
+    while sum((likes := httpx.get(f"{console}/v1/stats").json()["likes"]).values()) < len(events):
+        assert time.monotonic() < deadline, likes
+        time.sleep(0.3)
+    assert sum(likes.values()) == len(events)
+
+
+def test_a_like_goes_in_and_a_verdict_and_a_prediction_come_out(platform: Platform) -> None:
+    ingest, console = platform.stack.url("ingest"), platform.stack.url("console")
+    events = [like(n, f"u{n % 5}", f"song{(n * 7) % 23}", n) for n in range(60)]
+    assert httpx.post(f"{ingest}/v1/likes", json=events[0]).json() == {
+        "accepted": 1,
+        "rejected": 0,
+        "errors": [],
+    }
+    mixed = httpx.post(f"{ingest}/v1/likes", json=[*events[1:30], {"event_id": "x"}])
+    assert mixed.status_code == 202
+    assert (mixed.json()["accepted"], mixed.json()["errors"][0]["index"]) == (29, 29)
+    body = b"\n".join(msgspec.json.encode(e) for e in events[30:])
+    assert (
+        httpx.post(f"{ingest}/v1/likes", content=body, headers={"content-type": "application/x-ndjson"}).json()[
+            "accepted"
+        ]
+        == 30
+    )
+    assert httpx.post(f"{ingest}/v1/likes", content=b"7").status_code == 400
+    assert httpx.post(f"{ingest}/v1/likes", content=b"[" + b" " * (5 << 20) + b"]").status_code == 413
+    asyncio.run(platform.send([{**events[0], "occurred_at": "soon"}, events[0]]))
+    platform.wait("ingest/duplicates_total", 1)
+    platform.wait("ingest/rejected_total", 1)
+    platform.wait("predictor/predictor_likes_total", 60)
+    (rejected,) = platform.read(LIKES_REJECTED)
+    headers = {k: v.decode() for k, v in rejected.headers}
+    assert json.loads(rejected.value)["occurred_at"] == "soon"
+    assert "occurred_at: not an RFC 3339 time" in headers["truelike-errors"]
+    assert headers["truelike-source"].startswith(f"{LIKES}/")
+    assert headers["truelike-time"].endswith("Z")
+
+    prediction = httpx.get(f"{console}/v1/users/u0/predictions").json()
+    assert prediction["items"]
+    assert all(0 < i["probability"] < 1 for i in prediction["items"])
+    # Idle event time (600 times as fast here) closes the window: then there is a verdict.
+    deadline = time.monotonic() + 30
+    while (answer := httpx.get(f"{console}/v1/actors/u0")).status_code == 404 and time.monotonic() < deadline:
+        time.sleep(0.3)
+    actor = answer.json()
+    assert (actor["label"], actor["verdicts"][0]["window_start"]) == ("human", START_MS)
+    assert actor["verdicts"][0]["evidence"][0]["signal"] == "rate"
+    assert sum(httpx.get(f"{console}/v1/targets/song0").json()["likes"].values()) > 0
+    assert httpx.get(f"{console}/v1/campaigns").json() == {"total": 0, "campaigns": []}
+    assert "Truelike" in httpx.get(console).text
+    missing = httpx.get(f"{console}/v1/users/nobody/predictions")
+    assert (missing.status_code, missing.headers["content-type"], missing.json()["status"]) == (
+        404,
+        "application/problem+json",
+        404,
+    )
+    unfit = httpx.get(f"{console}/v1/campaigns?limit=0")
+    assert (unfit.status_code, unfit.json()["errors"][0]["field"]) == (422, "query.limit")
+    assert {json.loads(r.value)["actor_id"] for r in platform.read(VERDICTS, 2)} == {f"u{n}" for n in range(5)}
+
+
+def test_every_service_tells_its_health_and_stops_within_ten_seconds(platform: Platform) -> None:
+    for name in SERVICES:
+        url = platform.stack.url(name)
+        assert httpx.get(f"{url}/healthz").json()["status"] == "ok"
+        assert httpx.get(f"{url}/readyz").json()["status"] == "ok"
+        assert "truelike_" in httpx.get(f"{url}/metrics").text
+    began = time.monotonic()
+    codes = platform.stack.stop()
+    assert codes == dict.fromkeys(SERVICES, 0)
+    assert time.monotonic() - began < 10
+
+
+def test_without_a_broker_http_says_503_and_acknowledges_nothing(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "REDIS_URL": "redis://127.0.0.1:9/0"})
+    stack.start("ingest")
+    try:
+        deadline = time.monotonic() + 30
+        while not list(stack.endpoints.glob("ingest-*.json")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        url = stack.url("ingest")
+        answer = httpx.post(f"{url}/v1/likes", json=like(1))
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert httpx.get(f"{url}/readyz").status_code == 503
+    finally:
+        assert stack.stop() == {"ingest": 0}
+
+
+def test_a_demo_accounts_for_every_like(tmp_path: Path) -> None:
+    from services.cli.stack import PROJECT
+
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli.app", "demo", "--duration", "8", "--rate", "800"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "demo-report.json").read_text())
+    assert report["losses"] == []
+    assert report["sent"] == report["accepted"] + report["rejected"] + report["duplicates"]
+    assert report["judged"] == report["predicted"] == report["accepted"] > 3000
+    assert report["rejected"] > 0
+    assert report["duplicates"] > 0
+    assert sum(sum(row.values()) for row in report["confusion"].values()) == report["accepted"]

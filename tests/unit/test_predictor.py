@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.predictor.calibration import Calibration
+from services.predictor.model import CoPreference
+from services.predictor.ranking import HALVING, HISTORY, TOP
+
+Rows = list[tuple[int, int]]
+rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), min_size=1, max_size=120)
+
+
+def learn(model: CoPreference, likes: Rows, trust: list[float] | None = None, first: int = 0) -> list[int]:
+    weights = np.array(trust if trust is not None else [1.0] * len(likes), np.float32)
+    times = np.arange(first, first + len(likes), dtype=np.int64)
+    users, items = pa.array([f"u{u}" for u, _ in likes]), pa.array([f"i{i}" for _, i in likes])
+    return model.score_and_learn(users, items, times, weights).ranks.tolist()
+
+
+def plain(likes: Rows) -> dict[tuple[int, int], float]:
+    """Pair weights as the definition says, one like at a time."""
+    history: dict[int, list[int]] = {}
+    weights: dict[tuple[int, int], float] = {}
+    for user, item in likes:
+        past = history.setdefault(user, [])
+        for back, other in enumerate(reversed(past[-HISTORY:])):
+            if other != item:
+                for pair in ((item, other), (other, item)):
+                    weights[pair] = weights.get(pair, 0.0) + 2 ** (-back / HALVING)
+        past.append(item)
+    return weights
+
+
+@settings(max_examples=40)
+@given(rows)
+def test_pair_weights_follow_the_definition(likes: Rows) -> None:
+    model = CoPreference()
+    learn(model, likes)
+    expected = plain(likes)
+    for item in {i for _, i in likes}:
+        found = dict(model.neighbours_of(f"i{item}", most=100))
+        want = {f"i{b}": w for (a, b), w in expected.items() if a == item}
+        assert found.keys() == want.keys()
+        assert all(abs(found[k] - want[k]) < 1e-3 for k in want)
+
+
+@settings(max_examples=40)
+@given(rows, st.lists(st.integers(0, 120), max_size=6))
+def test_the_cut_changes_neither_scores_nor_model(likes: Rows, cuts: list[int]) -> None:
+    whole, parts = CoPreference(), CoPreference()
+    ranks = learn(whole, likes)
+    found: list[int] = []
+    edges = sorted({c for c in cuts if 0 < c < len(likes)})
+    for start, stop in zip([0, *edges], [*edges, len(likes)], strict=True):
+        found += learn(parts, likes[start:stop], first=start)
+    assert found == ranks
+    assert whole.report() == parts.report() or all(
+        abs(whole.report()[k] - parts.report()[k]) < 1e-9 for k in whole.report()
+    )
+    users = pa.array([f"u{u}" for u, _ in likes])
+    assert whole.predict(users) == parts.predict(users)
+
+
+@settings(max_examples=25)
+@given(rows, rows)
+def test_a_restored_model_goes_on_as_if_nothing_had_happened(before: Rows, after: Rows) -> None:
+    model, copy = CoPreference(), CoPreference()
+    learn(model, before)
+    copy.restore(model.snapshot())
+    assert learn(copy, after, first=500) == learn(model, after, first=500)
+    assert copy.report() == model.report()
+
+
+def test_a_like_with_its_trust_taken_back_has_taught_nothing() -> None:
+    taught, clean = CoPreference(), CoPreference()
+    likes = [(0, 1), (0, 2), (1, 1), (1, 3), (0, 3)]
+    learn(taught, likes)
+    learn(clean, likes, trust=[1, 1, 0, 1, 1])
+    missing = taught.reweigh(pa.array(["u1"]), pa.array(["i1"]), np.array([2]), np.zeros(1, np.float32))
+    assert missing == 0
+    for item in ("i1", "i2", "i3"):
+        want = dict(clean.neighbours_of(item))
+        found = {k: w for k, w in taught.neighbours_of(item) if w > 1e-6}
+        assert found.keys() == want.keys()
+        assert all(abs(found[k] - want[k]) < 1e-6 for k in want)
+
+
+def test_bots_likes_weigh_nothing_and_are_not_scored() -> None:
+    model = CoPreference()
+    assert learn(model, [(0, 1), (0, 2), (0, 3)], trust=[0, 0, 0]) == []
+    assert model.neighbours_of("i1") == []
+
+
+def test_a_ranking_leaves_out_what_was_liked_and_fills_newcomers_with_what_is_popular() -> None:
+    model = CoPreference()
+    learn(model, [(u, i) for u in range(8) for i in (1, 2, 3)])
+    learn(model, [(9, 1)], first=100)
+    (prediction,) = model.predict(pa.array(["u9"]))
+    assert prediction.items[:2] == ["i3", "i2"] or prediction.items[:2] == ["i2", "i3"]
+    assert "i1" not in prediction.items
+    (newcomer,) = model.predict(pa.array(["nobody"]))
+    assert set(newcomer.items) == {"i1", "i2", "i3"}
+    assert len(model.probabilities()) == TOP
+    assert sum(model.probabilities()) < 1
+
+
+def test_probabilities_are_calibrated_on_a_stream_with_structure() -> None:
+    rng = np.random.default_rng(5)
+    likes = [(int(u), int((u % 4) * 8 + rng.integers(8))) for u in rng.integers(0, 40, 6000)]
+    model, calibration = CoPreference(), Calibration()
+    for start in range(0, len(likes), 500):
+        calibration.observe(np.array(learn(model, likes[start : start + 500], first=start), np.int64))
+    assert calibration.ece() < 0.02

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.app import app
+from services.cli.replay import parse_speed
+from services.console import views
+from services.console.api import latest_revisions, worst
+from services.detector.pipeline import Detector
+from services.detector.settings import Judgement
+from services.exporter.files import ExportFolder
+from services.replay.files import UnreadableFile, read_events
+from services.simulator.world import KINDS, World, WorldSettings
+from shared.frames import decode
+from shared.topics import TRUSTED_LIKES
+from tests.likes import crowd, ingest_in_batches
+
+
+def trusted() -> list[bytes]:
+    detector = Detector(Judgement(2))
+    messages = ingest_in_batches(crowd(), [100, 300, 500], 2)
+    return [o.value for o in detector.feed(messages) if o.topic == TRUSTED_LIKES]
+
+
+def test_views_follow_corrections() -> None:
+    counts: dict[tuple[str, str], int] = {}
+    last: dict[str, tuple[str, int]] = {}
+    for value in trusted():
+        for _, key, label, by in views.of_trusted_likes(value):
+            counts[str(key), str(label)] = counts.get((str(key), str(label)), 0) + int(by)
+        for row in decode(value).to_pylist():
+            last[row["event_id"]] = (row["target_id"], row["label"])
+    bots = sum(n for (key, label), n in counts.items() if label == "bot" and key.startswith("truelike:target:"))
+    assert bots == sum(label == 2 for _, label in last.values()) > 0
+    assert sum(n for (key, _), n in counts.items() if key == "truelike:counts") == len(last)
+
+
+def test_an_actor_is_as_the_worst_of_its_latest_revisions() -> None:
+    verdicts = [
+        {"verdict_id": "a", "revision": 1, "label": "bot", "human_probability": 0.1, "window_start": 1},
+        {"verdict_id": "a", "revision": 2, "label": "human", "human_probability": 0.9, "window_start": 1},
+        {"verdict_id": "b", "revision": 1, "label": "suspect", "human_probability": 0.5, "window_start": 2},
+    ]
+    latest = latest_revisions(verdicts)
+    assert [(v["verdict_id"], v["revision"]) for v in latest] == [("b", 1), ("a", 2)]
+    assert worst(latest)["label"] == "suspect"
+
+
+def test_an_export_is_whole_after_a_crash_at_any_point(tmp_path: Path) -> None:
+    batch = decode(trusted()[0])
+    folder = ExportFolder(tmp_path)
+    places = folder.stage(0, 3, 9, batch)
+    assert list(tmp_path.glob("date=*")) == []
+    folder.publish(places)
+    folder.publish(places)  # again, as after a restart
+    folder.stage(0, 10, 12, batch)  # staged, but no snapshot names it
+    folder.clear_staging()
+    rows = pq.read_table(tmp_path, partitioning="hive")
+    assert rows.num_rows == batch.num_rows
+    assert {
+        "human_probability",
+        "revision",
+        "source_topic",
+        "source_partition",
+        "source_offset",
+        "label",
+    } <= set(rows.column_names)
+    assert set(rows.column("label").to_pylist()) <= {"human", "suspect", "bot", "agent"}
+
+
+def test_the_world_is_its_seed_and_holds_every_kind() -> None:
+    def events(seed: int) -> list[dict[str, object]]:
+        world, found = World(WorldSettings(seed, people=500, items=480)), []
+        for step in range(40):
+            likes = world.likes(step * 60_000, (step + 1) * 60_000, 500)
+            assert (np.diff(likes.times_ms) >= 0).all()
+            kinds.update(KINDS[k] for k in likes.kinds.tolist())
+            found += world.events(likes, len(found))
+        return found
+
+    kinds: set[str] = set()
+    assert events(1) == events(1)
+    assert events(1)[:50] != events(2)[:50]
+    assert kinds == set(KINDS)
+
+
+@pytest.mark.parametrize(("text", "factor"), [("max", None), ("real", 1.0), ("60x", 60.0), ("0.5", 0.5)])
+def test_speeds(text: str, factor: float | None) -> None:
+    assert parse_speed(text) == factor
+
+
+def test_files_of_each_format_read_the_same(tmp_path: Path) -> None:
+    import gzip
+
+    import pyarrow as pa
+
+    rows = [
+        {"user": "007", "target_id": "t1", "occurred_at": "2026-01-01T00:00:00Z"},
+        {"user": "ü", "target_id": "t2", "occurred_at": "1767225600000"},
+    ]
+    (tmp_path / "a.csv").write_text("user,target_id,occurred_at\n" + "\n".join(",".join(r.values()) for r in rows))
+    with gzip.open(tmp_path / "a.jsonl.gz", "wt") as file:
+        file.write("\n".join(json.dumps(r) for r in rows))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    found = [
+        [e for batch in read_events(tmp_path / name, {"actor_id": "user"}) for e in batch]
+        for name in ("a.csv", "a.jsonl.gz", "a.parquet")
+    ]
+    assert found[0] == found[1] == found[2]
+    assert [e["actor_id"] for e in found[0]] == ["007", "ü"]
+    assert found[0][1]["occurred_at"] == 1767225600000
+    with pytest.raises(UnreadableFile, match="no column 'nobody'"):
+        list(read_events(tmp_path / "a.csv", {"actor_id": "nobody"}))
+
+
+def test_detect_and_predict_on_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "likes.jsonl"
+    path.write_bytes(b"\n".join(msgspec.json.encode(e) for e in crowd()))
+    result = CliRunner().invoke(
+        app,
+        ["detect", str(path), "--out", str(tmp_path / "v.jsonl"), "--campaigns", str(tmp_path / "c.jsonl")],
+    )
+    assert result.exit_code == 0, result.output
+    verdicts = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
+    assert {v["label"] for v in verdicts} >= {"human", "bot"}
+    result = CliRunner().invoke(app, ["predict", str(path), "--report", str(tmp_path / "r.json")])
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert {"hr@10", "hr@20", "mrr@20", "ece", "surprise_bits", "likes_per_second"} <= report.keys()
+
+
+def test_a_wrong_file_is_one_clear_sentence(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["detect", str(tmp_path / "none.csv")])
+    assert result.exit_code == 2
+    assert "no such file" in result.output
