@@ -108,7 +108,10 @@ class Service:
         if self.settings.endpoint_dir is not None:
             self.settings.endpoint_dir.mkdir(parents=True, exist_ok=True)
             self._endpoint = self.settings.endpoint_dir / f"{self.name}-{os.getpid()}.json"
-            self._endpoint.write_text(json.dumps({"service": self.name, "url": self.address, "pid": os.getpid()}))
+            # By rename: who looks for addresses must never read half a file.
+            written = self._endpoint.with_suffix(".tmp")
+            written.write_text(json.dumps({"service": self.name, "url": self.address, "pid": os.getpid()}))
+            written.rename(self._endpoint)
         log.info("listening", address=self.address)
         return self
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import httpx
@@ -61,6 +61,13 @@ class Stack:
 
     def wait_ready(self, *labels: str, timeout: float = 90) -> None:
         """Raises RuntimeError naming the service that is not ready in time or that ended."""
+        self._wait("ready", lambda pid: _answers(self._address(pid), "readyz"), labels, timeout)
+
+    def wait_listening(self, *labels: str, timeout: float = 90) -> None:
+        """Like `wait_ready`, for a service that answers but need not be able to work."""
+        self._wait("listening", lambda pid: _answers(self._address(pid), "healthz"), labels, timeout)
+
+    def _wait(self, state: str, reached: Callable[[int], bool], labels: Iterable[str], timeout: float) -> None:
         deadline = time.monotonic() + timeout
         waiting = set(labels)
         while waiting:
@@ -70,22 +77,16 @@ class Stack:
                     raise RuntimeError(
                         f"{label} ended with code {process.returncode}; its log: {self.folder / label}.log"
                     )
-                if self._answers(process.pid):
+                if reached(process.pid):
                     waiting.discard(label)
             if time.monotonic() > deadline:
                 raise RuntimeError(
-                    f"not ready after {timeout:.0f} s: {', '.join(sorted(waiting))}; logs: {self.folder}"
+                    f"not {state} after {timeout:.0f} s: {', '.join(sorted(waiting))}; logs: {self.folder}"
                 )
             time.sleep(0.2)
 
-    def _answers(self, pid: int) -> bool:
-        url = next((e["url"] for e in read_endpoints(self.endpoints) if e["pid"] == str(pid)), None)
-        if url is None:
-            return False
-        try:
-            return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
-        except httpx.HTTPError:
-            return False
+    def _address(self, pid: int) -> str | None:
+        return next((e["url"] for e in read_endpoints(self.endpoints) if e["pid"] == str(pid)), None)
 
     def url(self, service: str) -> str:
         """Address of a running service. Raises LookupError."""
@@ -128,13 +129,22 @@ class Stack:
             path.unlink()
 
 
+def _answers(url: str | None, path: str) -> bool:
+    if url is None:
+        return False
+    try:
+        return httpx.get(f"{url}/{path}", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def read_endpoints(folder: Path) -> list[dict[str, str]]:
     """Addresses that services wrote down."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
             found.append({k: str(v) for k, v in json.loads(path.read_text()).items()})
-        except (FileNotFoundError, json.JSONDecodeError):  # just stopping, or just being written
+        except FileNotFoundError:  # just stopping
             continue
     return found
 

@@ -220,9 +220,7 @@ def test_without_a_broker_http_says_503_and_acknowledges_nothing(tmp_path: Path)
     stack = Stack(tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "REDIS_URL": "redis://127.0.0.1:9/0"})
     stack.start("ingest")
     try:
-        deadline = time.monotonic() + 30
-        while not list(stack.endpoints.glob("ingest-*.json")) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        stack.wait_listening("ingest")
         url = stack.url("ingest")
         answer = httpx.post(f"{url}/v1/likes", json=like(1))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
