@@ -10,16 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from services.predictor import ranking
-from services.predictor.ranking import HISTORY, NEIGHBOURS, TOP
+from services.predictor.histories import HistoryStore
+from services.predictor.ranking import HISTORY, NEIGHBOURS, TOP, Lists
 from shared.checkpoints import Arrays
 
 I64 = npt.NDArray[np.int64]
 
 VERSION: Final = "co-preference-1"
-REMEMBERED: Final = 128
-POPULAR: Final = 40
-_NO_ITEM: Final = -1
-_RAGGED: Final = ("history", "held", "when")
+TRENDING: Final = 40
+TRENDING_EVERY: Final = 1024
 
 
 class Index:
@@ -67,90 +66,73 @@ class Prediction:
 
 
 class CoPreference:
-    """The model and its prequential record. State is arrays that grow by doubling with users and items: bounded
-    per user (REMEMBERED likes) and per item (NEIGHBOURS), not yet in their number.
+    """The model and its prequential record. State is arrays that grow with users and items: bounded per user
+    (REMEMBERED likes) and per item (NEIGHBOURS), not yet in their number.
     """
 
     def __init__(self) -> None:
         self.users, self.items = Index(), Index()
-        self._allocate(1024, 1024)
+        self.store = HistoryStore()
+        self._allocate(1024)
         # How often the like was at each place (0 = not in the TOP): what the probabilities come from.
         self.at_rank = np.zeros(TOP + 1)
         self.scored = 0
         self.surprise_sum = 0.0
         self.reciprocal_sum = 0.0
 
-    def _allocate(self, users: int, items: int) -> None:
-        self.history = np.full((users, REMEMBERED), _NO_ITEM, np.int32)
-        self.held = np.zeros((users, REMEMBERED), np.float32)
-        self.when = np.zeros((users, REMEMBERED), np.int64)
-        self.lengths = np.zeros(users, np.int64)
-        self.neighbours = np.zeros((items, NEIGHBOURS), np.int32)
-        self.weights = np.zeros((items, NEIGHBOURS), np.float32)
-        self.totals = np.zeros(items)
-        self._work(items)
-
-    def _work(self, items: int) -> None:
+    def _allocate(self, items: int) -> None:
+        self.lists = Lists(
+            np.zeros((items, NEIGHBOURS), np.int32),
+            np.zeros((items, NEIGHBOURS), np.float32),
+            np.zeros(items, np.int64),
+            np.zeros(items),
+        )
         self._scratch = np.zeros(items)
-        self._touched = np.empty(HISTORY * NEIGHBOURS + POPULAR, np.int64)
+        self._touched = np.empty(HISTORY * NEIGHBOURS + TRENDING, np.int64)
 
     def _grow(self) -> None:
-        for names, needed in (
-            (("history", "held", "when", "lengths"), len(self.users.ids)),
-            (("neighbours", "weights", "totals"), len(self.items.ids)),
-        ):
-            size = len(getattr(self, names[-1]))
-            if needed <= size:
-                continue
-            larger = max(needed, size * 2)
-            for name in names:
-                old = getattr(self, name)
-                new = np.zeros((larger, *old.shape[1:]), old.dtype)
-                if name == "history":
-                    new[:] = _NO_ITEM
-                new[:size] = old
-                setattr(self, name, new)
-        if len(self._scratch) < len(self.totals):
-            self._work(len(self.totals))
+        self.store.add_users(len(self.users.ids))
+        old, size, needed = self.lists, len(self.lists.total), len(self.items.ids)
+        if needed > size:
+            self._allocate(max(needed, size * 2))
+            for before, now in zip(old, self.lists, strict=True):
+                now[:size] = before
 
-    def _popular(self) -> I64:
+    def _most_liked(self) -> I64:
         count = len(self.items.ids)
-        totals = self.totals[:count]
-        best = np.argpartition(-totals, min(POPULAR, count) - 1)[:POPULAR] if count else np.zeros(0, np.int64)
+        totals = self.lists.total[:count]
+        best = np.argpartition(-totals, min(TRENDING, count) - 1)[:TRENDING] if count else np.zeros(0, np.int64)
         best = best[np.lexsort((best, -totals[best]))]
-        return np.where(totals[best] > 0, best, _NO_ITEM).astype(np.int64)
+        return best[totals[best] > 0].astype(np.int64)
 
     def score_and_learn(self, users: pa.Array, items: pa.Array, times: I64, trust: npt.NDArray[Any]) -> Scored:
         """Score each like against the state just before it, then learn it. Log order; shapes (n,)."""
         u, i = self.users.of(users), self.items.of(items)
         self._grow()
+        self.store.reserve(u)
         n = len(u)
         ranks, known = np.empty(n, np.int64), np.empty(n, np.bool_)
-        # Trending is brought up to date every so many likes of the log, wherever frames were cut.
+        # Trending is brought up to date after so many likes of the log, wherever frames were cut.
         start = 0
         while start < n:
-            stop = min(n, start + self._until_refresh())
-            part = slice(start, stop)
+            part = slice(start, min(n, start + _until_trending(self._learnt)))
             ranking.score_and_learn(
                 u[part],
                 i[part],
-                trust[part].astype(np.float64),
-                self.history,
-                self.held,
-                self.when,
-                self.lengths,
                 times[part],
-                self.neighbours,
-                self.weights,
-                self.totals,
+                trust[part].astype(np.float64),
+                self.store.histories,
+                self.lists,
                 self._trending,
                 self._scratch,
                 self._touched,
                 ranks[part],
                 known[part],
             )
-            self._learnt += stop - start
-            start = stop
+            self._learnt += part.stop - start
+            start = part.stop
+            if self._learnt % TRENDING_EVERY == 0 or self._learnt.bit_count() == 1:
+                self._trending = self._most_liked()
         # How many items there were to choose from when each like came.
         choices = np.maximum.accumulate(np.r_[self._choices, i + 1])[1:]
         self._choices = int(choices[-1])
@@ -160,13 +142,6 @@ class CoPreference:
     _learnt = 0
     _choices = 0
     _trending: I64 = np.zeros(0, np.int64)
-    _REFRESH: Final = 256
-
-    def _until_refresh(self) -> int:
-        done = self._learnt % self._REFRESH
-        if done == 0:
-            self._trending = self._popular()
-        return self._REFRESH - done
 
     def _record(self, ranks: I64, choices: I64) -> Scored:
         # One like at a time would use the record up to it; cumulative sums give the same, a frame at once.
@@ -187,19 +162,7 @@ class CoPreference:
         """Give likes learnt before another trust (0 unlearns them). Returns how many are no longer held."""
         u, i = self.users.of(users), self.items.of(items)
         self._grow()
-        return ranking.reweigh(
-            u,
-            i,
-            times,
-            trust.astype(np.float64),
-            self.history,
-            self.held,
-            self.when,
-            self.lengths,
-            self.neighbours,
-            self.weights,
-            self.totals,
-        )
+        return ranking.reweigh(u, i, times, trust.astype(np.float64), self.store.histories, self.lists)
 
     def probabilities(self) -> list[float]:
         """The probability of each place in a ranking: how often, so far, the next like was at that place."""
@@ -213,13 +176,9 @@ class CoPreference:
         tops, scores, filled = np.zeros((n, TOP), np.int64), np.zeros((n, TOP)), np.zeros(n, np.int64)
         ranking.rank_many(
             numbers,
-            self.history,
-            self.held,
-            self.lengths,
-            self.neighbours,
-            self.weights,
-            self.totals,
-            self._popular(),
+            self.store.histories,
+            self.lists,
+            self._trending if self._learnt >= TRENDING_EVERY else self._most_liked(),
             self._scratch,
             self._touched,
             tops,
@@ -239,12 +198,9 @@ class CoPreference:
         number = self.items.numbers.get(item_id)
         if number is None:
             return []
-        order = np.argsort(-self.weights[number], kind="stable")[:most]
-        return [
-            (self.items.ids[self.neighbours[number, k]], float(self.weights[number, k]))
-            for k in order.tolist()
-            if self.weights[number, k] > 0
-        ]
+        neighbours, weights = self.lists.neighbour[number], self.lists.weight[number]
+        order = np.argsort(-weights, kind="stable")[:most]
+        return [(self.items.ids[neighbours[k]], float(weights[k])) for k in order.tolist() if weights[k] > 0]
 
     def report(self) -> dict[str, float]:
         """Prequential figures so far (keys of `truelike predict --report`)."""
@@ -259,15 +215,17 @@ class CoPreference:
         }
 
     def snapshot(self) -> Arrays:
-        users, items = len(self.users.ids), len(self.items.ids)
-        in_use = np.arange(REMEMBERED) < self.lengths[:users, None]
+        items = len(self.items.ids)
+        in_use = np.arange(NEIGHBOURS) < self.lists.used[:items, None]
         return {
             "user_ids": _pack(self.users.ids),
             "item_ids": _pack(self.items.ids),
-            # Most users have few likes: only the part of each history that is in use.
-            **{name: getattr(self, name)[:users][in_use] for name in _RAGGED},
-            "lengths": self.lengths[:users].copy(),
-            **{name: getattr(self, name)[:items].copy() for name in ("neighbours", "weights", "totals")},
+            **{f"history.{k}": v for k, v in self.store.snapshot(len(self.users.ids)).items()},
+            # Most items have few neighbours: only the places in use.
+            "neighbours": self.lists.neighbour[:items][in_use],
+            "weights": self.lists.weight[:items][in_use],
+            "used": self.lists.used[:items].copy(),
+            "totals": self.lists.total[:items].copy(),
             "at_rank": self.at_rank.copy(),
             "trending": self._trending.copy(),
             "sums": np.array([self.scored, self.surprise_sum, self.reciprocal_sum, self._learnt, self._choices]),
@@ -276,15 +234,22 @@ class CoPreference:
     def restore(self, arrays: Arrays) -> None:
         self.users.restore(_unpack(arrays["user_ids"]))
         self.items.restore(_unpack(arrays["item_ids"]))
-        self._allocate(max(len(self.users.ids), 1024), max(len(self.items.ids), 1024))
-        for name in ("lengths", "neighbours", "weights", "totals"):
-            getattr(self, name)[: len(arrays[name])] = arrays[name]
-        in_use = np.arange(REMEMBERED) < self.lengths[:, None]
-        for name in _RAGGED:
-            getattr(self, name)[in_use] = arrays[name]
+        self.store.restore({k.removeprefix("history."): v for k, v in arrays.items() if k.startswith("history.")})
+        items = len(self.items.ids)
+        self._allocate(max(items, 1024))
+        self.lists.used[:items], self.lists.total[:items] = arrays["used"], arrays["totals"]
+        in_use = np.arange(NEIGHBOURS) < self.lists.used[:, None]
+        self.lists.neighbour[in_use], self.lists.weight[in_use] = arrays["neighbours"], arrays["weights"]
         self.at_rank, self._trending = arrays["at_rank"].copy(), arrays["trending"].copy()
         scored, self.surprise_sum, self.reciprocal_sum, learnt, choices = arrays["sums"].tolist()
         self.scored, self._learnt, self._choices = int(scored), int(learnt), int(choices)
+
+
+def _until_trending(learnt: int) -> int:
+    """Likes until trending is due again: at each power of two, then at each multiple of TRENDING_EVERY."""
+    if learnt < TRENDING_EVERY:
+        return (1 << learnt.bit_length()) - learnt
+    return TRENDING_EVERY - learnt % TRENDING_EVERY
 
 
 def _pack(ids: list[str]) -> npt.NDArray[np.uint8]:

@@ -6,98 +6,119 @@ are bounded: the weakest neighbour makes room, as in the space-saving sketch (Me
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 
 HISTORY: Final = 20
 NEIGHBOURS: Final = 128
+REMEMBERED: Final = 512
 TOP: Final = 20
 HALVING: Final = 5.0
 
 
+class Histories(NamedTuple):
+    """Users' likes, oldest first. User u has `length[u]` of them, at most REMEMBERED, from `start[u]` on in the
+    flat arrays `item` (int32), `held` (float32, the trust it was learnt with) and `when` (int64, ms).
+    """
+
+    item: Any
+    held: Any
+    when: Any
+    start: Any
+    length: Any
+
+
+class Lists(NamedTuple):
+    """Items' neighbours, shape (items, NEIGHBOURS), the first `used[i]` places in use; `total[i]` is the trust of
+    all likes of the item.
+    """
+
+    neighbour: Any
+    weight: Any
+    used: Any
+    total: Any
+
+
 @njit(cache=True)
-def _pair(neighbours: Any, weights: Any, a: int, b: int, weight: float) -> None:
+def _pair(lists: Lists, a: int, b: int, weight: float) -> None:
     """Add `weight` to b in the list of a."""
+    used = lists.used[a]
+    neighbour, weights = lists.neighbour[a], lists.weight[a]
     weakest = 0
-    for k in range(NEIGHBOURS):
-        if neighbours[a, k] == b and weights[a, k] != 0.0:
-            weights[a, k] = max(0.0, weights[a, k] + weight)
+    for k in range(used):
+        if neighbour[k] == b:
+            weights[k] = max(0.0, weights[k] + weight)
             return
-        if weights[a, k] < weights[a, weakest]:
+        if weights[k] < weights[weakest]:
             weakest = k
     if weight <= 0.0:
         return
-    if weights[a, weakest] == 0.0 or weight >= weights[a, weakest] * 0.5:
-        neighbours[a, weakest], weights[a, weakest] = b, weight
+    if used < NEIGHBOURS:
+        neighbour[used], weights[used] = b, weight
+        lists.used[a] = used + 1
+    elif weight >= weights[weakest] * 0.5:
+        neighbour[weakest], weights[weakest] = b, weight
     else:
-        weights[a, weakest] -= weight * 0.5
+        weights[weakest] -= weight * 0.5
 
 
 @njit(cache=True)
-def teach(history: Any, held: Any, at: int, item: int, trust: float, neighbours: Any, weights: Any) -> None:
-    """Add (or, negative trust, take back) the pairs of `item` with the likes before position `at`."""
+def teach(item_of: Any, held: Any, at: int, item: int, trust: float, lists: Lists) -> None:
+    """Add (or, negative trust, take back) the pairs of `item` with the likes before place `at` of a history."""
     for back in range(1, HISTORY + 1):
         k = at - back
         if k < 0:
             break
-        other = history[k]
-        if other < 0 or other == item or held[k] == 0.0:
+        other = item_of[k]
+        if other == item or held[k] == 0.0:
             continue
         weight = trust * held[k] * 2.0 ** (-(back - 1) / HALVING)
-        _pair(neighbours, weights, item, other, weight)
-        _pair(neighbours, weights, other, item, weight)
+        _pair(lists, item, other, weight)
+        _pair(lists, other, item, weight)
 
 
 @njit(cache=True)
 def rank(
-    history: Any,
-    held: Any,
-    length: int,
-    neighbours: Any,
-    weights: Any,
-    totals: Any,
-    popular: Any,
-    scratch: Any,
-    touched: Any,
-    top: Any,
-    scores: Any,
+    item_of: Any, held: Any, lists: Lists, trending: Any, scratch: Any, touched: Any, top: Any, scores: Any
 ) -> int:
-    """Fill `top` and `scores` with the user's TOP next items; returns how many. Liked items are left out.
+    """Fill `top` and `scores` with the TOP next items after this history; returns how many. Its own items are
+    left out.
 
     `scratch` (one zero per item) and `touched` are work space; scratch is zero again afterwards.
     """
     count = 0
+    length = len(item_of)
     for back in range(min(length, HISTORY)):
-        item, trust = history[length - 1 - back], held[length - 1 - back]
-        if item < 0 or trust == 0.0:
+        item, trust = item_of[length - 1 - back], held[length - 1 - back]
+        if trust == 0.0:
             continue
         # The cosine's other half is divided out below, once a candidate.
-        decay = trust * 2.0 ** (-back / HALVING) / np.sqrt(totals[item] + 1.0)
-        for k in range(NEIGHBOURS):
-            weight = weights[item, k]
+        decay = trust * 2.0 ** (-back / HALVING) / np.sqrt(lists.total[item] + 1.0)
+        neighbour, weights = lists.neighbour[item], lists.weight[item]
+        for k in range(lists.used[item]):
+            weight = weights[k]
             if weight <= 0.0:
                 continue
-            other = neighbours[item, k]
+            other = neighbour[k]
             if scratch[other] == 0.0:
                 touched[count] = other
                 count += 1
             scratch[other] += decay * weight
-    for k in range(len(popular)):
-        other = popular[k]
-        if other >= 0 and scratch[other] == 0.0:
+    for k in range(len(trending)):
+        other = trending[k]
+        if scratch[other] == 0.0:
             touched[count] = other
             count += 1
             # Below any co-preference, in order of popularity: fills the list of a newcomer.
-            scratch[other] = 1e-9 * (len(popular) - k)
+            scratch[other] = 1e-9 * (len(trending) - k)
     for k in range(length):
-        if history[k] >= 0:
-            scratch[history[k]] = 0.0
+        scratch[item_of[k]] = 0.0
     filled = 0
     for i in range(count):
         other = touched[i]
-        score = scratch[other] / np.sqrt(totals[other] + 1.0)
+        score = scratch[other] / np.sqrt(lists.total[other] + 1.0)
         scratch[other] = 0.0
         if score <= 0.0 or (filled == TOP and score <= scores[TOP - 1]):
             continue
@@ -114,117 +135,85 @@ def rank(
 def score_and_learn(
     users: Any,
     items: Any,
-    trust: Any,
-    history: Any,
-    held: Any,
-    when: Any,
-    lengths: Any,
     times: Any,
-    neighbours: Any,
-    weights: Any,
-    totals: Any,
-    popular: Any,
+    trust: Any,
+    histories: Histories,
+    lists: Lists,
+    trending: Any,
     scratch: Any,
     touched: Any,
     ranks: Any,
     known: Any,
 ) -> None:
     """For each like in log order: the place of its item in the ranking from the state just before it
-    (0 = not among the TOP), whether that user had a history, then learn.
+    (0 = not among the TOP), whether that user had a history, then learn. Histories have room for all of them.
     """
-    top = np.empty(TOP, np.int64)
-    scores = np.zeros(TOP)
-    width = history.shape[1]
+    top, scores = np.empty(TOP, np.int64), np.zeros(TOP)
+    item_of, held, when, start, lengths = histories
     for i in range(len(users)):
         user, item = users[i], items[i]
-        length = lengths[user]
+        first, length = start[user], lengths[user]
         ranks[i] = 0
         known[i] = length > 0
-        filled = rank(
-            history[user],
-            held[user],
-            length,
-            neighbours,
-            weights,
-            totals,
-            popular,
-            scratch,
-            touched,
-            top,
-            scores,
-        )
+        place = slice(first, first + length)
+        filled = rank(item_of[place], held[place], lists, trending, scratch, touched, top, scores)
         for k in range(filled):
             if top[k] == item:
                 ranks[i] = k + 1
                 break
-        if length == width:
+        if length == REMEMBERED:
             # Full: the oldest half leaves, so that shifting is rare.
-            keep = width // 2
-            for k in range(keep):
-                history[user, k], held[user, k], when[user, k] = (
-                    history[user, width - keep + k],
-                    held[user, width - keep + k],
-                    when[user, width - keep + k],
-                )
+            keep = REMEMBERED // 2
+            for k in range(first, first + keep):
+                item_of[k], held[k], when[k] = item_of[k + keep], held[k + keep], when[k + keep]
             length = keep
-        teach(history[user], held[user], length, item, trust[i], neighbours, weights)
-        history[user, length], held[user, length], when[user, length] = item, trust[i], times[i]
+        teach(item_of[first : first + length], held[first : first + length], length, item, trust[i], lists)
+        at = first + length
+        item_of[at], held[at], when[at] = item, trust[i], times[i]
         lengths[user] = length + 1
-        totals[item] += trust[i]
+        lists.total[item] += trust[i]
 
 
 @njit(cache=True)
-def reweigh(
-    users: Any,
-    items: Any,
-    times: Any,
-    trust: Any,
-    history: Any,
-    held: Any,
-    when: Any,
-    lengths: Any,
-    neighbours: Any,
-    weights: Any,
-    totals: Any,
-) -> int:
+def reweigh(users: Any, items: Any, times: Any, trust: Any, histories: Histories, lists: Lists) -> int:
     """Replace the trust of likes learnt before: take back what each taught, teach it with the new weight.
 
     Returns how many were no longer held in their user's history (their pairs stay as they are).
     """
     missing = 0
     for i in range(len(users)):
-        user, found = users[i], -1
-        for k in range(lengths[user] - 1, -1, -1):
-            if history[user, k] == items[i] and when[user, k] == times[i]:
+        user, item, found = users[i], items[i], -1
+        first, length = histories.start[user], histories.length[user]
+        item_of = histories.item[first : first + length]
+        held = histories.held[first : first + length]
+        when = histories.when[first : first + length]
+        for k in range(length - 1, -1, -1):
+            if item_of[k] == item and when[k] == times[i]:
                 found = k
                 break
         if found < 0:
             missing += 1
             continue
-        delta = trust[i] - held[user, found]
-        teach(history[user], held[user], found, items[i], delta, neighbours, weights)
-        for ahead in range(found + 1, min(lengths[user], found + 1 + HISTORY)):
-            other = history[user, ahead]
-            if other < 0 or other == items[i]:
+        delta = trust[i] - held[found]
+        teach(item_of, held, found, item, delta, lists)
+        for ahead in range(found + 1, min(length, found + 1 + HISTORY)):
+            other = item_of[ahead]
+            if other == item:
                 continue
-            weight = delta * held[user, ahead] * 2.0 ** (-(ahead - found - 1) / HALVING)
-            _pair(neighbours, weights, items[i], other, weight)
-            _pair(neighbours, weights, other, items[i], weight)
-        held[user, found] = trust[i]
-        totals[items[i]] = max(0.0, totals[items[i]] + delta)
+            weight = delta * held[ahead] * 2.0 ** (-(ahead - found - 1) / HALVING)
+            _pair(lists, item, other, weight)
+            _pair(lists, other, item, weight)
+        held[found] = trust[i]
+        lists.total[item] = max(0.0, lists.total[item] + delta)
     return missing
 
 
 @njit(cache=True)
 def rank_many(
     users: Any,
-    history: Any,
-    held: Any,
-    lengths: Any,
-    neighbours: Any,
-    weights: Any,
-    totals: Any,
-    popular: Any,
+    histories: Histories,
+    lists: Lists,
+    trending: Any,
     scratch: Any,
     touched: Any,
     tops: Any,
@@ -233,17 +222,8 @@ def rank_many(
 ) -> None:
     """Rankings of several users. `tops`, `scores`: (n, TOP); `filled`: (n,)."""
     for i in range(len(users)):
-        user = users[i]
+        first, length = histories.start[users[i]], histories.length[users[i]]
+        place = slice(first, first + length)
         filled[i] = rank(
-            history[user],
-            held[user],
-            lengths[user],
-            neighbours,
-            weights,
-            totals,
-            popular,
-            scratch,
-            touched,
-            tops[i],
-            scores[i],
+            histories.item[place], histories.held[place], lists, trending, scratch, touched, tops[i], scores[i]
         )
