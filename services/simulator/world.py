@@ -8,6 +8,7 @@ never seen again), ring (creators who like each other's work in turns).
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,7 +43,8 @@ class Likes:
     kinds: npt.NDArray[np.int64]
 
 
-Scheduled = tuple[npt.NDArray[np.int64], list[str], npt.NDArray[np.int64], int]
+# When it begins (ms), a number that orders what begins together, times, actors, targets, kind.
+Scheduled = tuple[int, int, npt.NDArray[np.int64], list[str], npt.NDArray[np.int64], int]
 
 
 class World:
@@ -63,7 +65,9 @@ class World:
         self.origin = rng.choice(3, s.items, p=(0.6, 0.3, 0.1))
         self.creator = rng.integers(0, max(s.items // 10, 1), s.items)
         self.last_place = rng.integers(0, per_taste, s.people)
+        # A heap: a step touches only the campaigns that act in it.
         self.scheduled: list[Scheduled] = []
+        self.planned = 0
         self.owed = 0
         self.campaigns = 0
         self.created_at: dict[str, int] = {}
@@ -123,16 +127,13 @@ class World:
         while self.owed > 0:
             self.owed -= self._schedule(start_ms, stop_ms)
         parts: list[tuple[Any, list[str], Any, Any]] = []
-        later: list[Scheduled] = []
-        for times, actors, targets, kind in self.scheduled:
-            now = times < stop_ms
-            take, rest = np.flatnonzero(now), np.flatnonzero(~now)
-            if len(take):
-                who = [actors[i] for i in take.tolist()]
-                parts.append((np.maximum(times[take], start_ms), who, targets[take], np.full(len(take), kind)))
-            if len(rest):
-                later.append((times[rest], [actors[i] for i in rest.tolist()], targets[rest], kind))
-        self.scheduled = later
+        while self.scheduled and self.scheduled[0][0] < stop_ms:
+            _, number, times, actors, targets, kind = heapq.heappop(self.scheduled)
+            now = int(np.searchsorted(times, stop_ms))
+            parts.append((np.maximum(times[:now], start_ms), actors[:now], targets[:now], np.full(now, kind)))
+            if now < len(times):
+                rest = (int(times[now]), number, times[now:], actors[now:], targets[now:], kind)
+                heapq.heappush(self.scheduled, rest)
         if not parts:
             return np.zeros(0, np.int64), [], np.zeros(0, np.int64), np.zeros(0, np.int64)
         return (
@@ -169,7 +170,18 @@ class World:
         return size * rounds
 
     def _add(self, times: Any, actors: list[str], targets: Any, kind: int) -> None:
-        self.scheduled.append((times.astype(np.int64), actors, np.asarray(targets, np.int64), kind))
+        order = np.argsort(times, kind="stable")
+        times = times[order].astype(np.int64)
+        self.planned += 1
+        part = (
+            int(times[0]),
+            self.planned,
+            times,
+            [actors[i] for i in order.tolist()],
+            np.asarray(targets)[order],
+            kind,
+        )
+        heapq.heappush(self.scheduled, part)
 
     def events(self, likes: Likes, first_number: int) -> list[dict[str, Any]]:
         """The likes as events of `likes.v1`."""
