@@ -86,6 +86,7 @@ class CoPreference:
             np.zeros((items, NEIGHBOURS), np.float32),
             np.zeros(items, np.int64),
             np.zeros(items),
+            np.ones(items),
         )
         self._scratch = np.zeros(items)
         self._touched = np.empty(HISTORY * NEIGHBOURS + TRENDING, np.int64)
@@ -238,6 +239,7 @@ class CoPreference:
         items = len(self.items.ids)
         self._allocate(max(items, 1024))
         self.lists.used[:items], self.lists.total[:items] = arrays["used"], arrays["totals"]
+        self.lists.scale[:items] = 1.0 / np.sqrt(arrays["totals"] + 1.0)
         in_use = np.arange(NEIGHBOURS) < self.lists.used[:, None]
         self.lists.neighbour[in_use], self.lists.weight[in_use] = arrays["neighbours"], arrays["weights"]
         self.at_rank, self._trending = arrays["at_rank"].copy(), arrays["trending"].copy()

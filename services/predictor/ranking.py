@@ -16,6 +16,8 @@ NEIGHBOURS: Final = 128
 REMEMBERED: Final = 512
 TOP: Final = 20
 HALVING: Final = 5.0
+# Weight of a user's last like, the one before it, and so on.
+DECAY: Final = 2.0 ** (-np.arange(HISTORY) / HALVING)
 
 
 class Histories(NamedTuple):
@@ -32,13 +34,20 @@ class Histories(NamedTuple):
 
 class Lists(NamedTuple):
     """Items' neighbours, shape (items, NEIGHBOURS), the first `used[i]` places in use; `total[i]` is the trust of
-    all likes of the item.
+    all likes of the item and `scale[i]` its half of the cosine, 1 / sqrt(total + 1).
     """
 
     neighbour: Any
     weight: Any
     used: Any
     total: Any
+    scale: Any
+
+
+@njit(cache=True)
+def _add_to_total(lists: Lists, item: int, trust: float) -> None:
+    lists.total[item] = max(0.0, lists.total[item] + trust)
+    lists.scale[item] = 1.0 / np.sqrt(lists.total[item] + 1.0)
 
 
 @njit(cache=True)
@@ -74,7 +83,7 @@ def teach(item_of: Any, held: Any, at: int, item: int, trust: float, lists: List
         other = item_of[k]
         if other == item or held[k] == 0.0:
             continue
-        weight = trust * held[k] * 2.0 ** (-(back - 1) / HALVING)
+        weight = trust * held[k] * DECAY[back - 1]
         _pair(lists, item, other, weight)
         _pair(lists, other, item, weight)
 
@@ -95,7 +104,7 @@ def rank(
         if trust == 0.0:
             continue
         # The cosine's other half is divided out below, once a candidate.
-        decay = trust * 2.0 ** (-back / HALVING) / np.sqrt(lists.total[item] + 1.0)
+        decay = trust * DECAY[back] * lists.scale[item]
         neighbour, weights = lists.neighbour[item], lists.weight[item]
         for k in range(lists.used[item]):
             weight = weights[k]
@@ -118,7 +127,7 @@ def rank(
     filled = 0
     for i in range(count):
         other = touched[i]
-        score = scratch[other] / np.sqrt(lists.total[other] + 1.0)
+        score = scratch[other] * lists.scale[other]
         scratch[other] = 0.0
         if score <= 0.0 or (filled == TOP and score <= scores[TOP - 1]):
             continue
@@ -171,7 +180,7 @@ def score_and_learn(
         at = first + length
         item_of[at], held[at], when[at] = item, trust[i], times[i]
         lengths[user] = length + 1
-        lists.total[item] += trust[i]
+        _add_to_total(lists, item, trust[i])
 
 
 @njit(cache=True)
@@ -200,11 +209,11 @@ def reweigh(users: Any, items: Any, times: Any, trust: Any, histories: Histories
             other = item_of[ahead]
             if other == item:
                 continue
-            weight = delta * held[ahead] * 2.0 ** (-(ahead - found - 1) / HALVING)
+            weight = delta * held[ahead] * DECAY[ahead - found - 1]
             _pair(lists, item, other, weight)
             _pair(lists, other, item, weight)
         held[found] = trust[i]
-        lists.total[item] = max(0.0, lists.total[item] + delta)
+        _add_to_total(lists, item, delta)
     return missing
 
 

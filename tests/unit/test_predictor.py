@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.predictor.calibration import Calibration
+from services.predictor.histories import HistoryStore
 from services.predictor.model import CoPreference
-from services.predictor.ranking import HALVING, HISTORY, TOP
+from services.predictor.ranking import HALVING, HISTORY, REMEMBERED, TOP
 
 Rows = list[tuple[int, int]]
 rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), min_size=1, max_size=120)
@@ -114,3 +115,42 @@ def test_probabilities_are_calibrated_on_a_stream_with_structure() -> None:
     for start in range(0, len(likes), 500):
         calibration.observe(np.array(learn(model, likes[start : start + 500], first=start), np.int64))
     assert calibration.ece() < 0.02
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=700), min_size=1, max_size=8))
+def test_histories_hold_each_users_latest_likes_however_they_move(batches: list[list[int]]) -> None:
+    """A user's room grows, moves and closes up; what it holds is what came, the oldest half leaving at the bound."""
+    store = HistoryStore()
+    expected: dict[int, list[int]] = {}
+    number = 0
+    for batch in batches:
+        store.add_users(4)
+        store.reserve(np.array(batch, np.int64))
+        h = store.histories
+        for user in batch:
+            own = expected.setdefault(user, [])
+            if len(own) == REMEMBERED:
+                del own[: REMEMBERED // 2]
+                at = slice(h.start[user], h.start[user] + REMEMBERED // 2)
+                h.item[at] = own
+            own.append(number)
+            h.item[h.start[user] + len(own) - 1] = number
+            h.length[user] = len(own)
+            number += 1
+        restored = HistoryStore()
+        restored.restore(store.snapshot(4))
+        for kept in (store, restored):
+            for user, own in expected.items():
+                start = int(kept.histories.start[user])
+                assert kept.histories.item[start : start + len(own)].tolist() == own
+
+
+def test_a_user_with_more_likes_than_are_remembered_stays_bounded() -> None:
+    model = CoPreference()
+    items = 3 * REMEMBERED
+    learn(model, [(0, i) for i in range(items)])
+    snapshot = model.snapshot()
+    assert REMEMBERED // 2 <= snapshot["history.lengths"][0] <= REMEMBERED
+    (prediction,) = model.predict(pa.array(["u0"]))
+    assert not {f"i{i}" for i in range(items - REMEMBERED // 2, items)} & set(prediction.items)
