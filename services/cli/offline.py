@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import pyarrow as pa
+import numpy as np
 
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
@@ -15,6 +15,7 @@ from services.predictor.calibration import Calibration
 from services.predictor.model import CoPreference
 from services.replay.offline import OfflineIngest
 from shared import frames
+from shared.events import UNLIKE
 from shared.frames import Output, from_message
 from shared.topics import CAMPAIGNS, FRAMES_BY_ACTOR, VERDICTS
 
@@ -71,7 +72,8 @@ def predict(path: Path, mapping: Mapping[str, str], advance: Advance) -> dict[st
                 likes.column("actor_id"),
                 likes.column("target_id"),
                 likes.column("occurred_at").to_numpy(),
-                pa.array([1.0] * likes.num_rows).to_numpy(),
+                np.ones(likes.num_rows, np.float32),
+                likes.column("action").to_numpy() == UNLIKE,
             )
             learning += time.perf_counter() - began
             learnt += likes.num_rows

@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from services.predictor import ranking
 from services.predictor.histories import HistoryStore
-from services.predictor.ranking import HISTORY, NEIGHBOURS, TOP, Lists
+from services.predictor.ranking import NEIGHBOURS, RANKED_BY, SHRINKAGE, TOP, Lists
 from shared.checkpoints import Arrays
 
 I64 = npt.NDArray[np.int64]
 
-VERSION: Final = "co-preference-1"
+VERSION: Final = "co-preference-2"
 TRENDING: Final = 40
 TRENDING_EVERY: Final = 1024
 
@@ -44,9 +44,15 @@ class Index:
         """The ids of numbers, shape (n,)."""
         return list(map(self.ids.__getitem__, numbers.tolist()))
 
+    def forget(self, numbers: list[int]) -> None:
+        """These numbers stand for no id any more."""
+        for number in numbers:
+            del self.numbers[self.ids[number]]
+            self.ids[number] = ""
+
     def restore(self, ids: list[str]) -> None:
         self.ids = ids
-        self.numbers = {identifier: i for i, identifier in enumerate(ids)}
+        self.numbers = {identifier: i for i, identifier in enumerate(ids) if identifier}
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Scored:
 
     ranks: npt.NDArray[np.int64]
     surprise_bits: npt.NDArray[np.float64]
+    # How many likes unlikes took back.
+    taken_back: int
 
 
 @dataclass(frozen=True)
@@ -86,10 +94,10 @@ class CoPreference:
             np.zeros((items, NEIGHBOURS), np.float32),
             np.zeros(items, np.int64),
             np.zeros(items),
-            np.ones(items),
+            np.full(items, 1.0 / np.sqrt(SHRINKAGE)),
         )
         self._scratch = np.zeros(items)
-        self._touched = np.empty(HISTORY * NEIGHBOURS + TRENDING, np.int64)
+        self._touched = np.empty(RANKED_BY * NEIGHBOURS + TRENDING, np.int64)
 
     def _grow(self) -> None:
         self.store.add_users(len(self.users.ids))
@@ -106,22 +114,34 @@ class CoPreference:
         best = best[np.lexsort((best, -totals[best]))]
         return best[totals[best] > 0].astype(np.int64)
 
-    def score_and_learn(self, users: pa.Array, items: pa.Array, times: I64, trust: npt.NDArray[Any]) -> Scored:
-        """Score each like against the state just before it, then learn it. Log order; shapes (n,)."""
+    def score_and_learn(
+        self,
+        users: pa.Array,
+        items: pa.Array,
+        times: I64,
+        trust: npt.NDArray[Any],
+        unlike: npt.NDArray[np.bool_] | None = None,
+    ) -> Scored:
+        """Score each like against the state just before it, then learn it; an unlike takes back. Log order;
+        shapes (n,).
+        """
         u, i = self.users.of(users), self.items.of(items)
         self._grow()
         self.store.reserve(u)
         n = len(u)
         ranks, known = np.empty(n, np.int64), np.empty(n, np.bool_)
+        unlike = np.zeros(n, np.bool_) if unlike is None else unlike
+        taken_back = 0
         # Trending is brought up to date after so many likes of the log, wherever frames were cut.
         start = 0
         while start < n:
             part = slice(start, min(n, start + _until_trending(self._learnt)))
-            ranking.score_and_learn(
+            taken_back += ranking.score_and_learn(
                 u[part],
                 i[part],
                 times[part],
                 trust[part].astype(np.float64),
+                unlike[part],
                 self.store.histories,
                 self.lists,
                 self._trending,
@@ -138,13 +158,13 @@ class CoPreference:
         choices = np.maximum.accumulate(np.r_[self._choices, i + 1])[1:]
         self._choices = int(choices[-1])
         scored = known & (trust > 0)
-        return self._record(ranks[scored], choices[scored])
+        return self._record(ranks[scored], choices[scored], taken_back)
 
     _learnt = 0
     _choices = 0
     _trending: I64 = np.zeros(0, np.int64)
 
-    def _record(self, ranks: I64, choices: I64) -> Scored:
+    def _record(self, ranks: I64, choices: I64, taken_back: int) -> Scored:
         # One like at a time would use the record up to it; cumulative sums give the same, a frame at once.
         hot = np.zeros((len(ranks), TOP + 1))
         hot[np.arange(len(ranks)), ranks] = 1
@@ -157,22 +177,29 @@ class CoPreference:
         self.scored += len(ranks)
         self.surprise_sum += float(bits.sum())
         self.reciprocal_sum += float((1.0 / ranks[ranks > 0]).sum())
-        return Scored(ranks, bits)
+        return Scored(ranks, bits, taken_back)
 
     def reweigh(self, users: pa.Array, items: pa.Array, times: I64, trust: npt.NDArray[Any]) -> int:
         """Give likes learnt before another trust (0 unlearns them). Returns how many are no longer held."""
         u, i = self.users.of(users), self.items.of(items)
         self._grow()
-        return ranking.reweigh(u, i, times, trust.astype(np.float64), self.store.histories, self.lists)
+        together = np.argsort(u, kind="stable")
+        weights = trust.astype(np.float64)[together]
+        return ranking.reweigh(u[together], i[together], times[together], weights, self.store.histories, self.lists)
+
+    def forget(self, user_ids: list[str]) -> int:
+        """Take back all that these users' likes taught, and erase them. Returns how many likes were held."""
+        known = [n for i in user_ids if (n := self.users.numbers.get(i)) is not None]
+        forgotten = ranking.forget(np.array(known, np.int64), self.store.histories, self.lists)
+        self.users.forget(known)
+        return forgotten
 
     def probabilities(self) -> list[float]:
         """The probability of each place in a ranking: how often, so far, the next like was at that place."""
         return [round(p, 5) for p in ((self.at_rank[1:] + 0.5) / (self.scored + 0.5 * (TOP + 1))).tolist()]
 
-    def predict(self, users: pa.Array) -> list[Prediction]:
-        """The TOP next likes of each of these users."""
-        numbers = np.unique(self.users.of(users))
-        self._grow()
+    def ranked(self, numbers: I64) -> tuple[I64, npt.NDArray[np.float64]]:
+        """The TOP next items of users by number and their scores, shapes (n, TOP); -1 where there are fewer."""
         n = len(numbers)
         tops, scores, filled = np.zeros((n, TOP), np.int64), np.zeros((n, TOP)), np.zeros(n, np.int64)
         ranking.rank_many(
@@ -186,12 +213,21 @@ class CoPreference:
             scores,
             filled,
         )
-        kept = np.arange(TOP) < filled[:, None]
+        tops[np.arange(TOP) >= filled[:, None]] = -1
+        return tops, scores
+
+    def predict(self, users: pa.Array) -> list[Prediction]:
+        """The TOP next likes of each of these users."""
+        numbers = np.unique(self.users.of(users))
+        self._grow()
+        tops, _ = self.ranked(numbers)
+        kept = tops >= 0
         names = self.items.names(tops[kept])
-        ends = np.cumsum(filled).tolist()
+        sizes = kept.sum(axis=1)
+        ends = np.cumsum(sizes).tolist()
         return [
             Prediction(self.users.ids[user], names[end - size : end])
-            for user, end, size in zip(numbers.tolist(), ends, filled.tolist(), strict=True)
+            for user, end, size in zip(numbers.tolist(), ends, sizes.tolist(), strict=True)
         ]
 
     def neighbours_of(self, item_id: str, most: int = TOP) -> list[tuple[str, float]]:
@@ -199,9 +235,10 @@ class CoPreference:
         number = self.items.numbers.get(item_id)
         if number is None:
             return []
-        neighbours, weights = self.lists.neighbour[number], self.lists.weight[number]
+        used = self.lists.used[number]
+        neighbours, weights = self.lists.neighbour[number, :used], self.lists.weight[number, :used]
         order = np.argsort(-weights, kind="stable")[:most]
-        return [(self.items.ids[neighbours[k]], float(weights[k])) for k in order.tolist() if weights[k] > 0]
+        return [(self.items.ids[neighbours[k]], float(weights[k])) for k in order.tolist()]
 
     def report(self) -> dict[str, float]:
         """Prequential figures so far (keys of `truelike predict --report`)."""
@@ -239,7 +276,7 @@ class CoPreference:
         items = len(self.items.ids)
         self._allocate(max(items, 1024))
         self.lists.used[:items], self.lists.total[:items] = arrays["used"], arrays["totals"]
-        self.lists.scale[:items] = 1.0 / np.sqrt(arrays["totals"] + 1.0)
+        self.lists.scale[:items] = 1.0 / np.sqrt(arrays["totals"] + SHRINKAGE)
         in_use = np.arange(NEIGHBOURS) < self.lists.used[:, None]
         self.lists.neighbour[in_use], self.lists.weight[in_use] = arrays["neighbours"], arrays["weights"]
         self.at_rank, self._trending = arrays["at_rank"].copy(), arrays["trending"].copy()

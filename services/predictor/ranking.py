@@ -1,7 +1,8 @@
 """The co-preference model's inner loops, compiled: rank, then learn, one like at a time in log order.
 
-Item-to-item co-occurrence over a user's last likes, cosine-normalised, halving with position. Neighbour lists
-are bounded: the weakest neighbour makes room, as in the space-saving sketch (Metwally et al. 2005).
+Item-to-item co-occurrence, cosine-normalised. A like is paired with many of its user's likes before it, since
+taste lasts; the next one is ranked by few, since what is wanted now does not. Neighbour lists are bounded: the
+weakest neighbour makes room, as in the space-saving sketch (Metwally et al. 2005).
 """
 
 from __future__ import annotations
@@ -11,13 +12,20 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
-HISTORY: Final = 20
-NEIGHBOURS: Final = 128
+PAIRED: Final = 40
+PAIRED_HALVING: Final = 10.0
+RANKED_BY: Final = 15
+RANKED_HALVING: Final = 3.0
+NEIGHBOURS: Final = 256
 REMEMBERED: Final = 512
 TOP: Final = 20
-HALVING: Final = 5.0
+# As if each item had this much more trust: shrinks the cosine of rare items.
+SHRINKAGE: Final = 5.0
 # Weight of a user's last like, the one before it, and so on.
-DECAY: Final = 2.0 ** (-np.arange(HISTORY) / HALVING)
+PAIRED_WEIGHT: Final = 2.0 ** (-np.arange(PAIRED) / PAIRED_HALVING)
+RANKED_WEIGHT: Final = 2.0 ** (-np.arange(RANKED_BY) / RANKED_HALVING)
+# Below this a pair's weight is what rounding left of one that was taken back.
+NEGLIGIBLE: Final = np.float32(1e-5)
 
 
 class Histories(NamedTuple):
@@ -34,7 +42,7 @@ class Histories(NamedTuple):
 
 class Lists(NamedTuple):
     """Items' neighbours, shape (items, NEIGHBOURS), the first `used[i]` places in use; `total[i]` is the trust of
-    all likes of the item and `scale[i]` its half of the cosine, 1 / sqrt(total + 1).
+    all likes of the item and `scale[i]` its half of the cosine, 1 / sqrt(total + SHRINKAGE).
     """
 
     neighbour: Any
@@ -47,74 +55,111 @@ class Lists(NamedTuple):
 @njit(cache=True)
 def _add_to_total(lists: Lists, item: int, trust: float) -> None:
     lists.total[item] = max(0.0, lists.total[item] + trust)
-    lists.scale[item] = 1.0 / np.sqrt(lists.total[item] + 1.0)
+    lists.scale[item] = 1.0 / np.sqrt(lists.total[item] + SHRINKAGE)
+
+
+@njit(cache=True)
+def _place_of(neighbour: Any, used: int, item: int) -> int:
+    # No early way out: the loop becomes vector instructions, faster than leaving at the hit.
+    found, wanted = np.int32(-1), np.int32(item)
+    for k in range(np.int32(used)):
+        found = max(found, np.int32(k) if neighbour[k] == wanted else np.int32(-1))
+    return int(found)
 
 
 @njit(cache=True)
 def _pair(lists: Lists, a: int, b: int, weight: float) -> None:
-    """Add `weight` to b in the list of a."""
+    """Add `weight` to b in the list of a; negative weight takes back."""
     used = lists.used[a]
     neighbour, weights = lists.neighbour[a], lists.weight[a]
-    weakest = 0
-    for k in range(used):
-        if neighbour[k] == b:
-            weights[k] = max(0.0, weights[k] + weight)
-            return
-        if weights[k] < weights[weakest]:
-            weakest = k
-    if weight <= 0.0:
+    place = _place_of(neighbour, used, b)
+    if place >= 0:
+        weights[place] += np.float32(weight)
+        if weights[place] < NEGLIGIBLE:
+            last = used - 1
+            neighbour[place], weights[place] = neighbour[last], weights[last]
+            lists.used[a] = last
+    elif weight < NEGLIGIBLE:
         return
-    if used < NEIGHBOURS:
+    elif used < NEIGHBOURS:
         neighbour[used], weights[used] = b, weight
         lists.used[a] = used + 1
-    elif weight >= weights[weakest] * 0.5:
-        neighbour[weakest], weights[weakest] = b, weight
     else:
-        weights[weakest] -= weight * 0.5
+        weakest = np.argmin(weights)
+        if weight >= weights[weakest] * 0.5:
+            neighbour[weakest], weights[weakest] = b, weight
+        else:
+            weights[weakest] -= weight * 0.5
 
 
 @njit(cache=True)
 def teach(item_of: Any, held: Any, at: int, item: int, trust: float, lists: Lists) -> None:
-    """Add (or, negative trust, take back) the pairs of `item` with the likes before place `at` of a history."""
-    for back in range(1, HISTORY + 1):
-        k = at - back
-        if k < 0:
-            break
-        other = item_of[k]
-        if other == item or held[k] == 0.0:
+    """Add (or, negative trust, take back) the pairs of `item` with the likes before place `at` of a history.
+
+    A like that is not trusted at all takes no place: the history is as if it had never been.
+    """
+    back = 0
+    for k in range(at - 1, -1, -1):
+        if held[k] == 0.0:
             continue
-        weight = trust * held[k] * DECAY[back - 1]
-        _pair(lists, item, other, weight)
-        _pair(lists, other, item, weight)
+        other = item_of[k]
+        if other != item:
+            weight = trust * held[k] * PAIRED_WEIGHT[back]
+            _pair(lists, item, other, weight)
+            _pair(lists, other, item, weight)
+        back += 1
+        if back == PAIRED:
+            break
+
+
+@njit(cache=True)
+def _teach_span(item_of: Any, held: Any, first: int, end: int, sign: float, lists: Lists) -> None:
+    """Teach (sign 1) or take back (sign -1) what the likes at places first <= k < end taught, totals too."""
+    for k in range(first, end):
+        if held[k] > 0.0:
+            teach(item_of, held, k, item_of[k], sign * held[k], lists)
+            _add_to_total(lists, item_of[k], sign * held[k])
+
+
+@njit(cache=True)
+def _reach(held: Any, at: int) -> int:
+    """The place after the last like that was paired with the one at place `at`."""
+    ahead = 0
+    for k in range(at + 1, len(held)):
+        if held[k] > 0.0:
+            ahead += 1
+            if ahead == PAIRED:
+                return k + 1
+    return len(held)
 
 
 @njit(cache=True)
 def rank(
     item_of: Any, held: Any, lists: Lists, trending: Any, scratch: Any, touched: Any, top: Any, scores: Any
 ) -> int:
-    """Fill `top` and `scores` with the TOP next items after this history; returns how many. Its own items are
-    left out.
+    """Fill `top` and `scores` with the TOP next items after this history; returns how many. Its own trusted items
+    are left out.
 
     `scratch` (one zero per item) and `touched` are work space; scratch is zero again afterwards.
     """
-    count = 0
+    count = back = 0
     length = len(item_of)
-    for back in range(min(length, HISTORY)):
-        item, trust = item_of[length - 1 - back], held[length - 1 - back]
-        if trust == 0.0:
+    for at in range(length - 1, -1, -1):
+        if held[at] == 0.0:
             continue
+        if back == RANKED_BY:
+            break
+        item = item_of[at]
         # The cosine's other half is divided out below, once a candidate.
-        decay = trust * DECAY[back] * lists.scale[item]
+        decay = held[at] * RANKED_WEIGHT[back] * lists.scale[item]
+        back += 1
         neighbour, weights = lists.neighbour[item], lists.weight[item]
         for k in range(lists.used[item]):
-            weight = weights[k]
-            if weight <= 0.0:
-                continue
             other = neighbour[k]
             if scratch[other] == 0.0:
                 touched[count] = other
                 count += 1
-            scratch[other] += decay * weight
+            scratch[other] += decay * weights[k]
     for k in range(len(trending)):
         other = trending[k]
         if scratch[other] == 0.0:
@@ -123,7 +168,8 @@ def rank(
             # Below any co-preference, in order of popularity: fills the list of a newcomer.
             scratch[other] = 1e-9 * (len(trending) - k)
     for k in range(length):
-        scratch[item_of[k]] = 0.0
+        if held[k] > 0.0:
+            scratch[item_of[k]] = 0.0
     filled = 0
     for i in range(count):
         other = touched[i]
@@ -146,6 +192,7 @@ def score_and_learn(
     items: Any,
     times: Any,
     trust: Any,
+    unlike: Any,
     histories: Histories,
     lists: Lists,
     trending: Any,
@@ -153,18 +200,25 @@ def score_and_learn(
     touched: Any,
     ranks: Any,
     known: Any,
-) -> None:
+) -> int:
     """For each like in log order: the place of its item in the ranking from the state just before it
-    (0 = not among the TOP), whether that user had a history, then learn. Histories have room for all of them.
+    (0 = not among the TOP), whether that user had a trusted history, then learn. Histories have room for all.
+
+    An unlike is not scored: it takes back the user's likes of that item. Returns how many likes that were.
     """
     top, scores = np.empty(TOP, np.int64), np.zeros(TOP)
     item_of, held, when, start, lengths = histories
+    taken_back = 0
     for i in range(len(users)):
         user, item = users[i], items[i]
         first, length = start[user], lengths[user]
         ranks[i] = 0
-        known[i] = length > 0
+        known[i] = False
+        if unlike[i]:
+            taken_back += _unlearn_item(user, item, histories, lists)
+            continue
         place = slice(first, first + length)
+        known[i] = (held[place] > 0.0).any()
         filled = rank(item_of[place], held[place], lists, trending, scratch, touched, top, scores)
         for k in range(filled):
             if top[k] == item:
@@ -176,45 +230,92 @@ def score_and_learn(
             for k in range(first, first + keep):
                 item_of[k], held[k], when[k] = item_of[k + keep], held[k + keep], when[k + keep]
             length = keep
-        teach(item_of[first : first + length], held[first : first + length], length, item, trust[i], lists)
         at = first + length
+        if trust[i] > 0.0:
+            teach(item_of[first:at], held[first:at], length, item, trust[i], lists)
+            _add_to_total(lists, item, trust[i])
         item_of[at], held[at], when[at] = item, trust[i], times[i]
         lengths[user] = length + 1
-        _add_to_total(lists, item, trust[i])
+    return taken_back
+
+
+@njit(cache=True)
+def _unlearn_item(user: int, item: int, histories: Histories, lists: Lists) -> int:
+    """Take back and forget a user's likes of an item, as if they had never been. Returns how many."""
+    begin, length = histories.start[user], histories.length[user]
+    item_of = histories.item[begin : begin + length]
+    held = histories.held[begin : begin + length]
+    when = histories.when[begin : begin + length]
+    first = last = -1
+    for k in range(length):
+        if item_of[k] == item:
+            first = k if first < 0 else first
+            last = k
+    if first < 0:
+        return 0
+    end = _reach(held, last)
+    _teach_span(item_of, held, first, end, -1.0, lists)
+    to = first
+    for k in range(first, length):
+        if item_of[k] != item:
+            item_of[to], held[to], when[to] = item_of[k], held[k], when[k]
+            to += 1
+    histories.length[user] = to
+    _teach_span(item_of[:to], held[:to], first, end - (length - to), 1.0, lists)
+    return length - to
 
 
 @njit(cache=True)
 def reweigh(users: Any, items: Any, times: Any, trust: Any, histories: Histories, lists: Lists) -> int:
-    """Replace the trust of likes learnt before: take back what each taught, teach it with the new weight.
+    """Replace the trust of likes learnt before: what they and the likes after them taught is taken back, and
+    taught again with the new trust. Fastest where a user's likes come together, in the order of the log.
 
     Returns how many were no longer held in their user's history (their pairs stay as they are).
     """
-    missing = 0
-    for i in range(len(users)):
-        user, item, found = users[i], items[i], -1
-        first, length = histories.start[user], histories.length[user]
-        item_of = histories.item[first : first + length]
-        held = histories.held[first : first + length]
-        when = histories.when[first : first + length]
-        for k in range(length - 1, -1, -1):
-            if item_of[k] == item and when[k] == times[i]:
-                found = k
-                break
-        if found < 0:
-            missing += 1
+    missing = i = 0
+    places = np.empty(REMEMBERED, np.int64)
+    weights = np.empty(REMEMBERED)
+    while i < len(users):
+        user = users[i]
+        begin, length = histories.start[user], histories.length[user]
+        item_of = histories.item[begin : begin + length]
+        held = histories.held[begin : begin + length]
+        when = histories.when[begin : begin + length]
+        changed, first, last = 0, length, -1
+        while i < len(users) and users[i] == user and changed < REMEMBERED:
+            found = -1
+            for k in range(length - 1, -1, -1):
+                if item_of[k] == items[i] and when[k] == times[i]:
+                    found = k
+                    break
+            if found < 0:
+                missing += 1
+            else:
+                places[changed], weights[changed] = found, trust[i]
+                changed += 1
+                first, last = min(first, found), max(last, found)
+            i += 1
+        if changed == 0:
             continue
-        delta = trust[i] - held[found]
-        teach(item_of, held, found, item, delta, lists)
-        for ahead in range(found + 1, min(length, found + 1 + HISTORY)):
-            other = item_of[ahead]
-            if other == item:
-                continue
-            weight = delta * held[ahead] * DECAY[ahead - found - 1]
-            _pair(lists, item, other, weight)
-            _pair(lists, other, item, weight)
-        held[found] = trust[i]
-        _add_to_total(lists, item, delta)
+        end = _reach(held, last)
+        _teach_span(item_of, held, first, end, -1.0, lists)
+        for k in range(changed):
+            held[places[k]] = weights[k]
+        _teach_span(item_of, held, first, end, 1.0, lists)
     return missing
+
+
+@njit(cache=True)
+def forget(users: Any, histories: Histories, lists: Lists) -> int:
+    """Take back all that these users' held likes taught, and the likes themselves. Returns how many likes."""
+    forgotten = 0
+    for user in users:
+        begin, length = histories.start[user], histories.length[user]
+        place = slice(begin, begin + length)
+        _teach_span(histories.item[place], histories.held[place], 0, length, -1.0, lists)
+        histories.length[user] = 0
+        forgotten += length
+    return forgotten
 
 
 @njit(cache=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,6 +13,7 @@ from services.predictor.model import CoPreference, Prediction
 from shared.checkpoints import Arrays
 from shared.events import UNLIKE
 from shared.frames import Frame, Output
+from shared.labels import LABELS
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,8 @@ class PredictorTask:
             self._correct(corrections)
         likes = batch.filter(pa.array(first))
         self.counters["predictor_likes"] += likes.num_rows
-        unliked = likes.column("action").to_numpy() == UNLIKE
-        if unliked.any():
-            self.counters["unlearnt_likes"] += int(unliked.sum())
-        given = likes.filter(pa.array(~unliked))
-        if given.num_rows:
-            self._learn(given)
+        if likes.num_rows:
+            self._learn(likes)
         times = batch.column("occurred_at").to_numpy()
         touched = batch.column("target_id").unique()[: self.MOST_NEIGHBOUR_LISTS].to_pylist()
         self.published = Published(
@@ -71,11 +69,16 @@ class PredictorTask:
         return []
 
     def _learn(self, likes: pa.RecordBatch) -> None:
-        trust = likes.column("human_probability").to_numpy()
+        unlike = likes.column("action").to_numpy() == UNLIKE
         scored = self.model.score_and_learn(
-            likes.column("actor_id"), likes.column("target_id"), likes.column("occurred_at").to_numpy(), trust
+            likes.column("actor_id"),
+            likes.column("target_id"),
+            likes.column("occurred_at").to_numpy(),
+            trust_of(likes),
+            unlike,
         )
-        self.counters["learnt_likes"] += likes.num_rows
+        self.counters["learnt_likes"] += int((~unlike).sum())
+        self.counters["unlearnt_likes"] += scored.taken_back
         self.counters["scored_likes"] += len(scored.ranks)
         self.counters["hits_at_10"] += int(((scored.ranks > 0) & (scored.ranks <= 10)).sum())
         self.counters["hits_at_20"] += int((scored.ranks > 0).sum())
@@ -86,7 +89,7 @@ class PredictorTask:
             likes.column("actor_id"),
             likes.column("target_id"),
             likes.column("occurred_at").to_numpy(),
-            likes.column("human_probability").to_numpy(),
+            trust_of(likes),
         )
         self.counters["unlearnt_likes"] += likes.num_rows - missing
         self.counters["no_longer_held_likes"] += missing
@@ -98,6 +101,13 @@ class PredictorTask:
         self.model.restore(arrays)
 
 
+def trust_of(likes: pa.RecordBatch) -> npt.NDArray[np.float32]:
+    """How much each like may teach, shape (n,): its human probability, nothing where the label is bot or agent."""
+    label = likes.column("label").to_numpy()
+    teaches = (label != LABELS.index("bot")) & (label != LABELS.index("agent"))
+    return np.where(teaches, likes.column("human_probability").to_numpy(), np.float32(0.0))
+
+
 def warm_up() -> None:
     """Compile the inner loops before the first frame comes; the state is thrown away."""
     model = CoPreference()
@@ -105,3 +115,4 @@ def warm_up() -> None:
     model.score_and_learn(users, items, times, np.ones(2, np.float32))
     model.reweigh(users, items, times, np.zeros(2, np.float32))
     model.predict(users)
+    model.forget(["u"])
