@@ -3,7 +3,7 @@ ARG PYTHON=python:3.12.11-slim-bookworm
 FROM ${PYTHON} AS build
 WORKDIR /src
 COPY requirements.txt .
-RUN python -m venv /opt/truelike && /opt/truelike/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
+RUN python -m venv /opt/truelike && /opt/truelike/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY services services
 COPY shared shared

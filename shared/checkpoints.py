@@ -84,3 +84,13 @@ def unpack_blobs(name: str, arrays: Arrays) -> list[bytes]:
     ends = np.cumsum(arrays[f"{name}.lengths"])
     data = arrays[f"{name}.bytes"].tobytes()
     return [data[end - size : end] for end, size in zip(ends, arrays[f"{name}.lengths"], strict=True)]
+
+
+def pack(ids: list[str]) -> npt.NDArray[np.uint8]:
+    """Ids as an array of a snapshot."""
+    return np.frombuffer("\x00".join(i.replace("\x00", "\ufffd") for i in ids).encode(), np.uint8)
+
+
+def unpack(packed: npt.NDArray[Any]) -> list[str]:
+    """The ids of `pack`."""
+    return packed.tobytes().decode().split("\x00") if len(packed) else []

@@ -166,8 +166,12 @@ class FaustStages:
         ready: Callable[[], dict[str, str | None]] | None = None,
         samples: Callable[[], Iterable[Sample | Latency]] | None = None,
         before: Callable[[asyncio.Event], Any] | None = None,
+        connected: Callable[[AIOKafkaProducer], None] | None = None,
     ) -> None:
-        """Start, work until told to stop, stop cleanly. Raises what made a stage fail."""
+        """Start, work until told to stop, stop cleanly. Raises what made a stage fail.
+
+        `before` is awaited before the first frame, `connected` gets the producer before it.
+        """
         health = Health(self.name, ready or self.ready, self.live, samples or self.samples)
         async with Service(self.name, self.settings, Starlette(routes=health.routes())) as service:
             self._stopping = service.stopping
@@ -180,6 +184,8 @@ class FaustStages:
                 return
             self.producer = kafka.producer(self.settings)
             await self.producer.start()
+            if connected is not None:
+                connected(self.producer)
             await self.app.start()
             try:
                 await self._checkpoint_until(service.stopping)

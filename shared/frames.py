@@ -87,6 +87,10 @@ TRUSTED_LIKES: Final = pa.schema(
 )
 
 
+# A request to forget users, in trusted-likes.v1: so that all readers see it at one place in the order of likes.
+FORGET: Final = "forget"
+
+
 class Lineage(msgspec.Struct, frozen=True):
     """Where an internal frame came from: the stage's partition and the input offset that it follows from.
 

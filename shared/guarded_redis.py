@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
 import structlog
 from redis.asyncio import Redis
@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from shared import redis_keys
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 # KEYS[1] holds the newest offset written; ARGV: offset, then commands, each as its length and its words.
 # A script is atomic: a crash leaves all of it or nothing, and an older offset (a repetition, or a worker that
@@ -54,11 +55,15 @@ class GuardedWriter:
         return bool(await self._script(keys=[key], args=words))
 
     async def apply_when_available(self, partition: int, offset: int, commands: Sequence[Command]) -> bool:
-        """Like `apply`, but waits, with jitter, while Redis is away; `error` says why meanwhile."""
+        """Like `apply`, but waits while Redis is away."""
+        return await self.when_available(lambda: self.apply(partition, offset, commands))
+
+    async def when_available(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Call `write` until Redis has it, with jitter between; `error` says why meanwhile."""
         delay = 0.1
         while True:
             try:
-                written = await self.apply(partition, offset, commands)
+                written = await write()
             except RedisError as error:
                 self.error = str(error)[:200]
                 log.warning("waiting for dependency", dependency="redis", error=self.error)

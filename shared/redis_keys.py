@@ -1,4 +1,4 @@
-"""Keys in Redis. All live under one prefix; values are JSON."""
+"""Keys in Redis (docs/redis.md). All live under one prefix."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ PREFIX: Final = "truelike:"
 FIGURES: Final = f"{PREFIX}figures"
 LABEL_COUNTS: Final = f"{PREFIX}counts"
 CAMPAIGNS: Final = f"{PREFIX}campaigns"
+TRENDING: Final = f"{PREFIX}trending"
 
 
-def predictions(user_id: str) -> str:
+def user(user_id: str) -> str:
+    """A hash: what a user's predictions follow from."""
     return f"{PREFIX}user:{user_id}"
 
 
+def next_likes(user_id: str) -> str:
+    """A sorted set: target -> probability that it is the user's next like."""
+    return f"{PREFIX}next:{user_id}"
+
+
 def neighbours(item_id: str) -> str:
-    return f"{PREFIX}item:{item_id}"
+    """A sorted set: target -> weight of its pairs with this one."""
+    return f"{PREFIX}neighbours:{item_id}"
+
+
+def forget_report(request_id: str) -> str:
+    """A hash: service -> JSON of what it removed."""
+    return f"{PREFIX}forget:{request_id}"
 
 
 def verdict(actor_id: str) -> str:

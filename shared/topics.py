@@ -14,6 +14,7 @@ LINKS_BY_GROUP: Final = "links.by-group"
 VERDICTS: Final = "verdicts.v1"
 CAMPAIGNS: Final = "campaigns.v1"
 TRUSTED_LIKES: Final = "trusted-likes.v1"
+PREFERENCES: Final = "preferences.v1"
 
 
 @dataclass(frozen=True)
@@ -46,4 +47,5 @@ TOPICS: Final = (
     Topic(CAMPAIGNS, False, "JSON, one campaign", "campaign_id", {"cleanup.policy": "compact"}),
     # One partition: the order in which likes are learnt is part of the result (docs/decisions/0006).
     Topic(TRUSTED_LIKES, False, "Arrow frame of weighted likes", "none", _retained(30)),
+    Topic(PREFERENCES, True, "JSON, one user's predictions", "user_id", {"cleanup.policy": "compact"}),
 )

@@ -202,6 +202,36 @@ def create_topics(
 
 
 @app.command()
+def forget(
+    user: Annotated[list[str], typer.Argument(help="Ids of users (actor_id of their likes)")],
+    wait: Annotated[float, typer.Option(help="How long to wait for the services' reports, s", min=1)] = 60.0,
+) -> None:
+    """Erase users: what their likes taught, their predictions, verdicts in Redis, and rows in the export.
+
+    Exits 1 if a service has not reported in time. Kafka's own topics drop them by retention.
+    Example: `truelike forget u123 u456`
+    """
+    from redis.exceptions import RedisError
+
+    from services.cli.forget import forget as ask
+    from shared.forgetting import SERVICES as REPORTING
+
+    settings = _settings()
+    try:
+        with err.status("waiting for the services"):
+            reports = asyncio.run(ask(settings, user, wait))
+    except (KafkaError, RedisError, OSError) as error:
+        raise fail(f"Kafka at {settings.kafka_bootstrap_servers}, Redis at {settings.redis_url}: {error}") from None
+    table = Table("service", "removed", title=f"{len(set(user)):,} users forgotten")
+    for service in REPORTING:
+        removed = reports.get(service)
+        said = ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in (removed or {}).items())
+        table.add_row(service, said if removed is not None else "no report yet; it follows when the service runs")
+    out.print(table)
+    raise typer.Exit(0 if len(reports) == len(REPORTING) else 1)
+
+
+@app.command()
 def status(
     endpoint: Annotated[
         list[str] | None,

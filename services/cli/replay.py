@@ -11,8 +11,8 @@ import msgspec
 
 from services.replay.files import read_events
 from shared import kafka
+from shared.batches import BatchProducer
 from shared.events import epoch_ms
-from shared.likes_producer import LikesProducer
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
 
@@ -40,7 +40,7 @@ async def replay(
     await kafka.require_topics(settings, LIKES)
     producer = kafka.producer(settings)
     await producer.start()
-    sender = LikesProducer(producer, settings.partitions)
+    sender = BatchProducer(producer, LIKES, settings.partitions)
     began, first_ms = time.monotonic(), None
     try:
         for events in read_events(path, mapping):

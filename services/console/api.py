@@ -26,6 +26,7 @@ Identifier = Annotated[str, Path(min_length=1, max_length=128)]
 class PredictedItem(BaseModel):
     target_id: str
     probability: Annotated[float, Field(description="How often, so far, a next like was at this place")]
+    because: Annotated[str | None, Field(description="The own like that speaks most for it; null: it is popular")]
 
 
 class Predictions(BaseModel):
@@ -46,6 +47,21 @@ class Actor(BaseModel):
 class Target(BaseModel):
     target_id: str
     likes: dict[str, int]
+
+
+class Neighbour(BaseModel):
+    target_id: str
+    weight: Annotated[float, Field(description="Trust of the pairs of likes of both by one user, recent ones more")]
+
+
+class Neighbours(BaseModel):
+    target_id: str
+    neighbours: list[Neighbour]
+
+
+class PredictionStats(BaseModel):
+    figures: Annotated[dict[str, float], Field(description="Prequential figures; see docs/architecture.md")]
+    trending: Annotated[list[Neighbour], Field(description="What is liked most, by trust")]
 
 
 class Campaigns(BaseModel):
@@ -93,13 +109,21 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
     @app.get("/v1/users/{user_id}/predictions")
     async def predictions(user_id: Identifier) -> Predictions:
         """What the user is likely to like next."""
-        found = await redis.get(redis_keys.predictions(user_id))
-        if found is None:
+        async with redis.pipeline(transaction=True) as both:
+            both.hgetall(redis_keys.user(user_id))
+            both.zrevrange(redis_keys.next_likes(user_id), 0, -1, withscores=True)
+            basis, ranking = await both.execute()
+        if not basis:
             raise HTTPException(404, f"no predictions for user {user_id!r}")
-        value = msgspec.json.decode(found)
-        places = zip(value.pop("items"), value.pop("probabilities"), strict=False)
-        items = [PredictedItem(target_id=target, probability=p) for target, p in places]
-        return Predictions(user_id=user_id, items=items, **value)
+        reasons = msgspec.json.decode(basis[b"because"])
+        rows = zip(ranking, reasons, strict=True)
+        return Predictions(
+            user_id=user_id,
+            model=basis[b"model"].decode(),
+            as_of=basis[b"as_of"].decode(),
+            source_offset=int(basis[b"source_offset"]),
+            items=[PredictedItem(target_id=t.decode(), probability=p, because=b) for (t, p), b in rows],
+        )
 
     @app.get("/v1/actors/{actor_id}")
     async def actor(actor_id: Identifier) -> Actor:
@@ -124,6 +148,23 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
             raise HTTPException(404, f"no likes of target {target_id!r}")
         return Target(target_id=target_id, likes=_counts(found))
 
+    @app.get("/v1/targets/{target_id}/neighbours")
+    async def neighbours(target_id: Identifier) -> Neighbours:
+        """What those who like a target also like."""
+        found = await redis.zrevrange(redis_keys.neighbours(target_id), 0, -1, withscores=True)
+        if not found:
+            raise HTTPException(404, f"target {target_id!r} has no neighbours: nobody liked it and something else")
+        return Neighbours(target_id=target_id, neighbours=_weighted(found))
+
+    @app.get("/v1/stats/predictions")
+    async def prediction_stats() -> PredictionStats:
+        """How good the predictions were, and what is trending."""
+        figures = await redis.get(redis_keys.FIGURES)
+        return PredictionStats(
+            figures=msgspec.json.decode(figures) if figures else {},
+            trending=_weighted(await redis.zrevrange(redis_keys.TRENDING, 0, -1, withscores=True)),
+        )
+
     @app.get("/v1/campaigns")
     async def campaigns(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Campaigns:
         """Groups of actors in lockstep, latest first."""
@@ -146,6 +187,10 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
         return HTMLResponse(files("services.console").joinpath("page.html").read_text())
 
     return app
+
+
+def _weighted(found: Any) -> list[Neighbour]:
+    return [Neighbour(target_id=target.decode(), weight=weight) for target, weight in found]
 
 
 def _counts(found: Mapping[Any, Any]) -> dict[str, int]:

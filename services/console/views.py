@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-from shared import redis_keys
-from shared.frames import decode
+from shared import forgetting, redis_keys
+from shared.forgetting import Request
+from shared.frames import FORGET, Frame, decode
 from shared.guarded_redis import Command
 from shared.labels import LABELS
 
@@ -32,6 +33,8 @@ def of_campaign(value: bytes) -> list[Command]:
 def of_trusted_likes(value: bytes) -> list[Command]:
     """Likes per target and label; a correction moves a like from its old label to the new one."""
     likes = decode(value)
+    if likes.schema.equals(forgetting.SCHEMA):
+        return _of_forget(forgetting.of_frame(Frame(FORGET, likes)))
     changes: dict[tuple[str, int], int] = {}
     totals = dict.fromkeys(range(len(LABELS)), 0)
     for column, step in (("label", 1), ("previous_label", -1)):
@@ -46,3 +49,9 @@ def of_trusted_likes(value: bytes) -> list[Command]:
     ]
     commands += [("HINCRBY", redis_keys.LABEL_COUNTS, LABELS[label], by) for label, by in totals.items() if by]
     return commands
+
+
+def _of_forget(request: Request) -> list[Command]:
+    keys = [redis_keys.verdict(user) for user in request.user_ids]
+    removed = forgetting.report(request.request_id, "console", {"redis_keys": len(keys)})
+    return [*(("DEL", key) for key in keys), *removed]

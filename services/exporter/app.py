@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
+from redis.asyncio import Redis
 
 from services.exporter.files import ExportFolder
-from shared import frames
-from shared.checkpoints import Arrays, CheckpointStore
+from shared import forgetting, frames
+from shared.checkpoints import Arrays, CheckpointStore, pack, unpack
 from shared.faust_stages import FaustStages
-from shared.frames import Frame, Output
+from shared.forgetting import Request
+from shared.frames import FORGET, Frame, Output
+from shared.guarded_redis import Command, GuardedWriter
 from shared.settings import ServiceSettings
 from shared.stage import Partition, StageRunner
 from shared.topics import TRUSTED_LIKES
@@ -26,36 +33,57 @@ class ExporterSettings(ServiceSettings):
 
 
 class ExportTask:
-    """Likes since the last snapshot."""
+    """Likes since the last snapshot, and requests to forget users since then."""
 
     def __init__(self, partition: int) -> None:
-        self.counters = {"exported_likes": 0, "exported_corrections": 0}
-        self.waiting: list[Frame] = []
+        self.counters = {"exported_likes": 0, "exported_corrections": 0, "erased_likes": 0}
+        self.waiting: list[pa.RecordBatch] = []
         self.first_offset = -1
+        self.requests: list[Request] = []
+        # Corrections of their likes may still come, and must not bring them back.
+        self.forgotten: dict[str, None] = {}
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
+        if frame.kind == FORGET:
+            self.requests.append(forgetting.of_frame(frame))
+            self.forgotten.update(dict.fromkeys(self.requests[-1].user_ids))
+            return []
+        likes = frame.batch
+        correction = pc.is_valid(likes.column("previous_probability"))
+        corrections = pc.sum(correction).as_py() or 0
+        self.counters["exported_corrections"] += corrections
+        self.counters["exported_likes"] += likes.num_rows - corrections
+        if corrections and self.forgotten:
+            theirs = pc.is_in(likes.column("actor_id"), value_set=pa.array(list(self.forgotten), pa.string()))
+            likes = likes.filter(pc.invert(pc.and_(theirs, correction)))
         if not self.waiting:
             self.first_offset = offset
-        self.waiting.append(frame)
-        corrections = frame.batch.num_rows - frame.batch.column("previous_probability").null_count
-        self.counters["exported_corrections"] += corrections
-        self.counters["exported_likes"] += frame.batch.num_rows - corrections
+        self.waiting.append(likes)
         return []
 
+    def take(self) -> pa.RecordBatch:
+        """All that waits; nothing waits afterwards."""
+        waiting, self.waiting = self.waiting, []
+        return frames.join(waiting, frames.TRUSTED_LIKES)
+
     def snapshot(self) -> Arrays:
-        return {}
+        return {"forgotten": pack(list(self.forgotten))}
 
     def restore(self, arrays: Arrays) -> None:
-        """Nothing: what waits is written before each snapshot."""
+        """What waits is written before each snapshot."""
+        self.forgotten = dict.fromkeys(unpack(arrays["forgotten"])) if "forgotten" in arrays else {}
 
 
 class ExportRunner(StageRunner):
     folder: ExportFolder
     max_rows: int
+    writer: GuardedWriter
+    # Rows erased by request: said once the files without them are in place.
+    reports: dict[str, int]
 
     def due(self) -> list[int]:
-        """Also when enough likes wait: what waits is in memory."""
-        full = [p for p, e in self.partitions.items() if _waiting_rows(e) >= self.max_rows]
+        """Also when enough likes wait, since what waits is in memory, or users are to be forgotten."""
+        full = [p for p, e in self.partitions.items() if _waiting_rows(e) >= self.max_rows or _requests(e)]
         return sorted({*super().due(), *full})
 
     def assign(self, partition: int) -> None:
@@ -63,27 +91,65 @@ class ExportRunner(StageRunner):
         self.folder.clear_staging()
 
     def prepare(self, partition: int, entry: Partition) -> dict[str, Any]:
-        assert isinstance(entry.task, ExportTask)
-        waiting, entry.task.waiting = entry.task.waiting, []
-        if not waiting:
-            return {"files": []}
-        likes = frames.join([f.batch for f in waiting], frames.TRUSTED_LIKES)
-        return {"files": self.folder.stage(partition, entry.task.first_offset, entry.offset, likes)}
+        task = entry.task
+        assert isinstance(task, ExportTask)
+        files: list[str] = []
+        reports: dict[str, int] = {}
+        likes = task.take()
+        if task.requests:
+            # Likes that came before the request are in files or wait; those that come after it stay.
+            users = {user for request in task.requests for user in request.user_ids}
+            theirs = pc.is_in(likes.column("actor_id"), value_set=pa.array(sorted(users), pa.string()))
+            waiting = likes.filter(theirs).column("actor_id").value_counts().to_pylist()
+            likes = likes.filter(pc.invert(theirs))
+            files, removed = self.folder.erase(users)
+            for row in waiting:
+                removed[row["values"]] += row["counts"]
+            reports = {r.request_id: sum(removed[user] for user in r.user_ids) for r in task.requests}
+            task.counters["erased_likes"] += sum(removed.values())
+            task.requests = []
+        if likes.num_rows:
+            files += self.folder.stage(partition, task.first_offset, entry.offset, likes)
+        return {"files": files, "reports": reports}
 
     def restored(self, partition: int, facts: dict[str, Any]) -> None:
         self.folder.publish(facts["files"])
+        self.reports.update(facts.get("reports", {}))
+
+    async def checkpoint(self, partitions: Iterable[int]) -> dict[int, int]:
+        done = await super().checkpoint(partitions)
+        while self.reports:
+            request_id, rows = next(iter(self.reports.items()))
+            commands = forgetting.report(request_id, "exporter", {"parquet_rows": rows})
+            await self.writer.when_available(partial(self._report, commands))
+            del self.reports[request_id]
+        return done
+
+    async def _report(self, commands: Sequence[Command]) -> None:
+        redis: Any = self.writer.redis
+        for command in commands:
+            await redis.execute_command(*command)
+
+
+def _requests(entry: Partition) -> list[Request]:
+    assert isinstance(entry.task, ExportTask)
+    return entry.task.requests
 
 
 def _waiting_rows(entry: Partition) -> int:
     assert isinstance(entry.task, ExportTask)
-    return sum(frame.batch.num_rows for frame in entry.task.waiting)
+    return sum(likes.num_rows for likes in entry.task.waiting)
 
 
 async def main(settings: ExporterSettings) -> None:
     stages = FaustStages("exporter", settings)
     store = CheckpointStore(settings.checkpoint_dir, "exporter")
     runner = ExportRunner("exporter", ExportTask, store, stages.send, settings.export_seconds)
+    redis: Redis = Redis.from_url(settings.redis_url)
+    runner.writer = GuardedWriter(redis, "exporter", TRUSTED_LIKES)
+    runner.reports = {}
     runner.max_rows = settings.export_rows
     runner.folder = ExportFolder(settings.export_dir)
     stages.add(TRUSTED_LIKES, runner)
     await stages.run()
+    await redis.aclose()

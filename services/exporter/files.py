@@ -58,15 +58,35 @@ class ExportFolder:
         for day in np.unique(days).tolist():
             date = np.datetime64(day, "D")
             place = f"date={date}/likes-{partition}-{first}-{last}.parquet"
-            staged = self.staging / place
-            staged.parent.mkdir(parents=True, exist_ok=True)
-            rows = readable(likes.filter(pc.equal(pa.array(days), day)))
-            with staged.open("wb") as file:
-                pq.write_table(rows, file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())
+            self._write(place, readable(likes.filter(pc.equal(pa.array(days), day))))
             places.append(place)
         return places
+
+    def erase(self, users: set[str]) -> tuple[list[str], dict[str, int]]:
+        """Write anew, under .staging, the files that hold likes of these users, without them. Returns the files'
+        places and the number of rows left out, by user.
+        """
+        wanted, places, removed = pa.array(sorted(users), pa.string()), [], dict.fromkeys(users, 0)
+        for path in sorted(self.folder.glob("date=*/*.parquet")):
+            file = pq.ParquetFile(path)
+            theirs = pc.is_in(file.read(columns=["actor_id"]).column("actor_id"), value_set=wanted)
+            if not pc.any(theirs).as_py():
+                continue
+            likes = file.read()
+            for row in likes.filter(theirs).column("actor_id").value_counts().to_pylist():
+                removed[row["values"]] += row["counts"]
+            place = str(path.relative_to(self.folder))
+            self._write(place, likes.filter(pc.invert(theirs)))
+            places.append(place)
+        return places, removed
+
+    def _write(self, place: str, rows: pa.Table) -> None:
+        staged = self.staging / place
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        with staged.open("wb") as file:
+            pq.write_table(rows, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
 
     def publish(self, places: list[str]) -> None:
         """Move staged files into place; those moved before are left as they are."""

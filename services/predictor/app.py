@@ -1,4 +1,4 @@
-"""Predictor: one Faust agent; after each frame the users' newest rankings go to Redis."""
+"""Predictor: one Faust agent; after each frame the users' newest rankings go to Redis, at each snapshot to Kafka."""
 
 from __future__ import annotations
 
@@ -7,69 +7,77 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 from pydantic import Field
 from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
 
-from services.predictor.model import VERSION
-from services.predictor.task import PredictorTask, Published, warm_up
-from shared import redis_keys
+from services.predictor.publishing import PUBLISH_SCRIPT, Published, frame_commands, preference, user_writes
+from services.predictor.task import PredictorTask, warm_up
+from shared.batches import BatchProducer
 from shared.checkpoints import CheckpointStore
-from shared.events import rfc3339
 from shared.faust_stages import FaustStages
-from shared.frames import Frame, Output
-from shared.guarded_redis import Command, GuardedWriter
+from shared.frames import FORGET, Frame, Output
+from shared.guarded_redis import GuardedWriter
 from shared.health import Latency, Sample
 from shared.service import until_available
 from shared.settings import ServiceSettings
 from shared.stage import Partition, StageRunner
-from shared.topics import TRUSTED_LIKES
+from shared.topics import PREFERENCES, TRUSTED_LIKES
 
 
 class PredictorSettings(ServiceSettings):
     """The predictor's own settings."""
 
     predictions_ttl_days: float = Field(30.0, gt=0, description="How long a user's predictions stay in Redis, days")
-
-
-def to_commands(published: Published, ttl_seconds: int) -> list[Command]:
-    """Redis commands that show what a frame changed."""
-    encode = msgspec.json.encode
-    # Everything but the items is the same for all users of a frame, and encoded once.
-    common = {
-        "model": VERSION,
-        "as_of": rfc3339(published.as_of),
-        "source_offset": published.offset,
-        "probabilities": published.probabilities,
-    }
-    head = encode(common)[:-1] + b',"items":'
-    found: list[Command] = [
-        ("SET", redis_keys.predictions(p.user_id), head + encode(p.items) + b"}", "EX", ttl_seconds)
-        for p in published.predictions
-    ]
-    for item, neighbours in published.neighbours.items():
-        found.append(("SET", redis_keys.neighbours(item), encode(neighbours), "EX", ttl_seconds))
-    found.append(("SET", redis_keys.FIGURES, encode(published.figures)))
-    return found
+    preferences: bool = Field(True, description="Whether users' predictions also go to preferences.v1")
 
 
 class PredictorRunner(StageRunner):
     """A stage whose effect is in Redis: a frame is done once Redis has it, and waits while Redis is away."""
 
     writer: GuardedWriter
+    publish: AsyncScript
+    preferences: BatchProducer | None
     ttl_seconds: int
+    # Records for preferences.v1 since the last snapshot: only a user's newest is sent.
+    unsent: dict[str, bytes | None]
 
     async def deliver(self, entry: Partition, frame: Frame, outputs: Sequence[Output]) -> list[asyncio.Future[Any]]:
         assert isinstance(entry.task, PredictorTask)
         published = entry.task.published
         assert published is not None
-        commands = to_commands(published, self.ttl_seconds)
-        await self.writer.apply_when_available(0, published.offset, commands)
-        first = frame.batch.column("revision").to_numpy() == 0
-        sent = frame.batch.column("sent_at").to_numpy()[first]
-        self.latency.observe((time.time() * 1000 - sent).astype(np.int64))
+        await self.writer.when_available(lambda: self._write(published))
+        self._note(published)
+        if frame.kind != FORGET:
+            first = frame.batch.column("revision").to_numpy() == 0
+            sent = frame.batch.column("sent_at").to_numpy()[first]
+            self.latency.observe((time.time() * 1000 - sent).astype(np.int64))
         return []
+
+    async def _write(self, published: Published) -> None:
+        for keys, arguments in user_writes(published, self.ttl_seconds):
+            await self.publish(keys=keys, args=arguments)
+        await self.writer.apply(0, published.offset, frame_commands(published, self.ttl_seconds))
+
+    def _note(self, published: Published) -> None:
+        if self.preferences is None:
+            return
+        for prediction in published.predictions:
+            self.unsent[prediction.user_id] = preference(published, prediction)
+        if published.forgotten is not None:
+            self.unsent.update(dict.fromkeys(published.forgotten.user_ids))
+
+    async def checkpoint(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Before a snapshot, preferences.v1 has what it contains."""
+        partitions = list(partitions)
+        if partitions and self.unsent:
+            assert self.preferences is not None
+            unsent, self.unsent = self.unsent, {}
+            keys = [user.encode() for user in unsent]
+            await self.preferences.send(keys, list(unsent.values()), int(time.time() * 1000))
+            await self.preferences.flush()
+        return await super().checkpoint(partitions)
 
 
 async def main(settings: PredictorSettings) -> None:
@@ -78,7 +86,10 @@ async def main(settings: PredictorSettings) -> None:
     store = CheckpointStore(settings.checkpoint_dir, "predictor")
     runner = PredictorRunner("predictor", PredictorTask, store, stages.send, settings.checkpoint_seconds)
     runner.writer = GuardedWriter(redis, "predictor", TRUSTED_LIKES)
+    runner.publish = redis.register_script(PUBLISH_SCRIPT)
     runner.ttl_seconds = round(settings.predictions_ttl_days * 86400)
+    runner.unsent = {}
+    runner.preferences = None
     stages.add(TRUSTED_LIKES, runner)
     warm_up()
 
@@ -87,6 +98,10 @@ async def main(settings: PredictorSettings) -> None:
 
     async def before(stopping: asyncio.Event) -> bool:
         return await until_available("redis", ping, stopping)
+
+    def connected(producer: Any) -> None:
+        if settings.preferences:
+            runner.preferences = BatchProducer(producer, PREFERENCES, settings.partitions)
 
     def ready() -> dict[str, str | None]:
         return {**stages.ready(), "redis": runner.writer.error}
@@ -98,5 +113,5 @@ async def main(settings: PredictorSettings) -> None:
             for name, value in entry.task.model.report().items():
                 yield Sample(f"prequential_{name.replace('@', '_at_')}", value, {}, "gauge")
 
-    await stages.run(ready, samples, before)
+    await stages.run(ready, samples, before, connected)
     await redis.aclose()

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from services.predictor import ranking
+from services.predictor.calibration import probabilities_of
 from services.predictor.histories import HistoryStore
 from services.predictor.ranking import NEIGHBOURS, RANKED_BY, SHRINKAGE, TOP, Lists
-from shared.checkpoints import Arrays
+from shared.checkpoints import Arrays, pack, unpack
 
 I64 = npt.NDArray[np.int64]
 
@@ -39,6 +40,12 @@ class Index:
                 self.ids.append(identifier)
             table[i] = number
         return table[encoded.indices.to_numpy()]
+
+    def find(self, column: pa.Array) -> I64:
+        """The number of each id, shape (n,), -1 where it has none."""
+        encoded = column.dictionary_encode()
+        table = [self.numbers.get(identifier, -1) for identifier in encoded.dictionary.to_pylist()]
+        return np.array(table, np.int64)[encoded.indices.to_numpy()]
 
     def names(self, numbers: I64) -> list[str]:
         """The ids of numbers, shape (n,)."""
@@ -71,6 +78,8 @@ class Prediction:
 
     user_id: str
     items: list[str]
+    # For each item the user's own like that speaks most for it; None where it is there for being popular.
+    because: list[str | None]
 
 
 class CoPreference:
@@ -181,11 +190,13 @@ class CoPreference:
 
     def reweigh(self, users: pa.Array, items: pa.Array, times: I64, trust: npt.NDArray[Any]) -> int:
         """Give likes learnt before another trust (0 unlearns them). Returns how many are no longer held."""
-        u, i = self.users.of(users), self.items.of(items)
-        self._grow()
+        u, i = self.users.find(users), self.items.find(items)
+        unknown = (u < 0) | (i < 0)
+        u, i, times, trust = u[~unknown], i[~unknown], times[~unknown], trust[~unknown]
         together = np.argsort(u, kind="stable")
         weights = trust.astype(np.float64)[together]
-        return ranking.reweigh(u[together], i[together], times[together], weights, self.store.histories, self.lists)
+        arrays = u[together], i[together], times[together], weights
+        return int(unknown.sum()) + ranking.reweigh(*arrays, self.store.histories, self.lists)
 
     def forget(self, user_ids: list[str]) -> int:
         """Take back all that these users' likes taught, and erase them. Returns how many likes were held."""
@@ -195,13 +206,18 @@ class CoPreference:
         return forgotten
 
     def probabilities(self) -> list[float]:
-        """The probability of each place in a ranking: how often, so far, the next like was at that place."""
-        return [round(p, 5) for p in ((self.at_rank[1:] + 0.5) / (self.scored + 0.5 * (TOP + 1))).tolist()]
+        """The probability of each place in a ranking: how often, so far, the next like was at that place. Strictly
+        falling, so that a sorted set keeps the order.
+        """
+        return [round(p - k * 1e-7, 7) for k, p in enumerate(probabilities_of(self.at_rank).tolist())]
 
-    def ranked(self, numbers: I64) -> tuple[I64, npt.NDArray[np.float64]]:
-        """The TOP next items of users by number and their scores, shapes (n, TOP); -1 where there are fewer."""
+    def ranked(self, numbers: I64) -> tuple[I64, npt.NDArray[np.float64], I64]:
+        """The TOP next items of users by number, their scores, and the own like behind each, shapes (n, TOP); -1
+        where there is none.
+        """
         n = len(numbers)
         tops, scores, filled = np.zeros((n, TOP), np.int64), np.zeros((n, TOP)), np.zeros(n, np.int64)
+        because = np.full((n, TOP), -1)
         ranking.rank_many(
             numbers,
             self.store.histories,
@@ -212,23 +228,30 @@ class CoPreference:
             tops,
             scores,
             filled,
+            because,
         )
         tops[np.arange(TOP) >= filled[:, None]] = -1
-        return tops, scores
+        return tops, scores, because
 
     def predict(self, users: pa.Array) -> list[Prediction]:
         """The TOP next likes of each of these users."""
         numbers = np.unique(self.users.of(users))
         self._grow()
-        tops, _ = self.ranked(numbers)
+        tops, _, because = self.ranked(numbers)
         kept = tops >= 0
         names = self.items.names(tops[kept])
+        reasons = [self.items.ids[i] if i >= 0 else None for i in because[kept].tolist()]
         sizes = kept.sum(axis=1)
         ends = np.cumsum(sizes).tolist()
         return [
-            Prediction(self.users.ids[user], names[end - size : end])
+            Prediction(self.users.ids[user], names[end - size : end], reasons[end - size : end])
             for user, end, size in zip(numbers.tolist(), ends, sizes.tolist(), strict=True)
         ]
+
+    def trending(self) -> list[tuple[str, float]]:
+        """The most liked items and the trust of all their likes."""
+        best = self._most_liked()[:TOP]
+        return list(zip(self.items.names(best), self.lists.total[best].tolist(), strict=True))
 
     def neighbours_of(self, item_id: str, most: int = TOP) -> list[tuple[str, float]]:
         """An item's closest neighbours and the weight of their pairs."""
@@ -256,8 +279,8 @@ class CoPreference:
         items = len(self.items.ids)
         in_use = np.arange(NEIGHBOURS) < self.lists.used[:items, None]
         return {
-            "user_ids": _pack(self.users.ids),
-            "item_ids": _pack(self.items.ids),
+            "user_ids": pack(self.users.ids),
+            "item_ids": pack(self.items.ids),
             **{f"history.{k}": v for k, v in self.store.snapshot(len(self.users.ids)).items()},
             # Most items have few neighbours: only the places in use.
             "neighbours": self.lists.neighbour[:items][in_use],
@@ -270,8 +293,8 @@ class CoPreference:
         }
 
     def restore(self, arrays: Arrays) -> None:
-        self.users.restore(_unpack(arrays["user_ids"]))
-        self.items.restore(_unpack(arrays["item_ids"]))
+        self.users.restore(unpack(arrays["user_ids"]))
+        self.items.restore(unpack(arrays["item_ids"]))
         self.store.restore({k.removeprefix("history."): v for k, v in arrays.items() if k.startswith("history.")})
         items = len(self.items.ids)
         self._allocate(max(items, 1024))
@@ -289,11 +312,3 @@ def _until_trending(learnt: int) -> int:
     if learnt < TRENDING_EVERY:
         return (1 << learnt.bit_length()) - learnt
     return TRENDING_EVERY - learnt % TRENDING_EVERY
-
-
-def _pack(ids: list[str]) -> npt.NDArray[np.uint8]:
-    return np.frombuffer("\x00".join(i.replace("\x00", "\ufffd") for i in ids).encode(), np.uint8)
-
-
-def _unpack(packed: npt.NDArray[Any]) -> list[str]:
-    return packed.tobytes().decode().split("\x00") if len(packed) else []

@@ -319,6 +319,34 @@ def forget(users: Any, histories: Histories, lists: Lists) -> int:
 
 
 @njit(cache=True)
+def explain(item_of: Any, held: Any, lists: Lists, top: Any, filled: int, scratch: Any, because: Any) -> None:
+    """For each of the first `filled` items of `top`: which trusted like of this history added most to its score
+    (-1: none, it is there because it is popular). `scratch` is zero before and after.
+    """
+    best = np.zeros(filled)
+    for k in range(filled):
+        scratch[top[k]] = k + 1
+        because[k] = -1
+    back = 0
+    for at in range(len(item_of) - 1, -1, -1):
+        if held[at] == 0.0:
+            continue
+        if back == RANKED_BY:
+            break
+        item = item_of[at]
+        decay = held[at] * RANKED_WEIGHT[back] * lists.scale[item]
+        back += 1
+        neighbour, weights = lists.neighbour[item], lists.weight[item]
+        for k in range(lists.used[item]):
+            place = int(scratch[neighbour[k]]) - 1
+            if place >= 0 and decay * weights[k] > best[place]:
+                best[place] = decay * weights[k]
+                because[place] = item
+    for k in range(filled):
+        scratch[top[k]] = 0.0
+
+
+@njit(cache=True)
 def rank_many(
     users: Any,
     histories: Histories,
@@ -329,11 +357,14 @@ def rank_many(
     tops: Any,
     scores: Any,
     filled: Any,
+    because: Any,
 ) -> None:
-    """Rankings of several users. `tops`, `scores`: (n, TOP); `filled`: (n,)."""
+    """Rankings of several users and the own like behind each place. `tops`, `scores`, `because`: (n, TOP);
+    `filled`: (n,).
+    """
     for i in range(len(users)):
         first, length = histories.start[users[i]], histories.length[users[i]]
         place = slice(first, first + length)
-        filled[i] = rank(
-            histories.item[place], histories.held[place], lists, trending, scratch, touched, tops[i], scores[i]
-        )
+        item_of, held = histories.item[place], histories.held[place]
+        filled[i] = rank(item_of, held, lists, trending, scratch, touched, tops[i], scores[i])
+        explain(item_of, held, lists, tops[i], filled[i], scratch, because[i])

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.predictor.model import CoPreference, Prediction
-from shared.checkpoints import Arrays
+from services.predictor.model import CoPreference
+from services.predictor.publishing import Published
+from shared import forgetting
+from shared.checkpoints import Arrays, pack, unpack
 from shared.events import UNLIKE
-from shared.frames import Frame, Output
+from shared.frames import FORGET, Frame, Output
 from shared.labels import LABELS
-
-
-@dataclass(frozen=True)
-class Published:
-    """What one frame changed: the users' newest rankings, and the neighbours of the items it touched."""
-
-    offset: int
-    as_of: int
-    predictions: list[Prediction]
-    probabilities: list[float]
-    neighbours: dict[str, list[tuple[str, float]]]
-    figures: dict[str, float]
 
 
 class PredictorTask:
     """The model with its counters. `published` holds what the last frame changed, for the shell to write."""
 
-    MOST_NEIGHBOUR_LISTS = 16
+    NEIGHBOUR_LISTS_A_FRAME = 32
+    TRENDING_EVERY_FRAMES = 16
 
     def __init__(self, partition: int) -> None:
         self.model = CoPreference()
@@ -41,12 +32,30 @@ class PredictorTask:
             "learnt_likes": 0,
             "unlearnt_likes": 0,
             "no_longer_held_likes": 0,
+            "forgotten_users": 0,
             "hits_at_10": 0,
             "hits_at_20": 0,
         }
         self.published: Published | None = None
+        # Items whose neighbours in Redis are older than those here, the longest waiting first.
+        self.stale: dict[str, None] = {}
+        self.frames = 0
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
+        if frame.kind == FORGET:
+            self.published = self._forget(frame, offset)
+        else:
+            self.published = self._likes(frame, offset)
+        return []
+
+    def _forget(self, frame: Frame, offset: int) -> Published:
+        request = forgetting.of_frame(frame)
+        likes = self.model.forget(request.user_ids)
+        self.counters["forgotten_users"] += len(request.user_ids)
+        self.counters["unlearnt_likes"] += likes
+        return Published(offset, request.requested_at, [], [], forgotten=request, unlearnt=likes)
+
+    def _likes(self, frame: Frame, offset: int) -> Published:
         batch = frame.batch
         first = pc.is_null(batch.column("previous_probability")).to_numpy(zero_copy_only=False)
         corrections = batch.filter(pa.array(~first))
@@ -57,16 +66,22 @@ class PredictorTask:
         if likes.num_rows:
             self._learn(likes)
         times = batch.column("occurred_at").to_numpy()
-        touched = batch.column("target_id").unique()[: self.MOST_NEIGHBOUR_LISTS].to_pylist()
-        self.published = Published(
+        self.stale.update(dict.fromkeys(batch.column("target_id").unique().to_pylist()))
+        refreshed = list(islice(self.stale, self.NEIGHBOUR_LISTS_A_FRAME))
+        for item in refreshed:
+            del self.stale[item]
+        self.frames += 1
+        users = batch.column("actor_id").unique()
+        return Published(
             offset,
             int(times.max()),
-            self.model.predict(batch.column("actor_id").unique()),
+            # A correction of one who was forgotten must not bring them back.
+            self.model.predict(users.filter(pa.array(self.model.users.find(users) >= 0))),
             self.model.probabilities(),
-            {item: self.model.neighbours_of(item) for item in touched},
+            {item: self.model.neighbours_of(item) for item in refreshed},
+            self.model.trending() if self.frames % self.TRENDING_EVERY_FRAMES == 1 else [],
             self.model.report(),
         )
-        return []
 
     def _learn(self, likes: pa.RecordBatch) -> None:
         unlike = likes.column("action").to_numpy() == UNLIKE
@@ -95,10 +110,12 @@ class PredictorTask:
         self.counters["no_longer_held_likes"] += missing
 
     def snapshot(self) -> Arrays:
-        return self.model.snapshot()
+        return {**self.model.snapshot(), "stale": pack(list(self.stale)), "frames": np.array([self.frames])}
 
     def restore(self, arrays: Arrays) -> None:
         self.model.restore(arrays)
+        self.stale = dict.fromkeys(unpack(arrays["stale"]))
+        self.frames = int(arrays["frames"][0])
 
 
 def trust_of(likes: pa.RecordBatch) -> npt.NDArray[np.float32]:

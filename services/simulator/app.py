@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 
 from services.simulator.world import KINDS, World, WorldSettings
 from shared import kafka
+from shared.batches import BatchProducer
 from shared.health import Health, Latency, Sample
-from shared.likes_producer import LikesProducer
 from shared.service import Service, until_available
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
@@ -61,7 +61,7 @@ class Simulator:
             )
         )
         self.counters = {"simulated_likes": 0, "simulated_duplicates": 0, "simulated_malformed": 0}
-        self.producer: LikesProducer | None = None
+        self.producer: BatchProducer | None = None
         self.finished = False
 
     async def run(self, stopping: asyncio.Event, enough: asyncio.Event) -> None:
@@ -143,7 +143,7 @@ async def main(settings: SimulatorSettings) -> None:
             return
         producer = kafka.producer(settings)
         await producer.start()
-        simulator.producer = LikesProducer(producer, settings.partitions)
+        simulator.producer = BatchProducer(producer, LIKES, settings.partitions)
         # SIGUSR1: send no more, but stay, so that figures can be compared while the likes drain.
         enough = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, enough.set)

@@ -36,9 +36,9 @@ from services.predictor.model import CoPreference
 from services.replay.offline import OfflineIngest
 from services.simulator.world import World, WorldSettings
 from shared import kafka
+from shared.batches import BatchProducer
 from shared.events import Like
 from shared.frames import Progress
-from shared.likes_producer import LikesProducer
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
 
@@ -293,7 +293,7 @@ def main() -> None:
                 await kafka.create_topics(settings)
                 producer = kafka.producer(settings)
                 await producer.start()
-                sender = LikesProducer(producer, settings.partitions)
+                sender = BatchProducer(producer, LIKES, settings.partitions)
                 for n in range(0, count, 5000):
                     await sender.send(keys[n : n + 5000], values[n : n + 5000], int(time.time() * 1000))
                 await sender.flush()

@@ -20,12 +20,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.cli.embedded import Broker, Redis
+from services.cli.forget import forget
 from services.cli.stack import SERVICES, Stack
 from shared import kafka
+from shared.batches import BatchProducer
 from shared.frames import decode
-from shared.likes_producer import LikesProducer
 from shared.settings import ServiceSettings
-from shared.topics import LIKES, LIKES_REJECTED, TRUSTED_LIKES, VERDICTS
+from shared.topics import LIKES, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
 from tests.likes import START_MS, crowd, like
 
 pytestmark = pytest.mark.integration
@@ -64,7 +65,7 @@ class Platform:
     async def send(self, events: list[dict[str, Any]]) -> None:
         producer = kafka.producer(self.settings)
         await producer.start()
-        sender = LikesProducer(producer, self.settings.partitions)
+        sender = BatchProducer(producer, LIKES, self.settings.partitions)
         values = [msgspec.json.encode(e) for e in events]
         await sender.send([e["actor_id"].encode() for e in events], values, int(time.time() * 1000))
         await sender.flush()
@@ -183,6 +184,10 @@ def test_a_like_goes_in_and_a_verdict_and_a_prediction_come_out(platform: Platfo
     prediction = httpx.get(f"{console}/v1/users/u0/predictions").json()
     assert prediction["items"]
     assert all(0 < i["probability"] < 1 for i in prediction["items"])
+    assert any(i["because"] for i in prediction["items"])
+    near = httpx.get(f"{console}/v1/targets/{prediction['items'][0]['target_id']}/neighbours").json()
+    assert near["neighbours"][0]["weight"] > 0
+    assert httpx.get(f"{console}/v1/stats/predictions").json()["trending"]
     # Idle event time (600 times as fast here) closes the window: then there is a verdict.
     deadline = time.monotonic() + 30
     while (answer := httpx.get(f"{console}/v1/actors/u0")).status_code == 404 and time.monotonic() < deadline:
@@ -248,3 +253,27 @@ def test_a_demo_accounts_for_every_like(tmp_path: Path) -> None:
     assert report["rejected"] > 0
     assert report["duplicates"] > 0
     assert sum(sum(row.values()) for row in report["confusion"].values()) == report["accepted"]
+
+
+def test_a_forgotten_user_is_gone_everywhere(platform: Platform) -> None:
+    events = crowd(seed=5)
+    asyncio.run(platform.send(events))
+    platform.wait("predictor/predictor_likes_total", len(events))
+    platform.wait("exporter/exported_likes_total", len(events))
+    own = sum(e["actor_id"] == "person0" for e in events)
+    assert own > 0
+    reports = asyncio.run(forget(platform.settings, ["person0"], 30))
+    assert reports["predictor"]["unlearnt_likes"] == own
+    assert reports["exporter"]["parquet_rows"] >= own
+    assert reports["console"]["redis_keys"] == 1
+    console = platform.stack.url("console")
+    assert httpx.get(f"{console}/v1/users/person0/predictions").status_code == 404
+    assert httpx.get(f"{console}/v1/users/person1/predictions").status_code == 200
+    platform.stack.stop("predictor", "exporter")
+    rows = pq.read_table(platform.stack.folder / "export", partitioning="hive", columns=["actor_id"])
+    assert "person0" not in set(rows.column("actor_id").to_pylist())
+    latest: dict[bytes, bytes | None] = {}
+    for record in platform.read(PREFERENCES, platform.settings.partitions):
+        latest[record.key] = record.value
+    assert latest[b"person0"] is None
+    assert json.loads(latest[b"person1"] or b"")["predictions"][0]["probability"] > 0

@@ -85,7 +85,7 @@ def rankings(model: CoPreference) -> dict[str, dict[str, float]]:
     for number, user in enumerate(model.users.ids):
         if not user:
             continue
-        numbers, scores = model.ranked(np.array([number]))
+        numbers, scores, _ = model.ranked(np.array([number]))
         found[user] = {model.items.ids[i]: s for i, s in zip(numbers[0], scores[0], strict=True) if s > 1e-6}
     return found
 

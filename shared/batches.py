@@ -1,4 +1,4 @@
-"""Sends many likes to `likes.v1`, built into batches here: a third of the cost of one `send` a like."""
+"""Sends many keyed messages to a topic, built into batches here: a third of the cost of one `send` a message."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
-from shared.topics import LIKES
 
-
-class LikesProducer:
-    """Keyed like any Kafka producer would (murmur2 of actor_id). `acknowledged` counts what the broker has."""
+class BatchProducer:
+    """Keyed like any Kafka producer would (murmur2 of the key). `acknowledged` counts what the broker has."""
 
     MAX_PENDING = 64
 
-    def __init__(self, producer: AIOKafkaProducer, partitions: int) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int) -> None:
         self.acknowledged = 0
         self._producer = producer
+        self._topic = topic
         self._all = list(range(partitions))
         self._partition_of: dict[bytes, int] = {}
         self._partitioner = DefaultPartitioner()
         self._pending: set[asyncio.Future[Any]] = set()
 
-    async def send(self, keys: Sequence[bytes], values: Sequence[bytes], timestamp: int) -> None:
-        """Hand over likes in order. Waits while too much is unacknowledged. Raises KafkaError."""
-        parts: dict[int, list[tuple[bytes, bytes]]] = {}
+    async def send(self, keys: Sequence[bytes], values: Sequence[bytes | None], timestamp: int) -> None:
+        """Hand over messages in order, None being a tombstone. Waits while too much is unacknowledged.
+
+        Raises KafkaError.
+        """
+        parts: dict[int, list[tuple[bytes, bytes | None]]] = {}
         for key, value in zip(keys, values, strict=True):
             parts.setdefault(self._partition(key), []).append((key, value))
         for partition, rows in parts.items():
@@ -53,7 +55,7 @@ class LikesProducer:
     async def _hand_over(self, batch: Any, partition: int) -> None:
         count = batch.record_count()
         batch.close()
-        future = await self._producer.send_batch(batch, LIKES, partition=partition)
+        future = await self._producer.send_batch(batch, self._topic, partition=partition)
         future.add_done_callback(lambda _: self._count(count))
         self._pending.add(future)
 

@@ -1,0 +1,49 @@
+"""A request to forget users, and what each service says it removed.
+
+The request is a frame in trusted-likes.v1, so that every reader meets it at one place in the order of likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import pyarrow as pa
+
+from shared import redis_keys
+from shared.frames import FORGET, Frame, Output, to_output
+from shared.guarded_redis import Command
+from shared.topics import TRUSTED_LIKES
+
+REPORT_TTL_SECONDS: Final = 86_400
+# Who must report before a request is done.
+SERVICES: Final = ("predictor", "exporter", "console")
+SCHEMA: Final = pa.schema([("user_id", pa.string()), ("request_id", pa.string()), ("requested_at", pa.int64())])
+
+
+@dataclass(frozen=True)
+class Request:
+    """Users to forget; `requested_at` in ms since epoch."""
+
+    request_id: str
+    user_ids: list[str]
+    requested_at: int
+
+
+def to_message(request: Request) -> Output:
+    count = len(request.user_ids)
+    columns = [request.user_ids, [request.request_id] * count, [request.requested_at] * count]
+    return to_output(Frame(FORGET, pa.record_batch(columns, SCHEMA)), TRUSTED_LIKES, 0)
+
+
+def of_frame(frame: Frame) -> Request:
+    columns = frame.batch.to_pydict()
+    return Request(columns["request_id"][0], columns["user_id"], columns["requested_at"][0])
+
+
+def report(request_id: str, service: str, removed: dict[str, int]) -> Sequence[Command]:
+    """What `service` removed, where `truelike forget` looks for it."""
+    key = redis_keys.forget_report(request_id)
+    return [("HSET", key, service, msgspec.json.encode(removed)), ("EXPIRE", key, REPORT_TTL_SECONDS)]
