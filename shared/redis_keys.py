@@ -8,7 +8,6 @@ PREFIX: Final = "truelike:"
 FIGURES: Final = f"{PREFIX}figures"
 LABEL_COUNTS: Final = f"{PREFIX}counts"
 CAMPAIGNS: Final = f"{PREFIX}campaigns"
-TRENDING: Final = f"{PREFIX}trending"
 
 
 def user(user_id: str) -> str:
@@ -24,6 +23,11 @@ def next_likes(user_id: str) -> str:
 def neighbours(item_id: str) -> str:
     """A sorted set: target -> weight of its pairs with this one."""
     return f"{PREFIX}neighbours:{item_id}"
+
+
+def trending(language: str = "") -> str:
+    """A sorted set: target -> trusted likes a day, of one language or (empty) of all."""
+    return f"{PREFIX}trending:{language}"
 
 
 def forget_report(request_id: str) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from services.predictor.calibration import Calibration
 from services.predictor.model import CoPreference
+from services.predictor.task import warm_up
 from services.replay.offline import OfflineIngest
 from shared import frames
 from shared.events import UNLIKE
@@ -56,7 +56,8 @@ def detect(
 
 def predict(path: Path, mapping: Mapping[str, str], advance: Advance) -> dict[str, Any]:
     """Score and learn a file's likes in file order, all with full trust. Returns the report."""
-    ingest, model, calibration = OfflineIngest(1), CoPreference(), Calibration()
+    ingest, model = OfflineIngest(1), CoPreference()
+    warm_up()
     learning = 0.0
     learnt = 0
     for rows, messages in ingest.frames(path, mapping):
@@ -68,7 +69,7 @@ def predict(path: Path, mapping: Mapping[str, str], advance: Advance) -> dict[st
             if likes.num_rows == 0:
                 continue
             began = time.perf_counter()
-            scored = model.score_and_learn(
+            model.score_and_learn(
                 likes.column("actor_id"),
                 likes.column("target_id"),
                 likes.column("occurred_at").to_numpy(),
@@ -77,11 +78,9 @@ def predict(path: Path, mapping: Mapping[str, str], advance: Advance) -> dict[st
             )
             learning += time.perf_counter() - began
             learnt += likes.num_rows
-            calibration.observe(scored.ranks)
         advance(rows)
     return {
         **ingest.counters(),
         **model.report(),
-        "ece": calibration.ece(),
         "likes_per_second": round(learnt / max(learning, 1e-9)),
     }

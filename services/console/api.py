@@ -25,7 +25,9 @@ Identifier = Annotated[str, Path(min_length=1, max_length=128)]
 
 class PredictedItem(BaseModel):
     target_id: str
-    probability: Annotated[float, Field(description="How often, so far, a next like was at this place")]
+    probability: Annotated[
+        float, Field(description="How often, so far, the next like was at this place of a ranking as clear as this")
+    ]
     because: Annotated[str | None, Field(description="The own like that speaks most for it; null: it is popular")]
 
 
@@ -59,9 +61,19 @@ class Neighbours(BaseModel):
     neighbours: list[Neighbour]
 
 
+class Trending(BaseModel):
+    target_id: str
+    likes_a_day: Annotated[float, Field(description="Trusted likes a day, half of the weight from the last 30 days")]
+
+
 class PredictionStats(BaseModel):
-    figures: Annotated[dict[str, float], Field(description="Prequential figures; see docs/architecture.md")]
-    trending: Annotated[list[Neighbour], Field(description="What is liked most, by trust")]
+    figures: Annotated[
+        dict[str, Any],
+        Field(
+            description="Prequential figures, all and of the last window, by language and surface; docs/predictor.md"
+        ),
+    ]
+    trending: list[Trending]
 
 
 class Campaigns(BaseModel):
@@ -72,7 +84,7 @@ class Campaigns(BaseModel):
 class Stats(BaseModel):
     likes: Annotated[dict[str, int], Field(description="Likes by the label they have now")]
     campaigns: int
-    predictions: Annotated[dict[str, float], Field(description="Prequential figures; see docs/architecture.md")]
+    predictions: Annotated[dict[str, Any], Field(description="Prequential figures; see docs/predictor.md")]
 
 
 def worst(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -157,12 +169,15 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
         return Neighbours(target_id=target_id, neighbours=_weighted(found))
 
     @app.get("/v1/stats/predictions")
-    async def prediction_stats() -> PredictionStats:
+    async def prediction_stats(
+        language: Annotated[str, Query(max_length=8, description="Trending of one language, e.g. en")] = "",
+    ) -> PredictionStats:
         """How good the predictions were, and what is trending."""
         figures = await redis.get(redis_keys.FIGURES)
+        most: Any = await redis.zrevrange(redis_keys.trending(language), 0, -1, withscores=True)
         return PredictionStats(
             figures=msgspec.json.decode(figures) if figures else {},
-            trending=_weighted(await redis.zrevrange(redis_keys.TRENDING, 0, -1, withscores=True)),
+            trending=[Trending(target_id=target.decode(), likes_a_day=rate) for target, rate in most],
         )
 
     @app.get("/v1/campaigns")

@@ -12,7 +12,14 @@ from pydantic import Field
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
-from services.predictor.publishing import PUBLISH_SCRIPT, Published, frame_commands, preference, user_writes
+from services.predictor.publishing import (
+    PUBLISH_SCRIPT,
+    Published,
+    frame_commands,
+    preference,
+    summary_commands,
+    user_writes,
+)
 from services.predictor.task import PredictorTask, warm_up
 from shared.batches import BatchProducer
 from shared.checkpoints import CheckpointStore
@@ -37,6 +44,7 @@ class PredictorRunner(StageRunner):
     """A stage whose effect is in Redis: a frame is done once Redis has it, and waits while Redis is away."""
 
     writer: GuardedWriter
+    summary_writer: GuardedWriter
     publish: AsyncScript
     preferences: BatchProducer | None
     ttl_seconds: int
@@ -69,8 +77,10 @@ class PredictorRunner(StageRunner):
             self.unsent.update(dict.fromkeys(published.forgotten.user_ids))
 
     async def checkpoint(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Before a snapshot, preferences.v1 has what it contains."""
+        """Before a snapshot, preferences.v1 and the figures in Redis have what it contains."""
         partitions = list(partitions)
+        for partition in partitions:
+            await self._summarise(self.partitions[partition])
         if partitions and self.unsent:
             assert self.preferences is not None
             unsent, self.unsent = self.unsent, {}
@@ -79,6 +89,12 @@ class PredictorRunner(StageRunner):
             await self.preferences.flush()
         return await super().checkpoint(partitions)
 
+    async def _summarise(self, entry: Partition) -> None:
+        task, offset = entry.task, entry.offset
+        assert isinstance(task, PredictorTask)
+        commands = summary_commands(task.trending(), task.figures(), self.ttl_seconds)
+        await self.summary_writer.apply_when_available(0, offset, commands)
+
 
 async def main(settings: PredictorSettings) -> None:
     stages = FaustStages("predictor", settings)
@@ -86,6 +102,7 @@ async def main(settings: PredictorSettings) -> None:
     store = CheckpointStore(settings.checkpoint_dir, "predictor")
     runner = PredictorRunner("predictor", PredictorTask, store, stages.send, settings.checkpoint_seconds)
     runner.writer = GuardedWriter(redis, "predictor", TRUSTED_LIKES)
+    runner.summary_writer = GuardedWriter(redis, "predictor-summary", TRUSTED_LIKES)
     runner.publish = redis.register_script(PUBLISH_SCRIPT)
     runner.ttl_seconds = round(settings.predictions_ttl_days * 86400)
     runner.unsent = {}
@@ -111,7 +128,8 @@ async def main(settings: PredictorSettings) -> None:
         for entry in runner.partitions.values():
             assert isinstance(entry.task, PredictorTask)
             for name, value in entry.task.model.report().items():
-                yield Sample(f"prequential_{name.replace('@', '_at_')}", value, {}, "gauge")
+                if isinstance(value, int | float):
+                    yield Sample(f"prequential_{name.replace('@', '_at_')}", value, {}, "gauge")
 
     await stages.run(ready, samples, before, connected)
     await redis.aclose()

@@ -1,55 +1,116 @@
-"""How honest the probabilities were: expected calibration error over the prequential record."""
+"""From places in a ranking to probabilities, and how honest those were.
+
+The probability of a place is how often, among rankings as clear as this one, the next like was at that place:
+isotonic regression over the places (pool adjacent violators, Ayer et al. 1955), drawn towards all rankings where
+there are few. Probabilities change after every RECALIBRATED scored likes, wherever frames were cut.
+"""
 
 from __future__ import annotations
+
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from services.predictor.ranking import TOP
+from shared.checkpoints import Arrays
 
-BINS = 20
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+RECALIBRATED: Final = 1024
+# Rankings by how clear they are: the first candidate's share of all scores, in doublings from 1 / 2 ** CLEARNESSES.
+CLEARNESSES: Final = 10
+# Places after the TOP, in groups that end here; after the last group: no candidate at all.
+FARTHER: Final = np.array([40, 80, 160, 320, 640, 1280, 1 << 62])
+OUTCOMES: Final = TOP + len(FARTHER) + 1
+# As many likes of all rankings are added to those of each clearness.
+DRAWN_BY: Final = 64.0
+BINS: Final = 20
 
 
-def probabilities_of(record: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The probability of each place in a ranking, from how often the next like was at each, shape (TOP + 1,), entry
-    0 being "nowhere". Never rising from place to place: isotonic regression, pool adjacent violators (Ayer et al.
-    1955).
-    """
+def clearness(share: F64) -> I64:
+    """Which of the CLEARNESSES the first candidate's share falls into. Shape as `share`, in (0, 1]."""
+    doublings = np.log2(np.clip(share, 2.0**-CLEARNESSES, 1.0)) + CLEARNESSES
+    return np.minimum(doublings.astype(np.int64), CLEARNESSES - 1)
+
+
+def outcome(rank: I64) -> I64:
+    """Which of the OUTCOMES a place is: the TOP one by one, then groups, last no candidate. Shape as `rank`."""
+    far = TOP + np.searchsorted(FARTHER, rank)
+    return np.where(rank == 0, OUTCOMES - 1, np.where(rank <= TOP, rank - 1, far))
+
+
+def never_rising(values: F64) -> F64:
+    """The non-increasing sequence closest to `values` (least squares), shape (n,)."""
     blocks: list[tuple[float, int]] = []
-    for hits in (record[1:] + 0.5).tolist():
+    for value in values.tolist():
         size = 1
-        while blocks and blocks[-1][0] < hits:
+        while blocks and blocks[-1][0] < value:
             mean, count = blocks.pop()
-            hits = (mean * count + hits * size) / (count + size)
+            value = (mean * count + value * size) / (count + size)
             size += count
-        blocks.append((hits, size))
-    pooled = np.repeat([mean for mean, _ in blocks], [size for _, size in blocks])
-    found: npt.NDArray[np.float64] = pooled / (record.sum() + 0.5 * len(record))
-    return found
+        blocks.append((value, size))
+    return np.repeat([mean for mean, _ in blocks], [size for _, size in blocks])
 
 
 class Calibration:
-    """For each scored like, TOP probabilities were published and at most one came true.
+    """The record of outcomes by clearness, the probabilities that follow from it, and their reliability.
 
-    ECE = sum over bins of |mean probability - frequency| weighted by the bin's share (Naeini et al., AAAI 2015).
+    For each scored like, TOP probabilities had been stated and at most one came true. ECE = sum over bins of
+    |mean probability - frequency| weighted by the bin's share (Naeini et al., AAAI 2015).
     """
 
     def __init__(self) -> None:
-        self.record = np.zeros(TOP + 1)
-        self.count = np.zeros(BINS)
-        self.claimed = np.zeros(BINS)
-        self.came_true = np.zeros(BINS)
+        self.record: F64 = np.zeros((CLEARNESSES, OUTCOMES))
+        self.count: F64 = np.zeros(BINS)
+        self.claimed: F64 = np.zeros(BINS)
+        self.came_true: F64 = np.zeros(BINS)
+        self.recalibrate()
 
-    def observe(self, ranks: npt.NDArray[np.int64]) -> None:
-        """Ranks of one batch of scored likes (0 = not in the TOP); probabilities are those before the batch."""
-        probability = probabilities_of(self.record)
-        hits = np.bincount(ranks, minlength=TOP + 1)
+    def recalibrate(self) -> None:
+        """Take the record into the probabilities: `table`, shape (CLEARNESSES, OUTCOMES)."""
+        overall = self.record.sum(axis=0) + 0.5
+        overall /= overall.sum()
+        drawn = self.record + DRAWN_BY * overall
+        self.table: F64 = drawn / drawn.sum(axis=1, keepdims=True)
+        for row in self.table:
+            row[:TOP] = never_rising(row[:TOP])
+
+    def observe(self, clear: I64, outcomes: I64) -> None:
+        """Take in scored likes that the present probabilities were stated for, shapes (n,)."""
+        came = np.zeros((CLEARNESSES, OUTCOMES))
+        np.add.at(came, (clear, outcomes), 1)
+        probability = self.table[:, :TOP]
+        rankings = np.broadcast_to(came.sum(axis=1, keepdims=True), probability.shape)
         bins = np.minimum((np.sqrt(probability) * BINS).astype(np.int64), BINS - 1)
-        np.add.at(self.count, bins, len(ranks))
-        np.add.at(self.claimed, bins, probability * len(ranks))
-        np.add.at(self.came_true, bins, hits[1:])
-        self.record += hits
+        np.add.at(self.count, bins, rankings)
+        np.add.at(self.claimed, bins, probability * rankings)
+        np.add.at(self.came_true, bins, came[:, :TOP])
+        self.record += came
 
     def ece(self) -> float:
         total = self.count.sum()
         return float(np.abs(self.claimed - self.came_true).sum() / total) if total else 0.0
+
+    def reliability(self) -> list[dict[str, float]]:
+        """Each bin in use: how many probabilities were stated in it, their mean, and how often it came true."""
+        return [
+            {
+                "stated": int(self.count[b]),
+                "probability": float(self.claimed[b] / self.count[b]),
+                "frequency": float(self.came_true[b] / self.count[b]),
+            }
+            for b in np.flatnonzero(self.count).tolist()
+        ]
+
+    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
+        return {
+            "record": self.record.copy(),
+            "table": self.table.copy(),
+            "bins": np.stack([self.count, self.claimed, self.came_true]),
+        }
+
+    def restore(self, arrays: Arrays) -> None:
+        self.record, self.table = arrays["record"].copy(), arrays["table"].copy()
+        self.count, self.claimed, self.came_true = arrays["bins"].copy()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from services.predictor.ranking import REMEMBERED, Histories
+from services.predictor.learning import REMEMBERED, Histories
 from shared.checkpoints import Arrays
 
 I64 = npt.NDArray[np.int64]

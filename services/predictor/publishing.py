@@ -17,25 +17,25 @@ from shared.guarded_redis import Command
 # A script keeps Redis to itself while it runs: about 3 ms for this many users.
 USERS_AT_ONCE: Final = 128
 
-# KEYS: each user's hash, then their sorted set. ARGV: offset, model, as of, seconds to live, probabilities as a
-# JSON array, then for all users [[items, because], ...]. A user who has this offset or a newer one stays as is:
-# a repetition, or a worker that was paused and woke up, changes nothing.
+# KEYS: each user's hash, then their sorted set. ARGV: offset, model, as of, seconds to live, probabilities of the
+# places by clearness as JSON, then for all users [[clearness from 0, items, because], ...]. A user who has this
+# offset or a newer one stays as is: a repetition, or a worker that was paused and woke up, changes nothing.
 PUBLISH_SCRIPT: Final = """
 local offset, probabilities, users = tonumber(ARGV[1]), cjson.decode(ARGV[5]), cjson.decode(ARGV[6])
 local written = 0
 for u = 1, #users do
   local hash, next_likes = KEYS[2 * u - 1], KEYS[2 * u]
   if (tonumber(redis.call('HGET', hash, 'source_offset')) or -1) < offset then
-    local items, members = users[u][1], {}
+    local stated, items, members = probabilities[users[u][1] + 1], users[u][2], {}
     for k = 1, #items do
-      members[2 * k - 1], members[2 * k] = probabilities[k], items[k]
+      members[2 * k - 1], members[2 * k] = stated[k], items[k]
     end
     redis.call('DEL', next_likes)
     if #items > 0 then
       redis.call('ZADD', next_likes, unpack(members))
       redis.call('EXPIRE', next_likes, ARGV[4])
     end
-    redis.call('HSET', hash, 'model', ARGV[2], 'as_of', ARGV[3], 'source_offset', offset, 'because', users[u][2])
+    redis.call('HSET', hash, 'model', ARGV[2], 'as_of', ARGV[3], 'source_offset', offset, 'because', users[u][3])
     redis.call('EXPIRE', hash, ARGV[4])
     written = written + 1
   end
@@ -46,15 +46,15 @@ return written
 
 @dataclass(frozen=True)
 class Published:
-    """What one frame changed: users' newest rankings, some items' neighbours, what is trending, the figures."""
+    """What one frame changed: users' newest rankings with the probabilities of their places by clearness, and some
+    items' neighbours.
+    """
 
     offset: int
     as_of: int
-    predictions: list[Prediction]
-    probabilities: list[float]
+    predictions: list[Prediction] = field(default_factory=list)
+    probabilities: list[list[float]] = field(default_factory=list)
     neighbours: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
-    trending: list[tuple[str, float]] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
     forgotten: Request | None = None
     unlearnt: int = 0
 
@@ -67,7 +67,7 @@ def user_writes(published: Published, ttl_seconds: int) -> Iterator[tuple[list[s
     for start in range(0, len(published.predictions), USERS_AT_ONCE):
         part = published.predictions[start : start + USERS_AT_ONCE]
         keys = [key for p in part for key in (redis_keys.user(p.user_id), redis_keys.next_likes(p.user_id))]
-        users = encode([(p.items, encode(p.because).decode()) for p in part])
+        users = encode([(p.clearness, p.items, encode(p.because).decode()) for p in part])
         yield keys, [*common, probabilities, users]
 
 
@@ -78,14 +78,10 @@ def _sorted_set(key: str, members: list[tuple[str, float]], ttl_seconds: int) ->
 
 
 def frame_commands(published: Published, ttl_seconds: int) -> list[Command]:
-    """What a frame changed besides the users: items' neighbours, trending, figures, forgotten users."""
+    """What a frame changed besides the users: items' neighbours, forgotten users."""
     found: list[Command] = []
     for item, neighbours in published.neighbours.items():
         found += _sorted_set(redis_keys.neighbours(item), neighbours, ttl_seconds)
-    if published.trending:
-        found += _sorted_set(redis_keys.TRENDING, published.trending, ttl_seconds)
-    if published.figures:
-        found.append(("SET", redis_keys.FIGURES, msgspec.json.encode(published.figures)))
     if published.forgotten is not None:
         request = published.forgotten
         keys = [key for user in request.user_ids for key in (redis_keys.user(user), redis_keys.next_likes(user))]
@@ -95,9 +91,20 @@ def frame_commands(published: Published, ttl_seconds: int) -> list[Command]:
     return found
 
 
+def summary_commands(
+    trending: dict[str, list[tuple[str, float]]], figures: dict[str, Any], ttl_seconds: int
+) -> list[Command]:
+    """What the predictor says of all likes, once a snapshot: what is trending by language, the figures."""
+    found: list[Command] = [("SET", redis_keys.FIGURES, msgspec.json.encode(figures))]
+    for language, items in trending.items():
+        found += _sorted_set(redis_keys.trending(language), items, ttl_seconds)
+    return found
+
+
 def preference(published: Published, prediction: Prediction) -> bytes:
     """A user's record in `preferences.v1` (compacted, key = user_id)."""
-    rows = zip(prediction.items, published.probabilities, prediction.because, strict=False)
+    stated = published.probabilities[prediction.clearness]
+    rows = zip(prediction.items, stated, prediction.because, strict=False)
     return msgspec.json.encode(
         {
             "user_id": prediction.user_id,

@@ -1,8 +1,9 @@
-"""The co-preference model's inner loops, compiled: rank, then learn, one like at a time in log order.
+"""What a user is likely to like next, compiled: candidates, their scores, and the place of the like that came.
 
-Item-to-item co-occurrence, cosine-normalised. A like is paired with many of its user's likes before it, since
-taste lasts; the next one is ranked by few, since what is wanted now does not. Neighbour lists are bounded: the
-weakest neighbour makes room, as in the space-saving sketch (Metwally et al. 2005).
+Candidates are the neighbours of the user's last likes, and what is trending. Their cosine is summed over those
+likes, weighed by how many moments ago each was (likes of one moment have no order). How much what is trending
+counts besides is one of BLENDS, chosen by what would have ranked the likes so far best: "follow the leader"
+(Cesa-Bianchi and Lugosi, Prediction, Learning, and Games, 2006). A library and a news stream need opposite ones.
 """
 
 from __future__ import annotations
@@ -12,178 +13,266 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
-PAIRED: Final = 40
-PAIRED_HALVING: Final = 10.0
-RANKED_BY: Final = 15
-RANKED_HALVING: Final = 3.0
-NEIGHBOURS: Final = 256
-REMEMBERED: Final = 512
+from services.predictor.learning import NEIGHBOURS, Histories, Lists, learn, unlearn_item
+from services.predictor.trending import HALF_LIVES_MS, TRENDING, Rates, advance, decay, find_top
+
 TOP: Final = 20
-# As if each item had this much more trust: shrinks the cosine of rare items.
-SHRINKAGE: Final = 5.0
-# Weight of a user's last like, the one before it, and so on.
-PAIRED_WEIGHT: Final = 2.0 ** (-np.arange(PAIRED) / PAIRED_HALVING)
-RANKED_WEIGHT: Final = 2.0 ** (-np.arange(RANKED_BY) / RANKED_HALVING)
-# Below this a pair's weight is what rounding left of one that was taken back.
-NEGLIGIBLE: Final = np.float32(1e-5)
+RANKED_BY: Final = 24
+MOMENTS_HALVING: Final = 1.8
+# Of likes longer ago than the moments tell, a little is left.
+LONG_LASTING: Final = 0.01
+MOMENT_WEIGHT: Final = 2.0 ** (-np.arange(RANKED_BY) / MOMENTS_HALVING) + LONG_LASTING
+# Likes from before the last sitting count less.
+SITTING_MS: Final = 1_800_000
+EARLIER_SITTING: Final = 0.5
+# A candidate's cosine is divided by a little more than the root of its total, the more so the more its user has
+# liked (OCTAVES: doublings): who has liked a lot has liked what everybody likes.
+OCTAVES: Final = 10
+NEXT_TO_NOTHING: Final = 1e-9
+
+# A rate below this is as good as none.
+QUIET: Final = 0.05
+PURE, FOURTH_ROOT, SQUARE_ROOT, LINEAR = range(4)
+MONTH: Final = len(HALF_LIVES_MS) - 1
 
 
-class Histories(NamedTuple):
-    """Users' likes, oldest first. User u has `length[u]` of them, at most REMEMBERED, from `start[u]` on in the
-    flat arrays `item` (int32), `held` (float32, the trust it was learnt with) and `when` (int64, ms).
+class Blends(NamedTuple):
+    """Score = (cosine + share * rate / all rates) * (QUIET + rate) ** exponent, rates over one half-life."""
+
+    half_life: Any
+    exponent: Any
+    share: Any
+
+
+_GRID: Final = [(MONTH, PURE, 0.0)] + [
+    (half_life, exponent, share)
+    for half_life in range(len(HALF_LIVES_MS))
+    for exponent, share in ((FOURTH_ROOT, 0.1), (SQUARE_ROOT, 1.0), (LINEAR, 0.1))
+]
+BLENDS: Final = Blends(
+    np.array([b[0] for b in _GRID]), np.array([b[1] for b in _GRID]), np.array([b[2] for b in _GRID])
+)
+BLEND_NAMES: Final = (
+    "co-preference alone",
+    *(
+        f"trending over an {span}, {strength}"
+        for span in ("hour", "day", "month")
+        for strength in ("a little", "much", "most")
+    ),
+)
+# Every so many scored likes all blends are tried; old trials fade.
+TRIED_EVERY: Final = 16
+MEMORY: Final = 0.999
+# What the blend without trends has in hand at first, so that the first few likes do not decide.
+HEAD_START: Final = 1.0
+COUNTING_PLACES: Final = 100
+LEADER: Final = 0
+SCORED: Final = 1
+
+
+class Contest(NamedTuple):
+    """`reward`: of each blend; `state`: [the leader, likes scored]; `shown`: how often, in trials, each item was
+    in a user's TOP.
     """
 
-    item: Any
-    held: Any
-    when: Any
-    start: Any
-    length: Any
+    reward: Any
+    state: Any
+    shown: Any
 
 
-class Lists(NamedTuple):
-    """Items' neighbours, shape (items, NEIGHBOURS), the first `used[i]` places in use; `total[i]` is the trust of
-    all likes of the item and `scale[i]` its half of the cosine, 1 / sqrt(total + SHRINKAGE).
+class WorkSpace(NamedTuple):
+    """`sums`: one zero per item, zero again after use; the rest has room for all candidates."""
+
+    sums: Any
+    candidates: Any
+    cosine: Any
+    rate: Any
+    score: Any
+
+
+class Places(NamedTuple):
+    """For each like: `rank` of its item (0: no candidate), how many candidates there were, how `clear` the ranking
+    was (the first's share of all scores), and the item's share of all likes so far. -1: not scored.
     """
 
-    neighbour: Any
-    weight: Any
-    used: Any
-    total: Any
-    scale: Any
+    rank: Any
+    candidates: Any
+    clear: Any
+    popularity: Any
+
+
+def new_contest(items: int) -> Contest:
+    reward = np.zeros(len(_GRID))
+    reward[0] = HEAD_START
+    return Contest(reward, np.zeros(2, np.int64), np.zeros(items, np.int64))
+
+
+def new_work_space(items: int) -> WorkSpace:
+    most = min(items, RANKED_BY * NEIGHBOURS + len(HALF_LIVES_MS) * TRENDING)
+    return WorkSpace(np.zeros(items), np.zeros(most, np.int64), np.zeros(most), np.zeros(most), np.zeros(most))
+
+
+def new_places(likes: int) -> Places:
+    return Places(np.full(likes, -1), np.zeros(likes, np.int64), np.zeros(likes), np.zeros(likes))
 
 
 @njit(cache=True)
-def _add_to_total(lists: Lists, item: int, trust: float) -> None:
-    lists.total[item] = max(0.0, lists.total[item] + trust)
-    lists.scale[item] = 1.0 / np.sqrt(lists.total[item] + SHRINKAGE)
-
-
-@njit(cache=True)
-def _place_of(neighbour: Any, used: int, item: int) -> int:
-    # No early way out: the loop becomes vector instructions, faster than leaving at the hit.
-    found, wanted = np.int32(-1), np.int32(item)
-    for k in range(np.int32(used)):
-        found = max(found, np.int32(k) if neighbour[k] == wanted else np.int32(-1))
-    return int(found)
-
-
-@njit(cache=True)
-def _pair(lists: Lists, a: int, b: int, weight: float) -> None:
-    """Add `weight` to b in the list of a; negative weight takes back."""
-    used = lists.used[a]
-    neighbour, weights = lists.neighbour[a], lists.weight[a]
-    place = _place_of(neighbour, used, b)
-    if place >= 0:
-        weights[place] += np.float32(weight)
-        if weights[place] < NEGLIGIBLE:
-            last = used - 1
-            neighbour[place], weights[place] = neighbour[last], weights[last]
-            lists.used[a] = last
-    elif weight < NEGLIGIBLE:
-        return
-    elif used < NEIGHBOURS:
-        neighbour[used], weights[used] = b, weight
-        lists.used[a] = used + 1
-    else:
-        weakest = np.argmin(weights)
-        if weight >= weights[weakest] * 0.5:
-            neighbour[weakest], weights[weakest] = b, weight
-        else:
-            weights[weakest] -= weight * 0.5
-
-
-@njit(cache=True)
-def teach(item_of: Any, held: Any, at: int, item: int, trust: float, lists: Lists) -> None:
-    """Add (or, negative trust, take back) the pairs of `item` with the likes before place `at` of a history.
-
-    A like that is not trusted at all takes no place: the history is as if it had never been.
-    """
-    back = 0
-    for k in range(at - 1, -1, -1):
+def _weights(held: Any, when: Any, at: Any, weight: Any) -> int:
+    """Places in a history that the next like is ranked by, and their weights, latest first. Returns how many."""
+    count = moment = 0
+    latest = previous = -1
+    for k in range(len(held) - 1, -1, -1):
         if held[k] == 0.0:
             continue
-        other = item_of[k]
-        if other != item:
-            weight = trust * held[k] * PAIRED_WEIGHT[back]
-            _pair(lists, item, other, weight)
-            _pair(lists, other, item, weight)
-        back += 1
-        if back == PAIRED:
+        if count == 0:
+            latest = previous = when[k]
+        if when[k] != previous:
+            previous = when[k]
+            moment += 1
+        at[count] = k
+        weight[count] = held[k] * MOMENT_WEIGHT[moment]
+        if latest - when[k] > SITTING_MS:
+            weight[count] *= EARLIER_SITTING
+        count += 1
+        if count == RANKED_BY:
             break
+    return count
 
 
 @njit(cache=True)
-def _teach_span(item_of: Any, held: Any, first: int, end: int, sign: float, lists: Lists) -> None:
-    """Teach (sign 1) or take back (sign -1) what the likes at places first <= k < end taught, totals too."""
-    for k in range(first, end):
-        if held[k] > 0.0:
-            teach(item_of, held, k, item_of[k], sign * held[k], lists)
-            _add_to_total(lists, item_of[k], sign * held[k])
-
-
-@njit(cache=True)
-def _reach(held: Any, at: int) -> int:
-    """The place after the last like that was paired with the one at place `at`."""
-    ahead = 0
-    for k in range(at + 1, len(held)):
-        if held[k] > 0.0:
-            ahead += 1
-            if ahead == PAIRED:
-                return k + 1
-    return len(held)
-
-
-@njit(cache=True)
-def rank(
-    item_of: Any, held: Any, lists: Lists, trending: Any, scratch: Any, touched: Any, top: Any, scores: Any
-) -> int:
-    """Fill `top` and `scores` with the TOP next items after this history; returns how many. Its own trusted items
-    are left out.
-
-    `scratch` (one zero per item) and `touched` are work space; scratch is zero again afterwards.
-    """
-    count = back = 0
-    length = len(item_of)
-    for at in range(length - 1, -1, -1):
-        if held[at] == 0.0:
-            continue
-        if back == RANKED_BY:
-            break
-        item = item_of[at]
-        # The cosine's other half is divided out below, once a candidate.
-        decay = held[at] * RANKED_WEIGHT[back] * lists.scale[item]
-        back += 1
+def _candidates(item_of: Any, held: Any, when: Any, lists: Lists, rates: Rates, work: WorkSpace) -> int:
+    """Fill `candidates` and their `cosine`, the user's own trusted items left out. Returns how many."""
+    sums, found = work.sums, work.candidates
+    at, weight = np.empty(RANKED_BY, np.int64), np.empty(RANKED_BY)
+    count = 0
+    for b in range(_weights(held, when, at, weight)):
+        item = item_of[at[b]]
+        part = weight[b] * lists.scale[item]
         neighbour, weights = lists.neighbour[item], lists.weight[item]
         for k in range(lists.used[item]):
             other = neighbour[k]
-            if scratch[other] == 0.0:
-                touched[count] = other
+            if sums[other] == 0.0:
+                found[count] = other
                 count += 1
-            scratch[other] += decay * weights[k]
-    for k in range(len(trending)):
-        other = trending[k]
-        if scratch[other] == 0.0:
-            touched[count] = other
-            count += 1
-            # Below any co-preference, in order of popularity: fills the list of a newcomer.
-            scratch[other] = 1e-9 * (len(trending) - k)
-    for k in range(length):
+            sums[other] += part * weights[k]
+    for h in range(len(HALF_LIVES_MS)):
+        for k in range(rates.filled[h]):
+            item = rates.top[h, k]
+            if sums[item] == 0.0:
+                found[count] = item
+                count += 1
+                sums[item] = NEXT_TO_NOTHING
+    own = 0
+    for k in range(len(held)):
         if held[k] > 0.0:
-            scratch[item_of[k]] = 0.0
+            sums[item_of[k]] = 0.0
+            own += 1
+    return _cosines(min(int(np.log2(max(own, 1))), OCTAVES - 1), count, lists, work)
+
+
+@njit(cache=True)
+def _cosines(octaves: int, count: int, lists: Lists, work: WorkSpace) -> int:
+    """Sums of the first `count` candidates to cosines; `sums` is zero again. Returns how many are left."""
+    sums, found = work.sums, work.candidates
+    kept = 0
+    for i in range(count):
+        item = found[i]
+        if sums[item] > 0.0:
+            # step ** octaves by squaring: a power for each candidate would cost more than all the rest.
+            step, power = lists.step[item], lists.scale[item]
+            for bit in range(4):
+                if octaves >> bit & 1:
+                    power *= step
+                step *= step
+            found[kept] = item
+            work.cosine[kept] = sums[item] * power
+            sums[item] = 0.0
+            kept += 1
+    return kept
+
+
+@njit(cache=True)
+def _score(blend: int, count: int, rates: Rates, work: WorkSpace) -> None:
+    """Fill `score` of the first `count` candidates by one blend."""
+    h, exponent, share = BLENDS.half_life[blend], BLENDS.exponent[blend], BLENDS.share[blend]
+    now = decay(rates, h)
+    per_rate = 1.0 / (rates.total[h] * now + 1.0)
+    value, cosine, score = rates.value[h], work.cosine, work.score
+    for i in range(count):
+        work.rate[i] = value[work.candidates[i]] * now
+    if exponent == PURE:
+        # Below any co-preference, in order of popularity: fills the list of a newcomer.
+        for i in range(count):
+            score[i] = cosine[i] + NEXT_TO_NOTHING * work.rate[i] * per_rate
+    elif exponent == LINEAR:
+        for i in range(count):
+            score[i] = (cosine[i] + share * work.rate[i] * per_rate) * (QUIET + work.rate[i])
+    elif exponent == SQUARE_ROOT:
+        for i in range(count):
+            score[i] = (cosine[i] + share * work.rate[i] * per_rate) * np.sqrt(QUIET + work.rate[i])
+    else:
+        for i in range(count):
+            score[i] = (cosine[i] + share * work.rate[i] * per_rate) * np.sqrt(np.sqrt(QUIET + work.rate[i]))
+
+
+@njit(cache=True)
+def _place_of(item: int, count: int, work: WorkSpace) -> int:
+    """The place of an item among the scored candidates, ties in the middle; 0 where it is none."""
+    wanted = -1.0
+    for i in range(count):
+        if work.candidates[i] == item:
+            wanted = work.score[i]
+    if wanted < 0.0:
+        return 0
+    higher = equal = 0
+    for i in range(count):
+        higher += work.score[i] > wanted
+        equal += work.score[i] == wanted
+    return int(1 + higher + (equal - 1) // 2)
+
+
+@njit(cache=True)
+def _clearness(count: int, work: WorkSpace) -> float:
+    """The first candidate's share of all scores."""
+    highest = total = 0.0
+    for i in range(count):
+        highest = max(highest, work.score[i])
+        total += work.score[i]
+    return highest / total if total > 0.0 else 0.0
+
+
+@njit(cache=True)
+def _first(count: int, work: WorkSpace, top: Any, scores: Any) -> int:
+    """Fill `top` and `scores` with the TOP highest of the scored candidates. Returns how many."""
     filled = 0
     for i in range(count):
-        other = touched[i]
-        score = scratch[other] * lists.scale[other]
-        scratch[other] = 0.0
-        if score <= 0.0 or (filled == TOP and score <= scores[TOP - 1]):
+        item, score = work.candidates[i], work.score[i]
+        # Among equals the lower number stands first, so that the order of lists does not show.
+        if filled == TOP and (score < scores[TOP - 1] or (score == scores[TOP - 1] and item > top[TOP - 1])):
             continue
         k = filled if filled < TOP else TOP - 1
-        while k > 0 and scores[k - 1] < score:
+        while k > 0 and (scores[k - 1] < score or (scores[k - 1] == score and top[k - 1] > item)):
             top[k], scores[k] = top[k - 1], scores[k - 1]
             k -= 1
-        top[k], scores[k] = other, score
+        top[k], scores[k] = item, score
         filled = min(filled + 1, TOP)
     return filled
+
+
+@njit(cache=True)
+def _hold_trial(item: int, count: int, rates: Rates, work: WorkSpace, contest: Contest) -> None:
+    """Reward each blend for where it would have ranked a like, and let the best so far lead."""
+    for blend in range(len(contest.reward)):
+        _score(blend, count, rates, work)
+        place = _place_of(item, count, work)
+        contest.reward[blend] *= MEMORY
+        if 0 < place <= COUNTING_PLACES:
+            contest.reward[blend] += 1.0 / np.log2(1.0 + place)
+    top, scores = np.empty(TOP, np.int64), np.empty(TOP)
+    _score(contest.state[LEADER], count, rates, work)
+    for k in range(_first(count, work, top, scores)):
+        contest.shown[top[k]] += 1
+    contest.state[LEADER] = np.argmax(contest.reward)
 
 
 @njit(cache=True)
@@ -195,176 +284,89 @@ def score_and_learn(
     unlike: Any,
     histories: Histories,
     lists: Lists,
-    trending: Any,
-    scratch: Any,
-    touched: Any,
-    ranks: Any,
-    known: Any,
+    rates: Rates,
+    contest: Contest,
+    work: WorkSpace,
+    known_items: int,
+    places: Places,
 ) -> int:
-    """For each like in log order: the place of its item in the ranking from the state just before it
-    (0 = not among the TOP), whether that user had a trusted history, then learn. Histories have room for all.
+    """For each like in log order: its place in the ranking from the state just before it, then learn. Histories have
+    room for all. Only trusted likes of users with a trusted history are scored.
 
     An unlike is not scored: it takes back the user's likes of that item. Returns how many likes that were.
     """
-    top, scores = np.empty(TOP, np.int64), np.zeros(TOP)
-    item_of, held, when, start, lengths = histories
     taken_back = 0
     for i in range(len(users)):
         user, item = users[i], items[i]
-        first, length = start[user], lengths[user]
-        ranks[i] = 0
-        known[i] = False
         if unlike[i]:
-            taken_back += _unlearn_item(user, item, histories, lists)
+            advance(rates, times[i])
+            taken_back += unlearn_item(user, item, histories, lists, rates)
             continue
-        place = slice(first, first + length)
-        known[i] = (held[place] > 0.0).any()
-        filled = rank(item_of[place], held[place], lists, trending, scratch, touched, top, scores)
-        for k in range(filled):
-            if top[k] == item:
-                ranks[i] = k + 1
-                break
-        if length == REMEMBERED:
-            # Full: the oldest half leaves, so that shifting is rare.
-            keep = REMEMBERED // 2
-            for k in range(first, first + keep):
-                item_of[k], held[k], when[k] = item_of[k + keep], held[k + keep], when[k + keep]
-            length = keep
-        at = first + length
-        if trust[i] > 0.0:
-            teach(item_of[first:at], held[first:at], length, item, trust[i], lists)
-            _add_to_total(lists, item, trust[i])
-        item_of[at], held[at], when[at] = item, trust[i], times[i]
-        lengths[user] = length + 1
+        place = slice(histories.start[user], histories.start[user] + histories.length[user])
+        held = histories.held[place]
+        if trust[i] > 0.0 and (held > 0.0).any():
+            count = _candidates(histories.item[place], held, histories.when[place], lists, rates, work)
+            _score(contest.state[LEADER], count, rates, work)
+            places.rank[i] = _place_of(item, count, work)
+            places.candidates[i] = count
+            places.clear[i] = _clearness(count, work)
+            places.popularity[i] = rates.value[MONTH, item] / max(rates.total[MONTH], 1e-300)
+            if contest.state[SCORED] % TRIED_EVERY == 0:
+                _hold_trial(item, count, rates, work, contest)
+                if rates.stale[0]:
+                    find_top(rates, known_items)
+            contest.state[SCORED] += 1
+        advance(rates, times[i])
+        learn(user, item, times[i], trust[i], histories, lists, rates)
     return taken_back
 
 
 @njit(cache=True)
-def _unlearn_item(user: int, item: int, histories: Histories, lists: Lists) -> int:
-    """Take back and forget a user's likes of an item, as if they had never been. Returns how many."""
-    begin, length = histories.start[user], histories.length[user]
-    item_of = histories.item[begin : begin + length]
-    held = histories.held[begin : begin + length]
-    when = histories.when[begin : begin + length]
-    first = last = -1
-    for k in range(length):
-        if item_of[k] == item:
-            first = k if first < 0 else first
-            last = k
-    if first < 0:
-        return 0
-    end = _reach(held, last)
-    _teach_span(item_of, held, first, end, -1.0, lists)
-    to = first
-    for k in range(first, length):
-        if item_of[k] != item:
-            item_of[to], held[to], when[to] = item_of[k], held[k], when[k]
-            to += 1
-    histories.length[user] = to
-    _teach_span(item_of[:to], held[:to], first, end - (length - to), 1.0, lists)
-    return length - to
-
-
-@njit(cache=True)
-def reweigh(users: Any, items: Any, times: Any, trust: Any, histories: Histories, lists: Lists) -> int:
-    """Replace the trust of likes learnt before: what they and the likes after them taught is taken back, and
-    taught again with the new trust. Fastest where a user's likes come together, in the order of the log.
-
-    Returns how many were no longer held in their user's history (their pairs stay as they are).
-    """
-    missing = i = 0
-    places = np.empty(REMEMBERED, np.int64)
-    weights = np.empty(REMEMBERED)
-    while i < len(users):
-        user = users[i]
-        begin, length = histories.start[user], histories.length[user]
-        item_of = histories.item[begin : begin + length]
-        held = histories.held[begin : begin + length]
-        when = histories.when[begin : begin + length]
-        changed, first, last = 0, length, -1
-        while i < len(users) and users[i] == user and changed < REMEMBERED:
-            found = -1
-            for k in range(length - 1, -1, -1):
-                if item_of[k] == items[i] and when[k] == times[i]:
-                    found = k
-                    break
-            if found < 0:
-                missing += 1
-            else:
-                places[changed], weights[changed] = found, trust[i]
-                changed += 1
-                first, last = min(first, found), max(last, found)
-            i += 1
-        if changed == 0:
-            continue
-        end = _reach(held, last)
-        _teach_span(item_of, held, first, end, -1.0, lists)
-        for k in range(changed):
-            held[places[k]] = weights[k]
-        _teach_span(item_of, held, first, end, 1.0, lists)
-    return missing
-
-
-@njit(cache=True)
-def forget(users: Any, histories: Histories, lists: Lists) -> int:
-    """Take back all that these users' held likes taught, and the likes themselves. Returns how many likes."""
-    forgotten = 0
-    for user in users:
-        begin, length = histories.start[user], histories.length[user]
-        place = slice(begin, begin + length)
-        _teach_span(histories.item[place], histories.held[place], 0, length, -1.0, lists)
-        histories.length[user] = 0
-        forgotten += length
-    return forgotten
-
-
-@njit(cache=True)
-def explain(item_of: Any, held: Any, lists: Lists, top: Any, filled: int, scratch: Any, because: Any) -> None:
+def explain(item_of: Any, held: Any, when: Any, lists: Lists, top: Any, filled: int, sums: Any, because: Any) -> None:
     """For each of the first `filled` items of `top`: which trusted like of this history added most to its score
-    (-1: none, it is there because it is popular). `scratch` is zero before and after.
+    (-1: none, it is there because it is popular). `sums` is zero before and after.
     """
     best = np.zeros(filled)
     for k in range(filled):
-        scratch[top[k]] = k + 1
+        sums[top[k]] = k + 1
         because[k] = -1
-    back = 0
-    for at in range(len(item_of) - 1, -1, -1):
-        if held[at] == 0.0:
-            continue
-        if back == RANKED_BY:
-            break
-        item = item_of[at]
-        decay = held[at] * RANKED_WEIGHT[back] * lists.scale[item]
-        back += 1
+    at, weight = np.empty(RANKED_BY, np.int64), np.empty(RANKED_BY)
+    for b in range(_weights(held, when, at, weight)):
+        item = item_of[at[b]]
+        part = weight[b] * lists.scale[item]
         neighbour, weights = lists.neighbour[item], lists.weight[item]
         for k in range(lists.used[item]):
-            place = int(scratch[neighbour[k]]) - 1
-            if place >= 0 and decay * weights[k] > best[place]:
-                best[place] = decay * weights[k]
+            place = int(sums[neighbour[k]]) - 1
+            if place >= 0 and part * weights[k] > best[place]:
+                best[place] = part * weights[k]
                 because[place] = item
     for k in range(filled):
-        scratch[top[k]] = 0.0
+        sums[top[k]] = 0.0
 
 
 @njit(cache=True)
 def rank_many(
     users: Any,
+    blend: int,
     histories: Histories,
     lists: Lists,
-    trending: Any,
-    scratch: Any,
-    touched: Any,
+    rates: Rates,
+    work: WorkSpace,
     tops: Any,
     scores: Any,
     filled: Any,
+    clear: Any,
     because: Any,
 ) -> None:
     """Rankings of several users and the own like behind each place. `tops`, `scores`, `because`: (n, TOP);
-    `filled`: (n,).
+    `filled`, `clear`: (n,).
     """
     for i in range(len(users)):
         first, length = histories.start[users[i]], histories.length[users[i]]
         place = slice(first, first + length)
-        item_of, held = histories.item[place], histories.held[place]
-        filled[i] = rank(item_of, held, lists, trending, scratch, touched, tops[i], scores[i])
-        explain(item_of, held, lists, tops[i], filled[i], scratch, because[i])
+        item_of, held, when = histories.item[place], histories.held[place], histories.when[place]
+        count = _candidates(item_of, held, when, lists, rates, work)
+        _score(blend, count, rates, work)
+        clear[i] = _clearness(count, work)
+        filled[i] = _first(count, work, tops[i], scores[i])
+        explain(item_of, held, when, lists, tops[i], filled[i], work.sums, because[i])
