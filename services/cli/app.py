@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(no_args_is_help=True, help="Kafka topics.")
 app.add_typer(topics_app, name="topics")
+evaluate_app = typer.Typer(no_args_is_help=True, help="How good it is, beside others, on your own file.")
+app.add_typer(evaluate_app, name="evaluate")
 err = Console(stderr=True)
 out = Console()
 
@@ -133,6 +135,44 @@ def predict(
         table.add_row(name, f"{figures[name]:.4f}")
     table.add_row("likes/s", f"{figures['likes_per_second']:,}")
     out.print(table)
+
+
+@evaluate_app.command("predictions")
+def evaluate_predictions(
+    file: File,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for report.json and the pictures")] = Path("evaluation"),
+    river: Annotated[bool, typer.Option(help="Also River's recommenders (slow)")] = True,
+    bots: Annotated[bool, typer.Option(help="Also with bots' likes laid over the stream")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of the bots", min=0)] = 7,
+    mapping: Mapping = None,
+) -> None:
+    """Rank each like before learning it, by Truelike and by others, and draw how that went; needs no broker.
+
+    Example: `truelike evaluate predictions likes.parquet --map actor_id=user --map target_id=song`
+    """
+    from services.evaluation import plots, predictions, stream, tables
+
+    columns = parse_mapping(mapping)
+    try:
+        with progress("reading", file) as advance:
+            likes = stream.read(file, columns, advance)
+    except UnreadableFile as error:
+        raise fail(str(error)) from None
+    if len(likes) == 0:
+        raise fail(f"{file} has no likes that ingest accepts")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with err.status("") as status:
+            report = predictions.evaluate(likes, river, bots, seed, lambda what: status.update(f"measuring: {what}"))
+        pictures = plots.draw(report, folder)
+    except ImportError as error:
+        raise fail(f"{error}: pip install 'truelike[evaluate]', or leave River out with --no-river") from None
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    for table in tables.render(report):
+        out.print(table)
+    for left in report["left_out"]:
+        out.print(f"left out: {left}", highlight=False)
+    out.print(f"{folder / 'report.json'}, {', '.join(map(str, pictures))}", highlight=False)
 
 
 @app.command()

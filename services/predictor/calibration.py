@@ -18,21 +18,21 @@ from shared.checkpoints import Arrays
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-RECALIBRATED: Final = 1024
-# Rankings by how clear they are: the first candidate's share of all scores, in doublings from 1 / 2 ** CLEARNESSES.
-CLEARNESSES: Final = 10
+RECALIBRATED: Final = 512
+# Rankings by how clear they are: the first candidate's share of all scores, in half doublings from 1 / 1024.
+CLEARNESSES: Final = 20
 # Places after the TOP, in groups that end here; after the last group: no candidate at all.
 FARTHER: Final = np.array([40, 80, 160, 320, 640, 1280, 1 << 62])
 OUTCOMES: Final = TOP + len(FARTHER) + 1
 # As many likes of all rankings are added to those of each clearness.
 DRAWN_BY: Final = 64.0
-BINS: Final = 20
+BINS: Final = 40
 
 
 def clearness(share: F64) -> I64:
     """Which of the CLEARNESSES the first candidate's share falls into. Shape as `share`, in (0, 1]."""
-    doublings = np.log2(np.clip(share, 2.0**-CLEARNESSES, 1.0)) + CLEARNESSES
-    return np.minimum(doublings.astype(np.int64), CLEARNESSES - 1)
+    half_doublings = 2 * np.log2(np.clip(share, 2.0 ** -(CLEARNESSES / 2), 1.0)) + CLEARNESSES
+    return np.minimum(half_doublings.astype(np.int64), CLEARNESSES - 1)
 
 
 def outcome(rank: I64) -> I64:

@@ -16,7 +16,7 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 # A window of the figures over time, in scored likes: whole recalibrations, so that no batch lies in two.
-WINDOW: Final = 10 * RECALIBRATED
+WINDOW: Final = 20 * RECALIBRATED
 FIGURES: Final = ("predictions", "hr@10", "hr@20", "mrr@20", "surprise_bits")
 
 

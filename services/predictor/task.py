@@ -59,16 +59,19 @@ class PredictorTask:
         self.counters["unlearnt_likes"] += likes
         return Published(offset, request.requested_at, forgotten=request, unlearnt=likes)
 
-    def _likes(self, frame: Frame, offset: int) -> Published:
-        batch = frame.batch
+    def learn(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Scored | None]:
+        """Take corrections in, then score and learn the likes that come for the first time; returns these."""
         first = pc.is_null(batch.column("previous_probability")).to_numpy(zero_copy_only=False)
         corrections = batch.filter(pa.array(~first))
         if corrections.num_rows:
             self._correct(corrections)
         likes = batch.filter(pa.array(first))
         self.counters["predictor_likes"] += likes.num_rows
-        if likes.num_rows:
-            self._learn(likes)
+        return likes, self._learn(likes) if likes.num_rows else None
+
+    def _likes(self, frame: Frame, offset: int) -> Published:
+        batch = frame.batch
+        self.learn(batch)
         times = batch.column("occurred_at").to_numpy()
         self.stale.update(dict.fromkeys(batch.column("target_id").unique().to_pylist()))
         refreshed = list(islice(self.stale, self.NEIGHBOUR_LISTS_A_FRAME))
@@ -84,7 +87,7 @@ class PredictorTask:
             {item: self.model.neighbours_of(item) for item in refreshed},
         )
 
-    def _learn(self, likes: pa.RecordBatch) -> None:
+    def _learn(self, likes: pa.RecordBatch) -> Scored:
         unlike = likes.column("action").to_numpy() == UNLIKE
         taken_back = self.model.taken_back
         scored = self.model.score_and_learn(
@@ -100,6 +103,7 @@ class PredictorTask:
         self.counters["hits_at_10"] += int(((scored.rank > 0) & (scored.rank <= 10)).sum())
         self.counters["hits_at_20"] += int(((scored.rank > 0) & (scored.rank <= 20)).sum())
         self._observe_groups(likes, scored)
+        return scored
 
     def _observe_groups(self, likes: pa.RecordBatch, scored: Scored) -> None:
         surfaces = likes.column("surface").to_numpy()[scored.at]
