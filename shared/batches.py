@@ -12,7 +12,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 
 class BatchProducer:
-    """Keyed like any Kafka producer would (murmur2 of the key). `acknowledged` counts what the broker has."""
+    """Keyed like any Kafka producer would (murmur2 of the key), or as told. `acknowledged`: what the broker has."""
 
     MAX_PENDING = 64
 
@@ -25,14 +25,20 @@ class BatchProducer:
         self._partitioner = DefaultPartitioner()
         self._pending: set[asyncio.Future[Any]] = set()
 
-    async def send(self, keys: Sequence[bytes], values: Sequence[bytes | None], timestamp: int) -> None:
+    async def send(
+        self,
+        keys: Sequence[bytes],
+        values: Sequence[bytes | None],
+        timestamp: int,
+        partitions: Sequence[int] | None = None,
+    ) -> None:
         """Hand over messages in order, None being a tombstone. Waits while too much is unacknowledged.
 
         Raises KafkaError.
         """
         parts: dict[int, list[tuple[bytes, bytes | None]]] = {}
-        for key, value in zip(keys, values, strict=True):
-            parts.setdefault(self._partition(key), []).append((key, value))
+        for key, value, partition in zip(keys, values, partitions or map(self._partition, keys), strict=True):
+            parts.setdefault(partition, []).append((key, value))
         for partition, rows in parts.items():
             batch = self._producer.create_batch()
             for key, value in rows:

@@ -120,7 +120,7 @@ class StageRunner:
         frame = from_message(value, headers)
         outputs = entry.task.process(frame, offset)
         entry.dirty = True
-        await self.deliver(entry, frame, outputs)
+        await self.deliver(entry, frame, offset, outputs)
         entry.offset = offset
         self.last_progress = self._clock()
 
@@ -133,7 +133,9 @@ class StageRunner:
         entry.marks[mark] = offset
         return True
 
-    async def deliver(self, entry: Partition, frame: Frame, outputs: Sequence[Output]) -> list[asyncio.Future[Any]]:
+    async def deliver(
+        self, entry: Partition, frame: Frame, offset: int, outputs: Sequence[Output]
+    ) -> list[asyncio.Future[Any]]:
         """Send what a frame led to; returns the acknowledgements to come. Stages whose effect is elsewhere
         (Redis) override this.
         """

@@ -272,6 +272,33 @@ def forget(
 
 
 @app.command()
+def rebuild(
+    wait: Annotated[float, typer.Option(help="How long to wait for the predictors, s", min=1)] = 120.0,
+) -> None:
+    """Write all users' predictions and items' neighbours in Redis anew, from the running predictors' state.
+
+    They do so by themselves when Redis was emptied; this is for a Redis that was damaged. A predictor that lost its
+    snapshot builds its state from the log when it starts. Exits 1 if users of a share were not written in time.
+    Example: `truelike rebuild`
+    """
+    from redis.exceptions import RedisError
+
+    from services.cli.rebuild import rebuild as ask
+
+    settings = _settings()
+    bar = Progress(TextColumn("shares written"), BarColumn(), MofNCompleteColumn(), console=err)
+    try:
+        with bar:
+            task = bar.add_task("", total=settings.partitions)
+            missing = asyncio.run(ask(settings, wait, lambda n: bar.advance(task, n)))
+    except (RedisError, OSError) as error:
+        raise fail(f"Redis at {settings.redis_url}: {error}") from None
+    if missing:
+        err.print(f"not written: shares {', '.join(map(str, missing))}; does a predictor run? `truelike status` tells")
+    raise typer.Exit(1 if missing else 0)
+
+
+@app.command()
 def status(
     endpoint: Annotated[
         list[str] | None,

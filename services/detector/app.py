@@ -25,8 +25,10 @@ from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_ACTOR, FRAMES_BY_TARGET, 
 class WeighingRunner(StageRunner):
     """Observes when a like's provisional weight is in Kafka."""
 
-    async def deliver(self, entry: Partition, frame: Frame, outputs: Sequence[Output]) -> list[asyncio.Future[Any]]:
-        sent = await super().deliver(entry, frame, outputs)
+    async def deliver(
+        self, entry: Partition, frame: Frame, offset: int, outputs: Sequence[Output]
+    ) -> list[asyncio.Future[Any]]:
+        sent = await super().deliver(entry, frame, offset, outputs)
         if frame.kind == "likes" and sent:
             times = frame.batch.column("sent_at").to_numpy()
             sent[0].add_done_callback(lambda _: self.latency.observe((time.time() * 1000 - times).astype(np.int64)))

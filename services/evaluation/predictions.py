@@ -69,7 +69,7 @@ def ours(stream: Stream, trust: npt.NDArray[Any]) -> tuple[Outcome, CoPreference
 
 def ours_judged(stream: Stream, say: Say) -> I64:
     """Truelike's whole way: the detector weighs and corrects, the predictor learns. Places by like, shape (n,)."""
-    ingest, detector, task = OfflineIngest(1), Detector(Judgement(1)), PredictorTask(0)
+    ingest, detector, task = OfflineIngest(1), Detector(Judgement(1)), PredictorTask(1)
     columns = {n: stream.likes.column(n).to_pylist() for n in ("event_id", "actor_id", "target_id", "occurred_at")}
     place_of = {event: n for n, event in enumerate(columns["event_id"])}
     rank = np.full(len(stream), NOT_SCORED, np.int64)

@@ -1,36 +1,47 @@
-"""Predictor: one Faust agent; after each frame the users' newest rankings go to Redis, at each snapshot to Kafka."""
+"""Predictor: reads all trusted likes in order, and writes the users of its shares to Redis and `preferences.v1`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic import Field
 from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
+from starlette.applications import Starlette
 
-from services.predictor.publishing import (
-    PUBLISH_SCRIPT,
-    Published,
-    frame_commands,
-    preference,
-    summary_commands,
-    user_writes,
-)
+from services.predictor.publishing import neighbour_commands, summary_commands
+from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask, warm_up
-from shared.batches import BatchProducer
+from shared import forgetting, kafka
 from shared.checkpoints import CheckpointStore
-from shared.faust_stages import FaustStages
 from shared.frames import FORGET, Frame, Output
 from shared.guarded_redis import GuardedWriter
-from shared.health import Latency, Sample
-from shared.service import until_available
+from shared.health import Health, Latency, Sample
+from shared.service import Service, until_available
 from shared.settings import ServiceSettings
 from shared.stage import Partition, StageRunner
 from shared.topics import PREFERENCES, TRUSTED_LIKES
+
+log = structlog.get_logger()
+
+LOG = TopicPartition(TRUSTED_LIKES, 0)
+# Who holds this share speaks for all: snapshots, figures, neighbours, counters.
+SPEAKER = 0
+FRAMES_AT_ONCE = 16
+# Items' neighbours written with each frame, and at once while no frames come.
+LISTS_A_FRAME = 32
+LISTS_AT_REST = 512
+# A worker that starts takes shares once it is this close to the end of the log.
+CLOSE_FRAMES = 200
+STALLED_SECONDS = 30.0
+# How often a worker without frames looks after its shares.
+LOOK_SECONDS = 1.0
 
 
 class PredictorSettings(ServiceSettings):
@@ -43,93 +54,178 @@ class PredictorSettings(ServiceSettings):
 class PredictorRunner(StageRunner):
     """A stage whose effect is in Redis: a frame is done once Redis has it, and waits while Redis is away."""
 
+    shares: Shares
     writer: GuardedWriter
     summary_writer: GuardedWriter
-    publish: AsyncScript
-    preferences: BatchProducer | None
-    ttl_seconds: int
-    # Records for preferences.v1 since the last snapshot: only a user's newest is sent.
-    unsent: dict[str, bytes | None]
+    idle_writer: GuardedWriter
 
-    async def deliver(self, entry: Partition, frame: Frame, outputs: Sequence[Output]) -> list[asyncio.Future[Any]]:
-        assert isinstance(entry.task, PredictorTask)
-        published = entry.task.published
-        assert published is not None
-        await self.writer.when_available(lambda: self._write(published))
-        self._note(published)
+    async def deliver(
+        self, entry: Partition, frame: Frame, offset: int, outputs: Sequence[Output]
+    ) -> list[asyncio.Future[Any]]:
+        task = entry.task
+        assert isinstance(task, PredictorTask)
+        await self._write_users(task, offset)
+        if SPEAKER in self.shares.held:
+            commands = neighbour_commands(task.take_stale_neighbours(LISTS_A_FRAME), self.shares.ttl_seconds)
+            if frame.kind == FORGET:
+                request = forgetting.of_frame(frame)
+                removed = {"unlearnt_likes": task.last_forgotten, "redis_keys": 2 * len(request.user_ids)}
+                commands += forgetting.report(request.request_id, "predictor", removed)
+            await self.writer.apply_when_available(0, offset, commands)
         if frame.kind != FORGET:
             first = frame.batch.column("revision").to_numpy() == 0
             sent = frame.batch.column("sent_at").to_numpy()[first]
             self.latency.observe((time.time() * 1000 - sent).astype(np.int64))
         return []
 
-    async def _write(self, published: Published) -> None:
-        for keys, arguments in user_writes(published, self.ttl_seconds):
-            await self.publish(keys=keys, args=arguments)
-        await self.writer.apply(0, published.offset, frame_commands(published, self.ttl_seconds))
-
-    def _note(self, published: Published) -> None:
-        if self.preferences is None:
-            return
-        for prediction in published.predictions:
-            self.unsent[prediction.user_id] = preference(published, prediction)
-        if published.forgotten is not None:
-            self.unsent.update(dict.fromkeys(published.forgotten.user_ids))
-
     async def checkpoint(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Before a snapshot, preferences.v1 and the figures in Redis have what it contains."""
+        """Before a snapshot, preferences.v1 and the figures in Redis have what it contains. Only one worker saves:
+        a snapshot is a function of the log, all would write the same.
+        """
         partitions = list(partitions)
         for partition in partitions:
-            await self._summarise(self.partitions[partition])
-        if partitions and self.unsent:
-            assert self.preferences is not None
-            unsent, self.unsent = self.unsent, {}
-            keys = [user.encode() for user in unsent]
-            await self.preferences.send(keys, list(unsent.values()), int(time.time() * 1000))
-            await self.preferences.flush()
-        return await super().checkpoint(partitions)
+            entry = self.partitions[partition]
+            async with entry.between_frames:
+                await self.writer.when_available(partial(self.shares.flush_preferences, entry.offset))
+            if SPEAKER in self.shares.held:
+                await self._summarise(entry)
+            else:
+                entry.saved_at, entry.dirty = self._clock(), False
+        return await super().checkpoint(partitions) if SPEAKER in self.shares.held else {}
+
+    async def look_after_shares(self) -> None:
+        """Without a frame: write what a share taken over, or a Redis that was emptied, lacks."""
+        for entry in self.partitions.values():
+            assert isinstance(entry.task, PredictorTask)
+            async with entry.between_frames:
+                if entry.offset < 0:
+                    continue
+                await self._write_users(entry.task, entry.offset)
+                if SPEAKER in self.shares.held and entry.task.stale:
+                    near = entry.task.take_stale_neighbours(LISTS_AT_REST)
+                    commands = neighbour_commands(near, self.shares.ttl_seconds)
+                    # No frame stands behind this: nothing that follows from one is to be refused for it.
+                    await self.idle_writer.apply_when_available(0, time.time_ns(), commands)
+
+    async def _write_users(self, task: PredictorTask, offset: int) -> None:
+        if await self.writer.when_available(partial(self.shares.write, task, offset)):
+            task.stale.update(dict.fromkeys(task.model.items.ids))
 
     async def _summarise(self, entry: Partition) -> None:
         task, offset = entry.task, entry.offset
         assert isinstance(task, PredictorTask)
-        commands = summary_commands(task.trending(), task.figures(), self.ttl_seconds)
+        commands = summary_commands(task.trending(), task.figures(), self.shares.ttl_seconds)
         await self.summary_writer.apply_when_available(0, offset, commands)
 
 
-async def main(settings: PredictorSettings) -> None:
-    stages = FaustStages("predictor", settings)
-    redis: Redis = Redis.from_url(settings.redis_url)
-    store = CheckpointStore(settings.checkpoint_dir, "predictor")
-    runner = PredictorRunner("predictor", PredictorTask, store, stages.send, settings.checkpoint_seconds)
-    runner.writer = GuardedWriter(redis, "predictor", TRUSTED_LIKES)
-    runner.summary_writer = GuardedWriter(redis, "predictor-summary", TRUSTED_LIKES)
-    runner.publish = redis.register_script(PUBLISH_SCRIPT)
-    runner.ttl_seconds = round(settings.predictions_ttl_days * 86400)
-    runner.unsent = {}
-    runner.preferences = None
-    stages.add(TRUSTED_LIKES, runner)
-    warm_up()
+class PredictorWorker:
+    """Reads the log from where its snapshot ends; joins the shares' group once it is close to the end."""
 
-    async def ping() -> None:
-        await redis.ping()
+    def __init__(self, settings: PredictorSettings, redis: Redis) -> None:
+        self.settings = settings
+        self.shares = Shares(settings, redis, round(settings.predictions_ttl_days * 86400))
+        store = CheckpointStore(settings.checkpoint_dir, "predictor")
+        self.runner = PredictorRunner(
+            "predictor",
+            lambda _: PredictorTask(settings.partitions),
+            store,
+            _sends_nothing,
+            settings.checkpoint_seconds,
+        )
+        self.runner.shares = self.shares
+        self.runner.writer = GuardedWriter(redis, "predictor-items", TRUSTED_LIKES)
+        self.runner.summary_writer = GuardedWriter(redis, "predictor-summary", TRUSTED_LIKES)
+        self.runner.idle_writer = GuardedWriter(redis, "predictor-idle", TRUSTED_LIKES)
+        self.consumer: AIOKafkaConsumer | None = None
+        self.producer: AIOKafkaProducer | None = None
+        self.close = False
+        self._looked_at = time.monotonic()
 
-    async def before(stopping: asyncio.Event) -> bool:
-        return await until_available("redis", ping, stopping)
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until told to stop: then send what is unsent, a last snapshot, leave the group."""
+        self.runner.assign(LOG.partition)
+        self.producer = kafka.producer(self.settings)
+        await self.producer.start()
+        self.consumer = kafka.consumer(self.settings)
+        await self.consumer.start()
+        self.consumer.assign([LOG])
+        self.consumer.seek(LOG, self.runner.partitions[LOG.partition].offset + 1)
+        try:
+            while not stopping.is_set():
+                await self._step(stopping)
+            await self.runner.checkpoint([LOG.partition])
+        finally:
+            await self.shares.leave()
+            await self.consumer.stop()
+            await self.producer.stop()
 
-    def connected(producer: Any) -> None:
-        if settings.preferences:
-            runner.preferences = BatchProducer(producer, PREFERENCES, settings.partitions)
+    async def _step(self, stopping: asyncio.Event) -> None:
+        assert self.consumer is not None
+        fetched = await self.consumer.getmany(timeout_ms=100, max_records=FRAMES_AT_ONCE)
+        for record in fetched.get(LOG, ()):
+            await self.runner.handle(LOG.partition, record.offset, record.value, record.headers)
+            # A frame is compiled code for up to some 100 ms: the health server must get its turn.
+            await asyncio.sleep(0)
+        if not self.close and self.lag() <= CLOSE_FRAMES and self.consumer.highwater(LOG) is not None:
+            self.close = True
+            self.shares.join(self.producer if self.settings.preferences else None)
+        self.shares.check()
+        if due := self.runner.due():
+            await self.runner.checkpoint(due)
+        if not fetched and time.monotonic() - self._looked_at > LOOK_SECONDS:
+            await self.runner.look_after_shares()
+            self._looked_at = time.monotonic()
 
-    def ready() -> dict[str, str | None]:
-        return {**stages.ready(), "redis": runner.writer.error}
+    def lag(self) -> int:
+        if self.consumer is None or not self.runner.partitions:
+            return 0
+        end = self.consumer.highwater(LOG) or 0
+        return int(max(0, end - self.runner.partitions[LOG.partition].offset - 1))
 
-    def samples() -> Iterable[Sample | Latency]:
-        yield from stages.samples()
-        for entry in runner.partitions.values():
+    def ready(self) -> dict[str, str | None]:
+        return {
+            "broker": None if self.consumer is not None else "not connected",
+            "state": None if self.close else f"{self.lag()} frames to the end of the log",
+            "redis": self.runner.writer.error or self.runner.summary_writer.error,
+        }
+
+    def live(self) -> dict[str, str | None]:
+        silent = time.monotonic() - self.runner.last_progress
+        stalled = self.lag() > 0 and silent > STALLED_SECONDS
+        return {"progress": f"{self.lag()} frames wait, none processed for {silent:.0f} s" if stalled else None}
+
+    def samples(self) -> Iterable[Sample | Latency]:
+        yield Sample("held_shares", len(self.shares.held), {"stage": "predictor"}, "gauge")
+        yield Sample("lag_frames", self.lag(), {"stage": "predictor", "partition": "0"}, "gauge")
+        # Every worker learns all likes; counted once, by the one that speaks for all.
+        if SPEAKER not in self.shares.held:
+            return
+        for name, value in self.runner.counters().items():
+            yield Sample(f"{name}_total", value, {"stage": "predictor"})
+        if self.runner.latency.counts.any():
+            yield Latency("latency_seconds", self.runner.latency, {"stage": "predictor"})
+        for entry in self.runner.partitions.values():
             assert isinstance(entry.task, PredictorTask)
             for name, value in entry.task.model.report().items():
                 if isinstance(value, int | float):
                     yield Sample(f"prequential_{name.replace('@', '_at_')}", value, {}, "gauge")
 
-    await stages.run(ready, samples, before, connected)
-    await redis.aclose()
+
+async def _sends_nothing(output: Output) -> asyncio.Future[Any]:
+    raise AssertionError(f"the predictor's task has no outputs, but one for {output.topic} came")
+
+
+async def main(settings: PredictorSettings) -> None:
+    redis: Any = Redis.from_url(settings.redis_url)
+    worker = PredictorWorker(settings, redis)
+    health = Health("predictor", worker.ready, worker.live, worker.samples)
+    warm_up()
+    async with Service("predictor", settings, Starlette(routes=health.routes())) as service:
+        if not await until_available(
+            "kafka", lambda: kafka.require_topics(settings, TRUSTED_LIKES, PREFERENCES), service.stopping
+        ):
+            return
+        if not await until_available("redis", redis.ping, service.stopping):
+            return
+        await worker.run(service.stopping)
+        await redis.aclose()

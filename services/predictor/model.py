@@ -199,10 +199,14 @@ class CoPreference:
         tops[np.arange(TOP) >= filled[:, None]] = -1
         return tops, scores, because, clear
 
-    def predict(self, users: pa.Array) -> list[Prediction]:
-        """The TOP next likes of each of these users."""
+    def predict_ids(self, users: pa.Array) -> list[Prediction]:
+        """The TOP next likes of each of these users, new ones too."""
         numbers = np.unique(self.users.of(users))
         self._grow()
+        return self.predict(numbers)
+
+    def predict(self, numbers: I64) -> list[Prediction]:
+        """The TOP next likes of users by number."""
         tops, _, because, clear = self.ranked(numbers)
         kept = tops >= 0
         names = self.items.names(tops[kept])

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from services.predictor.model import VERSION, Prediction
-from shared import forgetting, redis_keys
+from shared import redis_keys
 from shared.events import rfc3339
-from shared.forgetting import Request
 from shared.guarded_redis import Command
 
 # A script keeps Redis to itself while it runs: about 3 ms for this many users.
 USERS_AT_ONCE: Final = 128
 
 # KEYS: each user's hash, then their sorted set. ARGV: offset, model, as of, seconds to live, probabilities of the
-# places by clearness as JSON, then for all users [[clearness from 0, items, because], ...]. A user who has this
-# offset or a newer one stays as is: a repetition, or a worker that was paused and woke up, changes nothing.
+# places by clearness as JSON, then for all users [[clearness from 0, items, because], ...]. A user written at
+# a later offset stays as is: a worker that was paused and woke up changes nothing.
 PUBLISH_SCRIPT: Final = """
 local offset, probabilities, users = tonumber(ARGV[1]), cjson.decode(ARGV[5]), cjson.decode(ARGV[6])
 local written = 0
 for u = 1, #users do
   local hash, next_likes = KEYS[2 * u - 1], KEYS[2 * u]
-  if (tonumber(redis.call('HGET', hash, 'source_offset')) or -1) < offset then
+  if (tonumber(redis.call('HGET', hash, 'source_offset')) or -1) <= offset then
     local stated, items, members = probabilities[users[u][1] + 1], users[u][2], {}
     for k = 1, #items do
       members[2 * k - 1], members[2 * k] = stated[k], items[k]
@@ -44,31 +43,44 @@ return written
 """
 
 
+# KEYS: the marks of shares. ARGV: the offset up to which all of the share's users are written. A mark never falls.
+MARK_SCRIPT: Final = """
+for _, mark in ipairs(KEYS) do
+  if (tonumber(redis.call('GET', mark)) or -1) < tonumber(ARGV[1]) then
+    redis.call('SET', mark, ARGV[1])
+  end
+end
+"""
+
+
 @dataclass(frozen=True)
-class Published:
-    """What one frame changed: users' newest rankings with the probabilities of their places by clearness, and some
-    items' neighbours.
+class Basis:
+    """What rankings follow from: the log up to `offset`, event time up to `as_of` (ms), and the probabilities of
+    places by clearness.
     """
 
     offset: int
     as_of: int
-    predictions: list[Prediction] = field(default_factory=list)
-    probabilities: list[list[float]] = field(default_factory=list)
-    neighbours: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
-    forgotten: Request | None = None
-    unlearnt: int = 0
+    probabilities: list[list[float]]
 
 
-def user_writes(published: Published, ttl_seconds: int) -> Iterator[tuple[list[str], list[str | bytes | int]]]:
+def user_writes(
+    basis: Basis, predictions: Sequence[Prediction], ttl_seconds: int
+) -> Iterator[tuple[list[str], list[str | bytes | int]]]:
     """KEYS and ARGV of PUBLISH_SCRIPT, USERS_AT_ONCE users a call."""
-    common: list[str | bytes | int] = [published.offset, VERSION, rfc3339(published.as_of), ttl_seconds]
-    probabilities = msgspec.json.encode(published.probabilities)
+    common: list[str | bytes | int] = [basis.offset, VERSION, rfc3339(basis.as_of), ttl_seconds]
+    probabilities = msgspec.json.encode(basis.probabilities)
     encode = msgspec.json.Encoder().encode
-    for start in range(0, len(published.predictions), USERS_AT_ONCE):
-        part = published.predictions[start : start + USERS_AT_ONCE]
+    for start in range(0, len(predictions), USERS_AT_ONCE):
+        part = predictions[start : start + USERS_AT_ONCE]
         keys = [key for p in part for key in (redis_keys.user(p.user_id), redis_keys.next_likes(p.user_id))]
         users = encode([(p.clearness, p.items, encode(p.because).decode()) for p in part])
         yield keys, [*common, probabilities, users]
+
+
+def keys_of(user_ids: Sequence[str]) -> list[str]:
+    """All that Redis holds of these users' predictions."""
+    return [key for user in user_ids for key in (redis_keys.user(user), redis_keys.next_likes(user))]
 
 
 def _sorted_set(key: str, members: list[tuple[str, float]], ttl_seconds: int) -> list[Command]:
@@ -77,18 +89,9 @@ def _sorted_set(key: str, members: list[tuple[str, float]], ttl_seconds: int) ->
     return [*found, ("ZADD", key, *scored), ("EXPIRE", key, ttl_seconds)] if members else found
 
 
-def frame_commands(published: Published, ttl_seconds: int) -> list[Command]:
-    """What a frame changed besides the users: items' neighbours, forgotten users."""
-    found: list[Command] = []
-    for item, neighbours in published.neighbours.items():
-        found += _sorted_set(redis_keys.neighbours(item), neighbours, ttl_seconds)
-    if published.forgotten is not None:
-        request = published.forgotten
-        keys = [key for user in request.user_ids for key in (redis_keys.user(user), redis_keys.next_likes(user))]
-        found += [("DEL", key) for key in keys]
-        removed = {"unlearnt_likes": published.unlearnt, "redis_keys": len(keys)}
-        found += forgetting.report(request.request_id, "predictor", removed)
-    return found
+def neighbour_commands(neighbours: dict[str, list[tuple[str, float]]], ttl_seconds: int) -> list[Command]:
+    """Items' neighbours, as they are now."""
+    return [c for item, near in neighbours.items() for c in _sorted_set(redis_keys.neighbours(item), near, ttl_seconds)]
 
 
 def summary_commands(
@@ -101,16 +104,16 @@ def summary_commands(
     return found
 
 
-def preference(published: Published, prediction: Prediction) -> bytes:
+def preference(basis: Basis, prediction: Prediction) -> bytes:
     """A user's record in `preferences.v1` (compacted, key = user_id)."""
-    stated = published.probabilities[prediction.clearness]
+    stated = basis.probabilities[prediction.clearness]
     rows = zip(prediction.items, stated, prediction.because, strict=False)
     return msgspec.json.encode(
         {
             "user_id": prediction.user_id,
             "model": VERSION,
-            "as_of": rfc3339(published.as_of),
-            "source_offset": published.offset,
+            "as_of": rfc3339(basis.as_of),
+            "source_offset": basis.offset,
             "predictions": [{"target_id": t, "probability": p, "because": b} for t, p, b in rows],
         }
     )

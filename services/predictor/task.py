@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -10,23 +11,31 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.predictor.model import CoPreference
+from services.predictor.model import CoPreference, Prediction
 from services.predictor.prequential import ByGroup, Scored
-from services.predictor.publishing import Published
 from shared import forgetting
 from shared.checkpoints import Arrays, pack, unpack
 from shared.events import SURFACES, UNLIKE
 from shared.frames import FORGET, Frame, Output
+from shared.hashing import hash_strings
 from shared.labels import LABELS
+
+I64 = npt.NDArray[np.int64]
 
 
 class PredictorTask:
-    """The model with its counters. `published` holds what the last frame changed, for the shell to write."""
+    """The model with its counters, and since when each user's ranking may differ from the one last published.
 
-    NEIGHBOUR_LISTS_A_FRAME = 32
+    Users fall into shares by the hash of their id, as many as `preferences.v1` has partitions. Every worker learns
+    all likes, in one order; it ranks and publishes the users of the shares that it holds.
+    """
+
+    USERS_RANKED_AT_ONCE = 4096
     UNKNOWN_LANGUAGE = "unknown"
+    FORGOTTEN_REMEMBERED = 100_000
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, shares: int) -> None:
+        self.shares = shares
         self.model = CoPreference()
         self.counters = {
             "predictor_likes": 0,
@@ -38,26 +47,82 @@ class PredictorTask:
             "hits_at_10": 0,
             "hits_at_20": 0,
         }
-        self.published: Published | None = None
         self.by_language, self.by_surface = ByGroup(), ByGroup()
         # Each item's language, as a number of by_language.
         self.language_of = np.zeros(1024, np.int64)
         # Items whose neighbours in Redis are older than those here, the longest waiting first.
         self.stale: dict[str, None] = {}
+        self.as_of = 0
+        # By user: the offset of the last frame that changed their likes, and their share.
+        self.changed_at: I64 = np.zeros(0, np.int64)
+        self.share_of: I64 = np.zeros(0, np.int64)
+        self.forgotten: list[tuple[int, str]] = []
+        # Likes that the last request to forget took back.
+        self.last_forgotten = 0
+        # Users changed by frames since `take_changed`.
+        self._recent: list[I64] = []
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
         if frame.kind == FORGET:
-            self.published = self._forget(frame, offset)
-        else:
-            self.published = self._likes(frame, offset)
+            request = forgetting.of_frame(frame)
+            self.last_forgotten = self.model.forget(request.user_ids)
+            self.counters["unlearnt_likes"] += self.last_forgotten
+            self.counters["forgotten_users"] += len(request.user_ids)
+            self.forgotten += [(offset, user) for user in request.user_ids]
+            del self.forgotten[: -self.FORGOTTEN_REMEMBERED]
+            return []
+        self.learn(frame.batch)
+        users = self.model.users.find(frame.batch.column("actor_id").unique())
+        # A correction of one who was forgotten must not bring them back.
+        self._changed(users[users >= 0], offset)
+        self.stale.update(dict.fromkeys(frame.batch.column("target_id").unique().to_pylist()))
+        self.as_of = max(self.as_of, int(frame.batch.column("occurred_at").to_numpy().max()))
         return []
 
-    def _forget(self, frame: Frame, offset: int) -> Published:
-        request = forgetting.of_frame(frame)
-        likes = self.model.forget(request.user_ids)
-        self.counters["forgotten_users"] += len(request.user_ids)
-        self.counters["unlearnt_likes"] += likes
-        return Published(offset, request.requested_at, forgotten=request, unlearnt=likes)
+    def _changed(self, users: I64, offset: int) -> None:
+        known, count = len(self.share_of), len(self.model.users.ids)
+        if count > known:
+            new = pa.array(self.model.users.ids[known:], pa.string())
+            self.share_of = np.r_[self.share_of, shares_of(new, self.shares)]
+            if count > len(self.changed_at):
+                self.changed_at = np.pad(self.changed_at, (0, count))
+        self.changed_at[users] = offset
+        self._recent.append(users)
+
+    def take_changed(self) -> I64:
+        """Users changed by frames since the last call."""
+        recent, self._recent = self._recent, []
+        return np.unique(np.concatenate(recent)) if recent else np.zeros(0, np.int64)
+
+    def of_shares(self, users: I64, marks: dict[int, int]) -> I64:
+        """Those of the users that are in one of these shares and were changed after its mark (an offset)."""
+        after = np.full(self.shares, np.iinfo(np.int64).max)
+        after[list(marks)] = list(marks.values())
+        return users[self.changed_at[users] > after[self.share_of[users]]]
+
+    def changed_after(self, marks: dict[int, int]) -> I64:
+        """All users of these shares that were changed after the share's mark."""
+        return self.of_shares(np.arange(len(self.share_of)), marks)
+
+    def forgotten_after(self, marks: dict[int, int]) -> list[str]:
+        """Users of these shares that were forgotten after the share's mark and have not come back since."""
+        found = {user: offset for offset, user in self.forgotten if user not in self.model.users.numbers}
+        owners = shares_of(pa.array(list(found), pa.string()), self.shares).tolist()
+        rows = zip(found.items(), owners, strict=True)
+        return [user for (user, offset), share in rows if share in marks and offset > marks[share]]
+
+    def rank(self, users: I64) -> Iterator[list[Prediction]]:
+        """Predictions of these users, some at a time; none of who was forgotten meanwhile."""
+        for start in range(0, len(users), self.USERS_RANKED_AT_ONCE):
+            ranked = self.model.predict(users[start : start + self.USERS_RANKED_AT_ONCE])
+            yield [prediction for prediction in ranked if prediction.user_id]
+
+    def take_stale_neighbours(self, most: int) -> dict[str, list[tuple[str, float]]]:
+        """Neighbours, as they are now, of `most` items whose neighbours have changed, the longest waiting first."""
+        refreshed = list(islice(self.stale, most))
+        for item in refreshed:
+            del self.stale[item]
+        return {item: self.model.neighbours_of(item) for item in refreshed}
 
     def learn(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Scored | None]:
         """Take corrections in, then score and learn the likes that come for the first time; returns these."""
@@ -68,24 +133,6 @@ class PredictorTask:
         likes = batch.filter(pa.array(first))
         self.counters["predictor_likes"] += likes.num_rows
         return likes, self._learn(likes) if likes.num_rows else None
-
-    def _likes(self, frame: Frame, offset: int) -> Published:
-        batch = frame.batch
-        self.learn(batch)
-        times = batch.column("occurred_at").to_numpy()
-        self.stale.update(dict.fromkeys(batch.column("target_id").unique().to_pylist()))
-        refreshed = list(islice(self.stale, self.NEIGHBOUR_LISTS_A_FRAME))
-        for item in refreshed:
-            del self.stale[item]
-        users = batch.column("actor_id").unique()
-        return Published(
-            offset,
-            int(times.max()),
-            # A correction of one who was forgotten must not bring them back.
-            self.model.predict(users.filter(pa.array(self.model.users.find(users) >= 0))),
-            self.model.probabilities(),
-            {item: self.model.neighbours_of(item) for item in refreshed},
-        )
 
     def _learn(self, likes: pa.RecordBatch) -> Scored:
         unlike = likes.column("action").to_numpy() == UNLIKE
@@ -154,6 +201,10 @@ class PredictorTask:
             "by_language": self.by_language.total.copy(),
             "by_surface": self.by_surface.total.copy(),
             "language_of": self.language_of[: len(self.model.items.ids)].copy(),
+            "as_of": np.array([self.as_of]),
+            "changed_at": self.changed_at[: len(self.share_of)].copy(),
+            "forgotten": pack([user for _, user in self.forgotten]),
+            "forgotten_at": np.array([offset for offset, _ in self.forgotten], np.int64),
         }
 
     def restore(self, arrays: Arrays) -> None:
@@ -162,6 +213,15 @@ class PredictorTask:
         self.by_language.restore(unpack(arrays["languages"]), arrays["by_language"])
         self.by_surface.restore(unpack(arrays["surfaces"]), arrays["by_surface"])
         self.language_of = arrays["language_of"].copy()
+        self.as_of = int(arrays["as_of"][0])
+        self.changed_at = arrays["changed_at"].copy()
+        self.share_of = shares_of(pa.array(self.model.users.ids[: len(self.changed_at)], pa.string()), self.shares)
+        self.forgotten = list(zip(arrays["forgotten_at"].tolist(), unpack(arrays["forgotten"]), strict=True))
+
+
+def shares_of(users: pa.Array, shares: int) -> I64:
+    """The share of each user id, shape (n,)."""
+    return (hash_strings(users) % np.uint64(shares)).astype(np.int64)
 
 
 def language_of(likes: pa.RecordBatch) -> pa.Array:
@@ -183,5 +243,5 @@ def warm_up() -> None:
     users, items, times = pa.array(["u", "u"]), pa.array(["a", "b"]), np.array([1, 2])
     model.score_and_learn(users, items, times, np.ones(2, np.float32))
     model.reweigh(users, items, times, np.zeros(2, np.float32))
-    model.predict(users)
+    model.predict(np.zeros(1, np.int64))
     model.forget(["u"])

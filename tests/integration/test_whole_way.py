@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,9 +19,11 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from redis import Redis as SyncRedis
 
 from services.cli.embedded import Broker, Redis
 from services.cli.forget import forget
+from services.cli.rebuild import rebuild
 from services.cli.stack import SERVICES, Stack
 from shared import kafka
 from shared.batches import BatchProducer
@@ -277,3 +280,63 @@ def test_a_forgotten_user_is_gone_everywhere(platform: Platform) -> None:
         latest[record.key] = record.value
     assert latest[b"person0"] is None
     assert json.loads(latest[b"person1"] or b"")["predictions"][0]["probability"] > 0
+
+
+def predictions_in(url: str) -> dict[str, Any]:
+    """All that Redis holds of users' predictions."""
+    redis: Any = SyncRedis.from_url(url)
+    found: dict[str, Any] = {}
+    for key in redis.scan_iter("truelike:user:*"):
+        found[key.decode()] = {k: v for k, v in redis.hgetall(key).items() if k != b"source_offset"}
+    for key in redis.scan_iter("truelike:next:*"):
+        found[key.decode()] = redis.zrange(key, 0, -1, withscores=True)
+    return found
+
+
+def rankings_now(platform: Platform, users: int) -> dict[str, Any]:
+    """Empty Redis, and take what the workers fill it with: all users, ranked by the state at the end of the log."""
+    SyncRedis.from_url(platform.redis.url).flushall()
+    deadline = time.monotonic() + 60
+    while len(found := predictions_in(platform.redis.url)) < 2 * users:
+        assert time.monotonic() < deadline, f"{len(found)} keys of {users} users; logs in {platform.stack.folder}"
+        time.sleep(0.3)
+    assert len(found) == 2 * users
+    return found
+
+
+def test_four_workers_that_die_and_an_emptied_redis_end_with_the_predictions_of_one(platform: Platform) -> None:
+    events = crowd(seed=7)
+    users = len({e["actor_id"] for e in events})
+    asyncio.run(platform.send(events))
+    platform.wait("predictor/predictor_likes_total", len(events))
+    of_one = rankings_now(platform, users)
+    redis: Any = SyncRedis.from_url(platform.redis.url)
+    user = next(iter(of_one))
+    redis.delete(user)
+    assert asyncio.run(rebuild(platform.settings, 30, lambda _: None)) == []
+    assert predictions_in(platform.redis.url) == of_one
+    deadline = time.monotonic() + 20
+    while not redis.exists("truelike:neighbours:t3"):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+    # Four that begin with nothing, over the same log.
+    platform.stack.stop("predictor")
+    shutil.rmtree(platform.stack.folder / "checkpoints" / "predictor")
+    labels = [f"predictor-{n}" for n in range(4)]
+    for label in labels:
+        platform.stack.start("predictor", label)
+    platform.stack.wait_ready(*labels)
+    platform.wait("predictor/predictor_likes_total", len(events))
+    assert rankings_now(platform, users) == of_one
+
+    # One of them dies, then two more: their shares are taken over.
+    platform.stack.kill(labels[0])
+    more = [{**e, "event_id": f"again-{e['event_id']}", "occurred_at": e["occurred_at"] + 1} for e in events[-500:]]
+    asyncio.run(platform.send(more))
+    platform.wait("predictor/predictor_likes_total", len(events) + len(more))
+    of_three = rankings_now(platform, users)
+    assert of_three != of_one
+    platform.stack.kill(labels[1])
+    platform.stack.kill(labels[2])
+    assert rankings_now(platform, users) == of_three
