@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic import Field
@@ -20,6 +21,7 @@ from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask, warm_up
 from shared import forgetting, kafka
 from shared.checkpoints import CheckpointStore
+from shared.forgetting import Request
 from shared.frames import FORGET, Frame, Output
 from shared.guarded_redis import GuardedWriter
 from shared.health import Health, Latency, Sample
@@ -34,8 +36,8 @@ LOG = TopicPartition(TRUSTED_LIKES, 0)
 # Who holds this share speaks for all: snapshots, figures, neighbours, counters.
 SPEAKER = 0
 FRAMES_AT_ONCE = 16
-# Items' neighbours written with each frame, and at once while no frames come.
-LISTS_A_FRAME = 32
+# Items' neighbours written at once, and at once while no frames come.
+LISTS_AT_ONCE = 64
 LISTS_AT_REST = 512
 # A worker that starts takes shares once it is this close to the end of the log.
 CLOSE_FRAMES = 200
@@ -59,24 +61,39 @@ class PredictorRunner(StageRunner):
     summary_writer: GuardedWriter
     idle_writer: GuardedWriter
 
+    # Since the last `publish`: when likes were sent, and requests to forget.
+    waiting: list[npt.NDArray[np.int64]]
+    requests: list[tuple[Request, int]]
+
     async def deliver(
         self, entry: Partition, frame: Frame, offset: int, outputs: Sequence[Output]
     ) -> list[asyncio.Future[Any]]:
-        task = entry.task
-        assert isinstance(task, PredictorTask)
-        await self._write_users(task, offset)
-        if SPEAKER in self.shares.held:
-            commands = neighbour_commands(task.take_stale_neighbours(LISTS_A_FRAME), self.shares.ttl_seconds)
-            if frame.kind == FORGET:
-                request = forgetting.of_frame(frame)
-                removed = {"unlearnt_likes": task.last_forgotten, "redis_keys": 2 * len(request.user_ids)}
-                commands += forgetting.report(request.request_id, "predictor", removed)
-            await self.writer.apply_when_available(0, offset, commands)
-        if frame.kind != FORGET:
+        """Nothing yet: several frames that were fetched together are published together."""
+        assert isinstance(entry.task, PredictorTask)
+        if frame.kind == FORGET:
+            self.requests.append((forgetting.of_frame(frame), entry.task.last_forgotten))
+        else:
             first = frame.batch.column("revision").to_numpy() == 0
-            sent = frame.batch.column("sent_at").to_numpy()[first]
-            self.latency.observe((time.time() * 1000 - sent).astype(np.int64))
+            self.waiting.append(frame.batch.column("sent_at").to_numpy()[first])
         return []
+
+    async def publish(self) -> None:
+        """Bring Redis up to the frames handled so far."""
+        for entry in self.partitions.values():
+            task = entry.task
+            assert isinstance(task, PredictorTask)
+            await self._write_users(task, entry.offset)
+            if SPEAKER in self.shares.held:
+                commands = neighbour_commands(task.take_stale_neighbours(LISTS_AT_ONCE), self.shares.ttl_seconds)
+                for request, likes in self.requests:
+                    removed = {"unlearnt_likes": likes, "redis_keys": 2 * len(request.user_ids)}
+                    commands += forgetting.report(request.request_id, "predictor", removed)
+                await self.writer.apply_when_available(0, entry.offset, commands)
+        if self.requests:
+            await self.shares.settle()
+        if self.waiting:
+            self.latency.observe((time.time() * 1000 - np.concatenate(self.waiting)).astype(np.int64))
+        self.waiting, self.requests = [], []
 
     async def checkpoint(self, partitions: Iterable[int]) -> dict[int, int]:
         """Before a snapshot, preferences.v1 and the figures in Redis have what it contains. Only one worker saves:
@@ -85,8 +102,9 @@ class PredictorRunner(StageRunner):
         partitions = list(partitions)
         for partition in partitions:
             entry = self.partitions[partition]
+            assert isinstance(entry.task, PredictorTask)
             async with entry.between_frames:
-                await self.writer.when_available(partial(self.shares.flush_preferences, entry.offset))
+                await self.writer.when_available(partial(self.shares.flush_preferences, entry.task, entry.offset))
             if SPEAKER in self.shares.held:
                 await self._summarise(entry)
             else:
@@ -108,7 +126,7 @@ class PredictorRunner(StageRunner):
                     await self.idle_writer.apply_when_available(0, time.time_ns(), commands)
 
     async def _write_users(self, task: PredictorTask, offset: int) -> None:
-        if await self.writer.when_available(partial(self.shares.write, task, offset)):
+        if await self.shares.write(task, offset):
             task.stale.update(dict.fromkeys(task.model.items.ids))
 
     async def _summarise(self, entry: Partition) -> None:
@@ -123,7 +141,9 @@ class PredictorWorker:
 
     def __init__(self, settings: PredictorSettings, redis: Redis) -> None:
         self.settings = settings
-        self.shares = Shares(settings, redis, round(settings.predictions_ttl_days * 86400))
+        writer = GuardedWriter(redis, "predictor-items", TRUSTED_LIKES)
+        ttl_seconds = round(settings.predictions_ttl_days * 86400)
+        self.shares = Shares(settings, redis, ttl_seconds, writer.when_available)
         store = CheckpointStore(settings.checkpoint_dir, "predictor")
         self.runner = PredictorRunner(
             "predictor",
@@ -133,7 +153,8 @@ class PredictorWorker:
             settings.checkpoint_seconds,
         )
         self.runner.shares = self.shares
-        self.runner.writer = GuardedWriter(redis, "predictor-items", TRUSTED_LIKES)
+        self.runner.writer = writer
+        self.runner.waiting, self.runner.requests = [], []
         self.runner.summary_writer = GuardedWriter(redis, "predictor-summary", TRUSTED_LIKES)
         self.runner.idle_writer = GuardedWriter(redis, "predictor-idle", TRUSTED_LIKES)
         self.consumer: AIOKafkaConsumer | None = None
@@ -164,8 +185,10 @@ class PredictorWorker:
         fetched = await self.consumer.getmany(timeout_ms=100, max_records=FRAMES_AT_ONCE)
         for record in fetched.get(LOG, ()):
             await self.runner.handle(LOG.partition, record.offset, record.value, record.headers)
-            # A frame is compiled code for up to some 100 ms: the health server must get its turn.
+            # The health server, and what is still being sent to Redis, must get their turns.
             await asyncio.sleep(0)
+        if fetched:
+            await self.runner.publish()
         if not self.close and self.lag() <= CLOSE_FRAMES and self.consumer.highwater(LOG) is not None:
             self.close = True
             self.shares.join(self.producer if self.settings.preferences else None)

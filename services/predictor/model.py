@@ -63,6 +63,23 @@ class Index:
 
 
 @dataclass(frozen=True)
+class Rankings:
+    """Rankings of users by number, shape (n,): items `top` by number and the own like `because` of which each is
+    there, (n, TOP), -1 for none; `scores`, (n, TOP); how clear each ranking is (`clearness`, (n,)).
+    """
+
+    users: I64
+    top: I64
+    scores: npt.NDArray[np.float64]
+    because: I64
+    clearness: I64
+
+    def only(self, rows: npt.NDArray[np.bool_]) -> Rankings:
+        """Those of a mask, shape (n,)."""
+        return Rankings(self.users[rows], self.top[rows], self.scores[rows], self.because[rows], self.clearness[rows])
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A user's next likes, likeliest first. `CoPreference.probabilities` has those of the places, by clearness."""
 
@@ -172,19 +189,15 @@ class CoPreference:
         rows: list[list[float]] = np.maximum(falling, 1e-7 * (TOP - np.arange(TOP)) / TOP).round(9).tolist()
         return rows
 
-    def ranked(
-        self, numbers: I64, blend: int | None = None
-    ) -> tuple[I64, npt.NDArray[np.float64], I64, npt.NDArray[np.float64]]:
-        """The TOP next items of users by number, their scores, the own like behind each, shapes (n, TOP), -1 where
-        there is none; and the first's share of all scores, shape (n,). `blend`: default the leading one.
-        """
-        n = len(numbers)
+    def ranked(self, users: I64, blend: int | None = None) -> Rankings:
+        """The TOP next items of users by number. `blend`: default the leading one."""
+        n = len(users)
         tops, scores, filled = np.zeros((n, TOP), np.int64), np.zeros((n, TOP)), np.zeros(n, np.int64)
         because, clear = np.full((n, TOP), -1), np.zeros(n)
         if self.rates.stale[0]:
             trending.find_top(self.rates, len(self.items.ids))
         ranking.rank_many(
-            numbers,
+            users,
             int(self.contest.state[LEADER]) if blend is None else blend,
             self.store.histories,
             self.lists,
@@ -197,27 +210,27 @@ class CoPreference:
             because,
         )
         tops[np.arange(TOP) >= filled[:, None]] = -1
-        return tops, scores, because, clear
+        return Rankings(users, tops, scores, because, clearness(clear))
 
-    def predict_ids(self, users: pa.Array) -> list[Prediction]:
+    def predictions(self, rankings: Rankings) -> list[Prediction]:
+        """Rankings with ids for numbers."""
+        kept = rankings.top >= 0
+        names = self.items.names(rankings.top[kept])
+        reasons = [self.items.ids[i] if i >= 0 else None for i in rankings.because[kept].tolist()]
+        sizes = kept.sum(axis=1)
+        rows = zip(
+            rankings.users.tolist(), rankings.clearness.tolist(), np.cumsum(sizes).tolist(), sizes.tolist(), strict=True
+        )
+        return [
+            Prediction(self.users.ids[user], clear, names[end - size : end], reasons[end - size : end])
+            for user, clear, end, size in rows
+        ]
+
+    def predict(self, users: pa.Array) -> list[Prediction]:
         """The TOP next likes of each of these users, new ones too."""
         numbers = np.unique(self.users.of(users))
         self._grow()
-        return self.predict(numbers)
-
-    def predict(self, numbers: I64) -> list[Prediction]:
-        """The TOP next likes of users by number."""
-        tops, _, because, clear = self.ranked(numbers)
-        kept = tops >= 0
-        names = self.items.names(tops[kept])
-        reasons = [self.items.ids[i] if i >= 0 else None for i in because[kept].tolist()]
-        sizes = kept.sum(axis=1)
-        ends = np.cumsum(sizes).tolist()
-        rows = zip(numbers.tolist(), clearness(clear).tolist(), ends, sizes.tolist(), strict=True)
-        return [
-            Prediction(self.users.ids[user], clear_as, names[end - size : end], reasons[end - size : end])
-            for user, clear_as, end, size in rows
-        ]
+        return self.predictions(self.ranked(numbers))
 
     def most_liked(self, most: int = TOP, among: npt.NDArray[np.bool_] | None = None) -> list[tuple[str, float]]:
         """The items with the highest rate of trusted likes, and that rate (likes a day, half-life of a month as of

@@ -10,20 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from redis.asyncio import Redis
 
+from services.predictor.model import Rankings
 from services.predictor.publishing import (
     MARK_SCRIPT,
     PUBLISH_SCRIPT,
+    Arguments,
     Basis,
+    Payloads,
     keys_of,
     preference,
-    user_writes,
 )
 from services.predictor.task import PredictorTask, shares_of
 from shared import kafka, redis_keys
@@ -31,7 +36,12 @@ from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
 from shared.topics import PREFERENCES, TRUSTED_LIKES
 
+I64 = npt.NDArray[np.int64]
+# Calls something that writes to Redis until Redis is there.
+Available = Callable[[Callable[[], Awaitable[Any]]], Coroutine[Any, Any, Any]]
+
 GROUP = "truelike-predictor"
+RANKED_AT_ONCE = 4096
 NEVER = -1
 LEAVE_SECONDS = 3.0
 
@@ -39,7 +49,7 @@ LEAVE_SECONDS = 3.0
 class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
     """The shares that this worker holds, and what it writes of them to Redis and to `preferences.v1`."""
 
-    def __init__(self, settings: ServiceSettings, redis: Redis, ttl_seconds: int) -> None:
+    def __init__(self, settings: ServiceSettings, redis: Redis, ttl_seconds: int, available: Available) -> None:
         self.settings = settings
         self.redis: Any = redis
         self.ttl_seconds = ttl_seconds
@@ -53,8 +63,12 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         # Up to where this worker last wrote all of its shares; NEVER once it has taken another.
         self._written = NEVER
         self._handed_out = 0
-        # Records for preferences.v1 since the last flush, only a user's newest; a tombstone is None.
-        self._unsent: dict[str, bytes | None] = {}
+        self._available = available
+        self._payloads = Payloads()
+        self._sending: asyncio.Task[None] | None = None
+        # What was written since preferences.v1 was last brought up to date; and who was forgotten.
+        self._unsent: list[tuple[Basis, Rankings]] = []
+        self._unsent_forgotten: list[str] = []
 
     def join(self, producer: AIOKafkaProducer | None) -> None:
         """Become a member of the group; shares come when they come. `producer` None: write no preferences."""
@@ -97,53 +111,90 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         self._handed_out += 1
 
     async def write(self, task: PredictorTask, offset: int) -> bool:
-        """Bring Redis up to `offset` in all held shares, unless it is farther already. Raises RedisError.
+        """Bring Redis up to `offset` in all held shares, unless it is farther already. The last of it is still under
+        way on return (`settle`), so that Redis and this process work at the same time.
 
-        Returns whether more was lacking than the last frame's: then items' neighbours may be, too.
+        Returns whether more was lacking than what changed since the last call: then items' neighbours may be, too.
         """
         held, handed_out = sorted(self.held), self._handed_out
         changed = task.take_changed()
         if not held:
             return False
-        marks = await self._marks("predictor", held)
-        took_over = self._written == NEVER
-        behind = {share: mark for share, mark in marks.items() if mark < offset}
-        if took_over and self.preferences is not None:
-            sent = await self._marks("preferences", held)
-            behind |= {share: min(marks[share], mark) for share, mark in sent.items() if mark < offset}
-        usual = not took_over and all(mark == self._written for mark in marks.values())
-        users = task.of_shares(changed, behind) if usual else task.changed_after(behind)
+        usual = self._written != NEVER
         basis = Basis(offset, task.as_of, task.model.probabilities())
-        for predictions in task.rank(users):
-            for keys, arguments in user_writes(basis, predictions, self.ttl_seconds):
-                await self._publish(keys=keys, args=arguments)
-            if self.preferences is not None:
-                self._unsent.update((p.user_id, preference(basis, p)) for p in predictions)
+        behind = dict.fromkeys(held, self._written)
+        calls = self._rank(task, basis, task.of_shares(changed, behind)) if usual else []
+        await self.settle()
+        marks = await self._available(partial(self._marks, "predictor", held))
+        usual = usual and all(mark == self._written for mark in marks.values())
+        if not usual:
+            behind = {share: mark for share, mark in marks.items() if mark < offset}
+            if self._written == NEVER and self.preferences is not None:
+                sent = await self._available(partial(self._marks, "preferences", held))
+                behind |= {share: min(marks[share], mark) for share, mark in sent.items() if mark < offset}
+            # Perhaps all users: some at a time, and the log waits.
+            users = task.changed_after(behind)
+            for start in range(0, len(users), RANKED_AT_ONCE):
+                calls = self._rank(task, basis, users[start : start + RANKED_AT_ONCE])
+                await self._available(partial(self._send, calls, [], [], offset))
+            calls = []
         gone = task.forgotten_after(behind)
-        if gone:
-            await self.redis.delete(*keys_of(gone))
-            if self.preferences is not None:
-                self._unsent.update(dict.fromkeys(gone))
-        await self._mark(keys=[_mark_key("predictor", share) for share in held], args=[offset])
+        self._unsent_forgotten += gone
         if handed_out == self._handed_out:
             self._written = offset
+        self._sending = asyncio.create_task(self._available(partial(self._send, calls, gone, held, offset)))
         return not usual and bool(behind)
 
-    async def flush_preferences(self, offset: int) -> None:
-        """Send what was written up to `offset` to preferences.v1, of the shares still held. Raises KafkaError,
-        RedisError.
+    def _rank(self, task: PredictorTask, basis: Basis, users: I64) -> list[Arguments]:
+        """Rank users; returns the calls that write the rankings."""
+        if not len(users):
+            return []
+        rankings = task.model.ranked(users)
+        self._unsent.append((basis, rankings))
+        return list(self._payloads.calls(basis, task.model, rankings, self.ttl_seconds))
+
+    async def _send(self, calls: list[Arguments], gone: list[str], held: list[int], offset: int) -> None:
+        """Rankings, then who was forgotten, then the marks of the shares. Raises RedisError; may be repeated."""
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for arguments in calls:
+                await self._publish(args=arguments, client=pipe)
+            if gone:
+                pipe.delete(*keys_of(gone))
+            if held:
+                await self._mark(keys=[_mark_key("predictor", share) for share in held], args=[offset], client=pipe)
+            await pipe.execute()
+
+    async def settle(self) -> None:
+        """Wait until Redis has all that was written."""
+        if self._sending is not None:
+            sending, self._sending = self._sending, None
+            await sending
+
+    async def flush_preferences(self, task: PredictorTask, offset: int) -> None:
+        """Send what was written up to `offset` to preferences.v1, of the shares still held, only a user's newest.
+        Raises KafkaError, RedisError.
         """
-        unsent, self._unsent = self._unsent, {}
+        await self.settle()
         held = sorted(self.held)
         if self.preferences is None or not held or self._written == NEVER:
+            self._unsent, self._unsent_forgotten = [], []
             return
-        sent = await self._marks("preferences", held)
-        owners = shares_of(pa.array(list(unsent), pa.string()), self.settings.partitions).tolist()
         # A worker that was paused, and whose shares another holds by now, must not send old records after new ones.
+        behind = {share: mark for share, mark in (await self._marks("preferences", held)).items() if mark < offset}
+        records: dict[str, bytes | None] = dict.fromkeys(self._unsent_forgotten)
+        seen = np.zeros(0, np.int64)
+        for basis, rankings in reversed(self._unsent):
+            newest = ~np.isin(rankings.users, seen)
+            seen = np.union1d(seen, rankings.users)
+            predictions = task.model.predictions(rankings.only(newest))
+            # Who was forgotten since has no name any more.
+            records |= {p.user_id: preference(basis, p) for p in predictions if p.user_id}
+        self._unsent, self._unsent_forgotten = [], []
+        owners = shares_of(pa.array(list(records), pa.string()), self.settings.partitions).tolist()
         rows = [
             (user.encode(), value, share)
-            for (user, value), share in zip(unsent.items(), owners, strict=True)
-            if share in sent and sent[share] < offset
+            for (user, value), share in zip(records.items(), owners, strict=True)
+            if share in behind
         ]
         if rows:
             keys, values, places = zip(*rows, strict=True)

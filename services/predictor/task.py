@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -11,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.predictor.model import CoPreference, Prediction
+from services.predictor import publishing
+from services.predictor.model import CoPreference
 from services.predictor.prequential import ByGroup, Scored
 from shared import forgetting
 from shared.checkpoints import Arrays, pack, unpack
@@ -30,7 +30,6 @@ class PredictorTask:
     all likes, in one order; it ranks and publishes the users of the shares that it holds.
     """
 
-    USERS_RANKED_AT_ONCE = 4096
     UNKNOWN_LANGUAGE = "unknown"
     FORGOTTEN_REMEMBERED = 100_000
 
@@ -53,9 +52,10 @@ class PredictorTask:
         # Items whose neighbours in Redis are older than those here, the longest waiting first.
         self.stale: dict[str, None] = {}
         self.as_of = 0
-        # By user: the offset of the last frame that changed their likes, and their share.
+        # By user: the offset of the last frame that changed their likes, their share, and whether not forgotten.
         self.changed_at: I64 = np.zeros(0, np.int64)
         self.share_of: I64 = np.zeros(0, np.int64)
+        self.present: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.forgotten: list[tuple[int, str]] = []
         # Likes that the last request to forget took back.
         self.last_forgotten = 0
@@ -65,6 +65,8 @@ class PredictorTask:
     def process(self, frame: Frame, offset: int) -> list[Output]:
         if frame.kind == FORGET:
             request = forgetting.of_frame(frame)
+            known = self.model.users.find(pa.array(request.user_ids, pa.string()))
+            self.present[known[known >= 0]] = False
             self.last_forgotten = self.model.forget(request.user_ids)
             self.counters["unlearnt_likes"] += self.last_forgotten
             self.counters["forgotten_users"] += len(request.user_ids)
@@ -86,6 +88,7 @@ class PredictorTask:
             self.share_of = np.r_[self.share_of, shares_of(new, self.shares)]
             if count > len(self.changed_at):
                 self.changed_at = np.pad(self.changed_at, (0, count))
+                self.present = np.pad(self.present, (0, count), constant_values=True)
         self.changed_at[users] = offset
         self._recent.append(users)
 
@@ -95,7 +98,10 @@ class PredictorTask:
         return np.unique(np.concatenate(recent)) if recent else np.zeros(0, np.int64)
 
     def of_shares(self, users: I64, marks: dict[int, int]) -> I64:
-        """Those of the users that are in one of these shares and were changed after its mark (an offset)."""
+        """Those of the users that are in one of these shares, were changed after its mark (an offset), and were not
+        forgotten since.
+        """
+        users = users[self.present[users]]
         after = np.full(self.shares, np.iinfo(np.int64).max)
         after[list(marks)] = list(marks.values())
         return users[self.changed_at[users] > after[self.share_of[users]]]
@@ -110,12 +116,6 @@ class PredictorTask:
         owners = shares_of(pa.array(list(found), pa.string()), self.shares).tolist()
         rows = zip(found.items(), owners, strict=True)
         return [user for (user, offset), share in rows if share in marks and offset > marks[share]]
-
-    def rank(self, users: I64) -> Iterator[list[Prediction]]:
-        """Predictions of these users, some at a time; none of who was forgotten meanwhile."""
-        for start in range(0, len(users), self.USERS_RANKED_AT_ONCE):
-            ranked = self.model.predict(users[start : start + self.USERS_RANKED_AT_ONCE])
-            yield [prediction for prediction in ranked if prediction.user_id]
 
     def take_stale_neighbours(self, most: int) -> dict[str, list[tuple[str, float]]]:
         """Neighbours, as they are now, of `most` items whose neighbours have changed, the longest waiting first."""
@@ -216,6 +216,7 @@ class PredictorTask:
         self.as_of = int(arrays["as_of"][0])
         self.changed_at = arrays["changed_at"].copy()
         self.share_of = shares_of(pa.array(self.model.users.ids[: len(self.changed_at)], pa.string()), self.shares)
+        self.present = np.array([user != "" for user in self.model.users.ids[: len(self.changed_at)]], np.bool_)
         self.forgotten = list(zip(arrays["forgotten_at"].tolist(), unpack(arrays["forgotten"]), strict=True))
 
 
@@ -243,5 +244,5 @@ def warm_up() -> None:
     users, items, times = pa.array(["u", "u"]), pa.array(["a", "b"]), np.array([1, 2])
     model.score_and_learn(users, items, times, np.ones(2, np.float32))
     model.reweigh(users, items, times, np.zeros(2, np.float32))
-    model.predict(np.zeros(1, np.int64))
+    publishing.warm_up(model)
     model.forget(["u"])

@@ -76,7 +76,7 @@ def test_the_cut_changes_neither_scores_nor_model(likes: Rows, cuts: list[int]) 
     assert all(np.allclose(record[name], expected[name]) for name in expected)
     assert parts.report()["blend"] == whole.report()["blend"]
     users = pa.array([f"u{u}" for u, _ in likes])
-    assert whole.predict_ids(users) == parts.predict_ids(users)
+    assert whole.predict(users) == parts.predict(users)
 
 
 @settings(max_examples=25)
@@ -107,8 +107,9 @@ def rankings(model: CoPreference, blend: int) -> dict[str, dict[str, float]]:
     for number, user in enumerate(model.users.ids):
         if not user:
             continue
-        numbers, scores, *_ = model.ranked(np.array([number]), blend)
-        found[user] = {model.items.ids[i]: s for i, s in zip(numbers[0], scores[0], strict=True) if i >= 0 and s > 1e-6}
+        ranked = model.ranked(np.array([number]), blend)
+        rows = zip(ranked.top[0], ranked.scores[0], strict=True)
+        found[user] = {model.items.ids[i]: s for i, s in rows if i >= 0 and s > 1e-6}
     return found
 
 
@@ -278,10 +279,10 @@ def test_a_ranking_leaves_out_what_was_liked_and_fills_newcomers_with_what_is_po
     model = CoPreference()
     learn(model, [(u, i) for u in range(8) for i in (1, 2, 3)])
     learn(model, [(9, 1)], first=100)
-    (prediction,) = model.predict_ids(pa.array(["u9"]))
+    (prediction,) = model.predict(pa.array(["u9"]))
     assert prediction.items[:2] == ["i3", "i2"] or prediction.items[:2] == ["i2", "i3"]
     assert "i1" not in prediction.items
-    (newcomer,) = model.predict_ids(pa.array(["nobody"]))
+    (newcomer,) = model.predict(pa.array(["nobody"]))
     assert set(newcomer.items) == {"i1", "i2", "i3"}
     for stated in model.probabilities():
         assert len(stated) == TOP
@@ -352,5 +353,5 @@ def test_a_user_with_more_likes_than_are_remembered_stays_bounded() -> None:
     learn(model, [(0, i) for i in range(items)])
     snapshot = model.snapshot()
     assert REMEMBERED // 2 <= snapshot["history.lengths"][0] <= REMEMBERED
-    (prediction,) = model.predict_ids(pa.array(["u0"]))
+    (prediction,) = model.predict(pa.array(["u0"]))
     assert not {f"i{i}" for i in range(items - REMEMBERED // 2, items)} & set(prediction.items)
