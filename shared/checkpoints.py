@@ -87,10 +87,10 @@ def unpack_blobs(name: str, arrays: Arrays) -> list[bytes]:
 
 
 def pack(ids: list[str]) -> npt.NDArray[np.uint8]:
-    """Ids as an array of a snapshot."""
-    return np.frombuffer("\x00".join(i.replace("\x00", "\ufffd") for i in ids).encode(), np.uint8)
+    """Ids, whatever characters they have, as an array of a snapshot."""
+    return np.frombuffer(msgspec.json.encode(ids), np.uint8)
 
 
 def unpack(packed: npt.NDArray[Any]) -> list[str]:
     """The ids of `pack`."""
-    return packed.tobytes().decode().split("\x00") if len(packed) else []
+    return msgspec.json.decode(packed.tobytes(), type=list[str])

@@ -176,7 +176,7 @@ class CoPreference:
 
     def forget(self, user_ids: list[str]) -> int:
         """Take back all that these users' likes taught, and erase them. Returns how many likes were held."""
-        known = [n for i in user_ids if (n := self.users.numbers.get(i)) is not None]
+        known = [n for i in dict.fromkeys(user_ids) if (n := self.users.numbers.get(i)) is not None]
         forgotten = learning.forget(np.array(known, np.int64), self.store.histories, self.lists, self.rates)
         self.users.forget(known)
         return forgotten

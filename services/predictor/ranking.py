@@ -17,11 +17,13 @@ from services.predictor.learning import NEIGHBOURS, Histories, Lists, learn, unl
 from services.predictor.trending import HALF_LIVES_MS, TRENDING, Rates, advance, decay, find_top
 
 TOP: Final = 20
-RANKED_BY: Final = 24
+RANKED_BY: Final = 20
 MOMENTS_HALVING: Final = 1.8
 # Of likes longer ago than the moments tell, a little is left.
 LONG_LASTING: Final = 0.01
 MOMENT_WEIGHT: Final = 2.0 ** (-np.arange(RANKED_BY) / MOMENTS_HALVING) + LONG_LASTING
+# Neighbours with less than a CLOSE-th of the closest one's weight are left out: most of a long list, little of a sum.
+CLOSE: Final = np.float32(24.0)
 # Likes from before the last sitting count less.
 SITTING_MS: Final = 1_800_000
 EARLIER_SITTING: Final = 0.5
@@ -29,6 +31,8 @@ EARLIER_SITTING: Final = 0.5
 # liked (OCTAVES: doublings): who has liked a lot has liked what everybody likes.
 OCTAVES: Final = 10
 NEXT_TO_NOTHING: Final = 1e-9
+# What has less was not liked together with anything, but is trending.
+LEAST_COSINE: Final = 1e-8
 
 # A rate below this is as good as none.
 QUIET: Final = 0.05
@@ -108,7 +112,7 @@ def new_contest(items: int) -> Contest:
 
 
 def new_work_space(items: int) -> WorkSpace:
-    most = min(items, RANKED_BY * NEIGHBOURS + len(HALF_LIVES_MS) * TRENDING)
+    most = min(items, RANKED_BY * NEIGHBOURS + len(HALF_LIVES_MS) * TRENDING) + 1
     return WorkSpace(np.zeros(items), np.zeros(most, np.int64), np.zeros(most), np.zeros(most), np.zeros(most))
 
 
@@ -139,22 +143,39 @@ def _weights(held: Any, when: Any, at: Any, weight: Any) -> int:
     return count
 
 
+# Of floats only the largest is looked for, in any order: the same result, in vector instructions.
+@njit(cache=True, fastmath=True)
+def _close_neighbours(lists: Lists, item: int, close: Any, closeness: Any) -> int:
+    """Copy an item's neighbours, without those of less than a CLOSE-th of the closest one's weight. Returns how many."""
+    neighbour, weights, used = lists.neighbour[item], lists.weight[item], lists.used[item]
+    most = np.float32(0.0)
+    for k in range(used):
+        most = max(most, weights[k])
+    least = most / CLOSE
+    count = 0
+    for k in range(used):
+        close[count], closeness[count] = neighbour[k], weights[k]
+        count += weights[k] >= least
+    return count
+
+
 @njit(cache=True)
 def _candidates(item_of: Any, held: Any, when: Any, lists: Lists, rates: Rates, work: WorkSpace) -> int:
     """Fill `candidates` and their `cosine`, the user's own trusted items left out. Returns how many."""
     sums, found = work.sums, work.candidates
     at, weight = np.empty(RANKED_BY, np.int64), np.empty(RANKED_BY)
+    close, closeness = np.empty(NEIGHBOURS, np.int32), np.empty(NEIGHBOURS, np.float32)
     count = 0
     for b in range(_weights(held, when, at, weight)):
         item = item_of[at[b]]
         part = weight[b] * lists.scale[item]
-        neighbour, weights = lists.neighbour[item], lists.weight[item]
-        for k in range(lists.used[item]):
-            other = neighbour[k]
-            if sums[other] == 0.0:
-                found[count] = other
-                count += 1
-            sums[other] += part * weights[k]
+        near = _close_neighbours(lists, item, close, closeness)
+        for k in range(near):
+            other = close[k]
+            # No branch, which would be guessed wrong every third time: the place is written, and kept if it is new.
+            found[count] = other
+            count += sums[other] == 0.0
+            sums[other] += part * closeness[k]
     for h in range(len(HALF_LIVES_MS)):
         for k in range(rates.filled[h]):
             item = rates.top[h, k]
@@ -198,13 +219,16 @@ def _score(blend: int, count: int, rates: Rates, work: WorkSpace) -> None:
     now = decay(rates, h)
     per_rate = 1.0 / (rates.total[h] * now + 1.0)
     value, cosine, score = rates.value[h], work.cosine, work.score
+    if exponent == PURE:
+        for i in range(count):
+            score[i] = cosine[i]
+            if cosine[i] < LEAST_COSINE:
+                # Below any co-preference, in order of popularity: fills the list of a newcomer.
+                score[i] = NEXT_TO_NOTHING * (cosine[i] + value[work.candidates[i]] * now * per_rate)
+        return
     for i in range(count):
         work.rate[i] = value[work.candidates[i]] * now
-    if exponent == PURE:
-        # Below any co-preference, in order of popularity: fills the list of a newcomer.
-        for i in range(count):
-            score[i] = cosine[i] + NEXT_TO_NOTHING * work.rate[i] * per_rate
-    elif exponent == LINEAR:
+    if exponent == LINEAR:
         for i in range(count):
             score[i] = (cosine[i] + share * work.rate[i] * per_rate) * (QUIET + work.rate[i])
     elif exponent == SQUARE_ROOT:
@@ -218,27 +242,35 @@ def _score(blend: int, count: int, rates: Rates, work: WorkSpace) -> None:
 @njit(cache=True)
 def _place_of(item: int, count: int, work: WorkSpace) -> int:
     """The place of an item among the scored candidates, ties in the middle; 0 where it is none."""
-    wanted = -1.0
+    # Loops without branches become vector instructions.
+    candidates, score = work.candidates, work.score
+    at = -1
     for i in range(count):
-        if work.candidates[i] == item:
-            wanted = work.score[i]
-    if wanted < 0.0:
+        at = max(at, i if candidates[i] == item else -1)
+    if at < 0:
         return 0
+    wanted = score[at]
     higher = equal = 0
     for i in range(count):
-        higher += work.score[i] > wanted
-        equal += work.score[i] == wanted
+        higher += score[i] > wanted
+        equal += score[i] == wanted
     return int(1 + higher + (equal - 1) // 2)
 
 
 @njit(cache=True)
 def _clearness(count: int, work: WorkSpace) -> float:
     """The first candidate's share of all scores."""
-    highest = total = 0.0
-    for i in range(count):
-        highest = max(highest, work.score[i])
-        total += work.score[i]
-    return highest / total if total > 0.0 else 0.0
+    # Eight sums side by side: one after the other, each addition would wait for the last.
+    highest, total, score = np.zeros(8), np.zeros(8), work.score
+    whole = count - count % 8
+    for i in range(0, whole, 8):
+        for k in range(8):
+            total[k] += score[i + k]
+            highest[k] = max(highest[k], score[i + k])
+    for i in range(whole, count):
+        total[0] += score[i]
+        highest[0] = max(highest[0], score[i])
+    return highest.max() / total.sum() if total.sum() > 0.0 else 0.0
 
 
 @njit(cache=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import psutil
-import pyarrow as pa
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -32,42 +29,19 @@ from services.detector.settings import Judgement
 from services.ingest.decode import FastLike, Message
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
-from services.predictor.model import CoPreference
 from services.replay.offline import OfflineIngest
-from services.simulator.world import World, WorldSettings
 from shared import kafka
 from shared.batches import BatchProducer
 from shared.events import Like
 from shared.frames import Progress
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
+from tests.bench import predictor
+from tests.bench.measuring import Row, rate_of, world_events
 
-Row = tuple[str, str, str, str]
 LIKES_COUNT = int(os.environ.get("LIKES", "1000000"))
 SUSTAIN = float(os.environ.get("SUSTAIN", "60"))
 RATE = float(os.environ.get("RATE", "20000"))
-ROUNDS = 3
-
-
-def world_events(count: int) -> tuple[list[bytes], list[bytes]]:
-    world = World(WorldSettings(people=100_000, items=20_000))
-    start, keys, values = 1_767_225_600_000, [], []
-    while len(values) < count:
-        likes = world.likes(start, start + 1000, 5000)
-        keys += [a.encode() for a in likes.actors]
-        values += [msgspec.json.encode(e) for e in world.events(likes, len(values))]
-        start += 1000
-    return keys[:count], values[:count]
-
-
-def rate_of(what: Callable[[], int]) -> float:
-    """Likes per second, median of ROUNDS."""
-    speeds = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        count = what()
-        speeds.append(count / (time.perf_counter() - began))
-    return statistics.median(speeds)
 
 
 async def drain(settings: ServiceSettings, count: int, take: Callable[[list[Message]], None]) -> int:
@@ -150,42 +124,6 @@ def detector_row(keys: list[bytes], values: list[bytes]) -> Row:
         "detector, all stages, one core",
         f"{ours:,.0f} likes/s",
         f"decode + count by actor {reference:,.0f}",
-        f"{ours / reference:.2f}",
-    )
-
-
-def predictor_row(keys: list[bytes], values: list[bytes]) -> Row:
-    likes = [msgspec.json.decode(v) for v in values]
-    users = pa.array([k.decode() for k in keys])
-    items = pa.array([e["target_id"] for e in likes])
-    times = np.array([e["occurred_at"] for e in likes])
-    trust = np.ones(len(likes), np.float32)
-
-    def run() -> int:
-        model = CoPreference()
-        for n in range(0, len(likes), 4096):
-            part = slice(n, n + 4096)
-            model.score_and_learn(users[part], items[part], times[part], trust[part])
-        return len(likes)
-
-    def isgd() -> int:
-        """ISGD (Vinagre, Jorge, Gama 2014), k=50, learning only, NumPy."""
-        rng = np.random.default_rng(1)
-        u, i = (c.dictionary_encode().indices.to_numpy() for c in (users, items))
-        p, q = rng.normal(0, 0.1, (u.max() + 1, 50)), rng.normal(0, 0.1, (i.max() + 1, 50))
-        for a, b in zip(u[:100_000].tolist(), i[:100_000].tolist(), strict=True):
-            error = 1 - p[a] @ q[b]
-            p[a], q[b] = (
-                p[a] + 0.05 * (error * q[b] - 0.01 * p[a]),
-                q[b] + 0.05 * (error * p[a] - 0.01 * q[b]),
-            )
-        return min(len(likes), 100_000)
-
-    ours, reference = rate_of(run), rate_of(isgd)
-    return (
-        "predictor, score then learn, one core",
-        f"{ours:,.0f} likes/s",
-        f"ISGD k=50, learn only, NumPy {reference:,.0f}",
         f"{ours / reference:.2f}",
     )
 
@@ -304,7 +242,7 @@ def main() -> None:
                 rows = ingest_rows(settings, count)
             finally:
                 broker.stop()
-        rows += [detector_row(keys, values), predictor_row(keys, values)]
+        rows += [detector_row(keys, values), *predictor.rows(keys, values)]
         rows += pipeline_rows(console)
     table = Table("what", "measured", "reference in the same run", "ratio", title="Truelike benchmark")
     for row in rows:
