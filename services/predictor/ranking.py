@@ -146,7 +146,7 @@ def _weights(held: Any, when: Any, at: Any, weight: Any) -> int:
 # Of floats only the largest is looked for, in any order: the same result, in vector instructions.
 @njit(cache=True, fastmath=True)
 def _close_neighbours(lists: Lists, item: int, close: Any, closeness: Any) -> int:
-    """Copy an item's neighbours, without those of less than a CLOSE-th of the closest one's weight. Returns how many."""
+    """Copy an item's neighbours but those of less than a CLOSE-th of the closest one's weight. Returns how many."""
     neighbour, weights, used = lists.neighbour[item], lists.weight[item], lists.used[item]
     most = np.float32(0.0)
     for k in range(used):
