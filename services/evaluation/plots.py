@@ -26,7 +26,7 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.grid(alpha=0.3)
     drawn.append(folder / "hr_over_time.png")
-    figure.savefig(drawn[-1], dpi=120)
+    figure.savefig(drawn[-1], dpi=100)
     pyplot.close(figure)
 
     figure, axes = pyplot.subplots(figsize=(5.5, 5.5), layout="constrained")
@@ -40,6 +40,6 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
     axes.set_title(f"ECE {report['truelike']['ece']:.4f}; bins of at least 200 statements")
     axes.grid(alpha=0.3)
     drawn.append(folder / "reliability.png")
-    figure.savefig(drawn[-1], dpi=120)
+    figure.savefig(drawn[-1], dpi=100)
     pyplot.close(figure)
     return drawn
