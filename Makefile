@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DURATION ?=
 RATE ?= 2000
 
-.PHONY: help install demo test check format lint types bench lock clean compose-check
+.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka check format lint types bench lock clean compose-check
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,29 @@ demo: $(STAMP) ## Everything on this machine, with a live view; DURATION=60 stop
 
 test: $(STAMP) ## All tests, against the embedded broker and Valkey
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+KAFKA_JARS := .truelike/kafka/jars
+BROKERS ?= 1
+
+kafka-fetch: $(KAFKA_JARS)/.fetched ## Apache Kafka into .truelike/kafka, through Maven (needs Java 17)
+
+$(KAFKA_JARS)/.fetched: tests/kafka/pom.xml
+	@command -v mvn >/dev/null && command -v java >/dev/null || { echo "Apache Kafka needs java (17 or newer) and mvn"; exit 1; }
+	mvn --quiet --batch-mode --file tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+	  -DoutputDirectory=$(CURDIR)/$(KAFKA_JARS)
+	@touch $@
+
+kafka: $(STAMP) kafka-fetch ## Start Apache Kafka on loopback; BROKERS=3 starts three. kafka-stop, kafka-clean end it
+	$(BIN)/python -m tests.kafka.server start --brokers $(BROKERS)
+
+kafka-stop: $(STAMP)
+	$(BIN)/python -m tests.kafka.server stop
+
+kafka-clean: $(STAMP)
+	$(BIN)/python -m tests.kafka.server clean
+
+test-kafka: $(STAMP) kafka-fetch ## The integration tests on Apache Kafka
+	TRUELIKE_TEST_BROKER=kafka $(BIN)/python -m pytest tests/integration
 
 check: $(STAMP) ## Format, lint, types, tests
 	$(BIN)/ruff format --check .

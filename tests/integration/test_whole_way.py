@@ -30,6 +30,7 @@ from shared.batches import BatchProducer
 from shared.frames import decode
 from shared.settings import ServiceSettings
 from shared.topics import LIKES, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
+from tests.kafka.server import ApacheKafka
 from tests.likes import START_MS, crowd, like
 
 pytestmark = pytest.mark.integration
@@ -39,13 +40,15 @@ class Platform:
     """Broker, Redis and services, and a producer as a platform would have one."""
 
     def __init__(self, folder: Path) -> None:
-        self.broker, self.redis = Broker(folder), Redis(folder)
+        on_kafka = os.environ.get("TRUELIKE_TEST_BROKER") == "kafka"
+        self.broker = ApacheKafka(folder) if on_kafka else Broker(folder)
+        self.redis = Redis(folder)
         self.broker.start()
         self.redis.start()
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
             "REDIS_URL": self.redis.url,
-            "KAFKA_IDEMPOTENCE": "false",
+            "KAFKA_IDEMPOTENCE": "true" if on_kafka else "false",
             "PARTITIONS": "2",
             "CHECKPOINT_SECONDS": "0.5",
             "EXPORT_SECONDS": "1",
