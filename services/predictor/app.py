@@ -92,8 +92,11 @@ class PredictorRunner(StageRunner):
         if self.requests:
             await self.shares.settle()
         if self.waiting:
-            self.latency.observe((time.time() * 1000 - np.concatenate(self.waiting)).astype(np.int64))
+            self.shares.when_written(partial(self._observe, np.concatenate(self.waiting)))
         self.waiting, self.requests = [], []
+
+    def _observe(self, sent: npt.NDArray[np.int64]) -> None:
+        self.latency.observe((time.time() * 1000 - sent).astype(np.int64))
 
     async def checkpoint(self, partitions: Iterable[int]) -> dict[int, int]:
         """Before a snapshot, preferences.v1 and the figures in Redis have what it contains. Only one worker saves:
@@ -159,7 +162,7 @@ class PredictorWorker:
         self.runner.idle_writer = GuardedWriter(redis, "predictor-idle", TRUSTED_LIKES)
         self.consumer: AIOKafkaConsumer | None = None
         self.producer: AIOKafkaProducer | None = None
-        self.close = False
+        self.caught_up = False
         self._looked_at = time.monotonic()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -173,14 +176,14 @@ class PredictorWorker:
         self.consumer.seek(LOG, self.runner.partitions[LOG.partition].offset + 1)
         try:
             while not stopping.is_set():
-                await self._step(stopping)
+                await self._step()
             await self.runner.checkpoint([LOG.partition])
         finally:
             await self.shares.leave()
             await self.consumer.stop()
             await self.producer.stop()
 
-    async def _step(self, stopping: asyncio.Event) -> None:
+    async def _step(self) -> None:
         assert self.consumer is not None
         fetched = await self.consumer.getmany(timeout_ms=100, max_records=FRAMES_AT_ONCE)
         for record in fetched.get(LOG, ()):
@@ -189,8 +192,8 @@ class PredictorWorker:
             await asyncio.sleep(0)
         if fetched:
             await self.runner.publish()
-        if not self.close and self.lag() <= CLOSE_FRAMES and self.consumer.highwater(LOG) is not None:
-            self.close = True
+        if not self.caught_up and self.lag() <= CLOSE_FRAMES and self.consumer.highwater(LOG) is not None:
+            self.caught_up = True
             self.shares.join(self.producer if self.settings.preferences else None)
         self.shares.check()
         if due := self.runner.due():
@@ -208,7 +211,7 @@ class PredictorWorker:
     def ready(self) -> dict[str, str | None]:
         return {
             "broker": None if self.consumer is not None else "not connected",
-            "state": None if self.close else f"{self.lag()} frames to the end of the log",
+            "state": None if self.caught_up else f"{self.lag()} frames to the end of the log",
             "redis": self.runner.writer.error or self.runner.summary_writer.error,
         }
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from services.predictor import learning, ranking, trending
+from services.predictor import candidates, learning, ranking, trending
 from services.predictor.calibration import clearness
 from services.predictor.histories import HistoryStore
 from services.predictor.learning import HALF_OF_COSINE, NEIGHBOURS, PER_DOUBLING, SHRINKAGE, Lists
@@ -114,7 +114,7 @@ class CoPreference:
         )
         self.rates = trending.new_rates(items)
         self.contest = ranking.new_contest(items)
-        self._work = ranking.new_work_space(items)
+        self._work = candidates.new_work_space(items)
 
     def _grow(self) -> None:
         self.store.add_users(len(self.users.ids))

@@ -164,6 +164,13 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._mark(keys=[_mark_key("predictor", share) for share in held], args=[offset], client=pipe)
             await pipe.execute()
 
+    def when_written(self, call: Callable[[], None]) -> None:
+        """Call once Redis has all that was written so far."""
+        if self._sending is None:
+            call()
+        else:
+            self._sending.add_done_callback(lambda _: call())
+
     async def settle(self) -> None:
         """Wait until Redis has all that was written."""
         if self._sending is not None:
