@@ -1,7 +1,7 @@
 """What one like teaches, and how it is taken back, compiled: item-to-item co-occurrence in bounded lists.
 
-A like is paired with its user's likes before it. Lists are bounded: the weakest neighbour makes room, as in the
-space-saving sketch (Metwally et al. 2005).
+A like is paired with its user's likes before it, more in that direction than back. Lists are bounded: the weakest
+neighbour makes room, as in the space-saving sketch (Metwally et al. 2005).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ NEIGHBOURS: Final = 384
 REMEMBERED: Final = 512
 # Weight of the pair with a user's last like, the one before it, and so on.
 PAIRED_WEIGHT: Final = 2.0 ** (-np.arange(PAIRED) / PAIRED_HALVING)
+# What follows leads back to what came before, but less: streams differ in how much (docs/decisions/0009).
+BACKWARD: Final = 0.8
 # As if each item had this much more trust: shrinks the cosine of rare items.
 SHRINKAGE: Final = 8.0
 HALF_OF_COSINE: Final = -0.5
@@ -112,7 +114,7 @@ def teach(item_of: Any, held: Any, at: int, item: int, trust: float, lists: List
         other = item_of[k]
         if other != item:
             weight = trust * held[k] * PAIRED_WEIGHT[back]
-            _pair(lists, item, other, weight)
+            _pair(lists, item, other, weight * BACKWARD)
             _pair(lists, other, item, weight)
         back += 1
         if back == PAIRED:

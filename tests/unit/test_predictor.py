@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.predictor.calibration import never_rising
 from services.predictor.histories import HistoryStore
-from services.predictor.learning import PAIRED, PAIRED_HALVING, REMEMBERED
+from services.predictor.learning import BACKWARD, PAIRED, PAIRED_HALVING, REMEMBERED
 from services.predictor.model import CoPreference
 from services.predictor.prequential import gini
 from services.predictor.ranking import BLEND_NAMES, TOP
@@ -43,8 +43,8 @@ def plain(likes: Rows) -> dict[tuple[int, int], float]:
         past = history.setdefault(user, [])
         for back, other in enumerate(reversed(past[-PAIRED:])):
             if other != item:
-                for pair in ((item, other), (other, item)):
-                    weights[pair] = weights.get(pair, 0.0) + 2 ** (-back / PAIRED_HALVING)
+                for pair, direction in (((other, item), 1.0), ((item, other), BACKWARD)):
+                    weights[pair] = weights.get(pair, 0.0) + direction * 2 ** (-back / PAIRED_HALVING)
         past.append(item)
     return weights
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.checkpoints import Checkpoint, CheckpointStore, pack_blobs, unpack_blobs
+from shared.compiled import drop_stale
 from shared.events import epoch_ms, rfc3339
 from shared.frames import Frame, Lineage, Output, Progress, decode, encode, from_message, join, to_output
 from shared.hashing import hash_strings, siphash
@@ -184,3 +186,18 @@ def test_a_stage_that_crashes_anywhere_ends_as_if_it_had_not(
     total, sent = asyncio.run(run())
     assert total == sum(values)
     assert list(dict.fromkeys(int(v) for v in sent))[-1] == total
+
+
+def test_compiled_code_older_than_any_source_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    source, compiled = tmp_path / "services" / "a.py", tmp_path / "services" / "__pycache__" / "b.f-1.nbi"
+    compiled.parent.mkdir(parents=True)
+    source.touch()
+    compiled.touch()
+    os.utime(source, (100, 100))
+    os.utime(compiled, (200, 200))
+    assert drop_stale(tmp_path) == 0
+    assert compiled.exists()
+    os.utime(source, (300, 300))
+    assert drop_stale(tmp_path) == 1
+    assert not compiled.exists()
