@@ -35,7 +35,7 @@ log = structlog.get_logger()
 LOG = TopicPartition(TRUSTED_LIKES, 0)
 # Who holds this share speaks for all: snapshots, figures, neighbours, counters.
 SPEAKER = 0
-FRAMES_AT_ONCE = 16
+FRAMES_AT_ONCE = 32
 # Items' neighbours written at once, and at once while no frames come.
 LISTS_AT_ONCE = 64
 LISTS_AT_REST = 512

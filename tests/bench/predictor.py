@@ -28,10 +28,12 @@ from services.detector.settings import Judgement
 from services.predictor import learning, trending
 from services.predictor.app import PredictorSettings
 from services.predictor.model import CoPreference
+from services.predictor.publishing import neighbour_commands
 from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask, warm_up
 from services.replay.offline import OfflineIngest
 from services.simulator.world import World, WorldSettings
+from shared import redis_keys
 from shared.frames import Frame, from_message
 from shared.guarded_redis import GuardedWriter
 from shared.topics import TRUSTED_LIKES
@@ -153,18 +155,18 @@ async def _publish(frames: list[Frame], url: str) -> tuple[float, float, tuple[f
             await shares.write(task, offset)
     await shares.settle()
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    before, users = (await redis.info("memory"))["used_memory"], await redis.dbsize() / 2
-    per_user = before / users
-    from services.predictor.publishing import neighbour_commands
-
-    near = task.take_stale_neighbours(2000)
-    async with redis.pipeline(transaction=False) as pipe:
-        for command in neighbour_commands(near, 86_400):
-            pipe.execute_command(*command)
-        await pipe.execute()
-    per_item = ((await redis.info("memory"))["used_memory"] - before) / max(len(near), 1)
+    for command in neighbour_commands(task.take_stale_neighbours(2000), 86_400):
+        await redis.execute_command(*command)
+    per_user = await _bytes(redis, redis_keys.user("*")) + await _bytes(redis, redis_keys.next_likes("*"))
+    per_item = await _bytes(redis, redis_keys.neighbours("*"))
     await redis.aclose()
     return wall, cpu, (per_user, per_item)
+
+
+async def _bytes(redis: Any, pattern: str, sample: int = 1000) -> float:
+    """Mean memory of the keys of a pattern, of a sample."""
+    keys = [key async for key in redis.scan_iter(pattern, count=1000)][:sample]
+    return float(np.mean([await redis.memory_usage(key, samples=0) for key in keys]))
 
 
 def large(people: int, items: int, likes: int, console: Console) -> tuple[float, float, float]:
