@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,18 +161,9 @@ class FaustStages:
         for (stage, partition), frames in self.lag().items():
             yield Sample("lag_frames", frames, {"stage": stage, "partition": str(partition)}, "gauge")
 
-    async def run(
-        self,
-        ready: Callable[[], dict[str, str | None]] | None = None,
-        samples: Callable[[], Iterable[Sample | Latency]] | None = None,
-        before: Callable[[asyncio.Event], Any] | None = None,
-        connected: Callable[[AIOKafkaProducer], None] | None = None,
-    ) -> None:
-        """Start, work until told to stop, stop cleanly. Raises what made a stage fail.
-
-        `before` is awaited before the first frame, `connected` gets the producer before it.
-        """
-        health = Health(self.name, ready or self.ready, self.live, samples or self.samples)
+    async def run(self) -> None:
+        """Start, work until told to stop, stop cleanly. Raises what made a stage fail."""
+        health = Health(self.name, self.ready, self.live, self.samples)
         async with Service(self.name, self.settings, Starlette(routes=health.routes())) as service:
             self._stopping = service.stopping
             topics = [b.topic for b in self.bindings]
@@ -180,12 +171,8 @@ class FaustStages:
                 "kafka", lambda: kafka.require_topics(self.settings, *topics), service.stopping
             ):
                 return
-            if before is not None and not await before(service.stopping):
-                return
             self.producer = kafka.producer(self.settings)
             await self.producer.start()
-            if connected is not None:
-                connected(self.producer)
             await self.app.start()
             try:
                 await self._checkpoint_until(service.stopping)

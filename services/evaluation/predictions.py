@@ -17,6 +17,7 @@ from services.detector.settings import Judgement
 from services.evaluation import rivals
 from services.evaluation.rivals import LAST_20, MOST_DENSE, MOST_INVERTED, NOT_SCORED, Outcome
 from services.evaluation.stream import Stream, with_bots
+from services.predictor import prequential
 from services.predictor.model import CoPreference
 from services.predictor.task import PredictorTask, warm_up
 from services.replay.offline import OfflineIngest
@@ -38,13 +39,8 @@ CURVE_POINTS: Final = 50
 def figures(rank: I64) -> dict[str, float]:
     """HR@10, HR@20 and MRR@20 of the scored likes; rank 0 is no place."""
     scored = rank[rank != NOT_SCORED]
-    near = (scored > 0) & (scored <= 20)
-    return {
-        "scored": len(scored),
-        "hr@10": float((near & (scored <= 10)).mean()) if len(scored) else 0.0,
-        "hr@20": float(near.mean()) if len(scored) else 0.0,
-        "mrr@20": float(np.where(near, 1.0 / np.maximum(scored, 1), 0.0).mean()) if len(scored) else 0.0,
-    }
+    found = prequential.figures(prequential.sums(scored, np.zeros(len(scored))).sum(axis=0))
+    return {"scored": found["predictions"], **{name: found[name] for name in ("hr@10", "hr@20", "mrr@20")}}
 
 
 def curve(rank: I64) -> list[list[float]]:
