@@ -1,18 +1,19 @@
 """State snapshots on disk: named arrays and the offset that they contain, written whole or not at all.
 
-A snapshot is a function of the log up to its offset, so whoever writes it, a worker that lost the partition
-included, writes the same bytes: the newest one is right whoever wrote it.
+A snapshot is a function of the log up to its offset, so whoever writes it writes the same state.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
@@ -32,26 +33,59 @@ class Checkpoint:
     facts: dict[str, Any]
 
 
+class Fenced(Exception):
+    """Another worker has taken the partition since: what this one holds of it must have no effect any more."""
+
+
 class CheckpointStore:
-    """Snapshots of one stage under `folder/stage/partition/offset.npz`; the newest two are kept."""
+    """Snapshots of one stage under `folder/stage/partition/offset.npz`; the newest two are kept.
+
+    Who takes a partition claims it: the file `owner` gets the next number, and whoever claimed it before can no
+    longer save. So a worker that was paused while its partition went to another, and that has not noticed yet, does
+    nothing that follows from a snapshot (fencing, as with Kafka's producer epochs).
+    """
 
     KEPT = 2
 
     def __init__(self, folder: Path, stage: str) -> None:
         self.folder = folder / stage
+        # The number under which each partition is held.
+        self.claims: dict[int, int] = {}
+
+    def claim(self, partition: int) -> Checkpoint | None:
+        """Become the one who may save, and load the newest snapshot. Raises OSError."""
+        with self._locked(partition) as owner:
+            claim = int(owner.read() or b"0") + 1
+            owner.seek(0)
+            # In place, not by rename: the lock is on this file. Its length is fixed, so that no crash and no full disk
+            # leaves half a number.
+            owner.write(b"%020d" % claim)
+            owner.flush()
+            os.fsync(owner.fileno())
+        self.claims[partition] = claim
+        return self.load(partition)
 
     def save(self, partition: int, checkpoint: Checkpoint) -> None:
-        """Write, flush to disk, then rename. Raises OSError; nothing half-written is ever found."""
+        """Write, flush to disk, then rename: nothing half-written is ever found.
+
+        Raises OSError, and Fenced where the partition was claimed by this store, but by another one since.
+        """
         folder = self.folder / str(partition)
         folder.mkdir(parents=True, exist_ok=True)
         final = folder / f"{checkpoint.offset:020d}.npz"
         staged = folder / f".{checkpoint.offset}.{os.getpid()}.tmp"
         facts = np.frombuffer(msgspec.json.encode(checkpoint.facts), np.uint8)
-        with staged.open("wb") as file:
-            np.savez(file, _facts=facts, **checkpoint.arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(final)
+        try:
+            with staged.open("wb") as file:
+                np.savez(file, _facts=facts, **checkpoint.arrays)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+            with self._locked(partition) as owner:
+                if partition in self.claims and int(owner.read()) != self.claims[partition]:
+                    raise Fenced(f"{self.folder.name}/{partition} was taken by another worker")
+                staged.replace(final)
+        finally:
+            staged.unlink(missing_ok=True)
         for _, old in self._found(partition)[self.KEPT :]:
             old.unlink(missing_ok=True)
 
@@ -66,6 +100,15 @@ class CheckpointStore:
                 arrays = {name: file[name] for name in file.files if name != "_facts"}
                 return Checkpoint(offset, arrays, msgspec.json.decode(file["_facts"].tobytes()))
         return None
+
+    @contextmanager
+    def _locked(self, partition: int) -> Iterator[BinaryIO]:
+        """The partition's `owner` file, to this process alone. The lock goes with the process if it dies."""
+        path = self.folder / str(partition) / "owner"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
 
     def _found(self, partition: int) -> list[tuple[int, Path]]:
         folder = self.folder / str(partition)

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import faust
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from faust.auth import SASLCredentials, SSLCredentials
 from starlette.applications import Starlette
 
 from shared import kafka
+from shared.checkpoints import Fenced
+from shared.dependency import until_available
 from shared.faust_transport import PromptTransport
-from shared.health import Health, Latency, Sample
-from shared.service import Service, until_available
+from shared.health import Health, Latency, Sample, StallWatch
+from shared.probes import BrokerProbe, Probe
+from shared.service import Service
 from shared.settings import ServiceSettings
 from shared.stage import StageRunner
 from shared.topics import TOPICS
 
 log = structlog.get_logger()
 
-STALLED_SECONDS = 30.0
 SHUTDOWN_SECONDS = 6.0
+
+
+def _credentials(settings: ServiceSettings) -> Any:
+    """What `kafka.security` says, in Faust's words; None where brokers ask for nothing."""
+    found = kafka.security(settings)
+    context = found.get("ssl_context")
+    if "sasl_mechanism" not in found:
+        return SSLCredentials(context) if context is not None else None
+    return SASLCredentials(
+        username=found["sasl_plain_username"],
+        password=found["sasl_plain_password"],
+        mechanism=found["sasl_mechanism"],
+        ssl_context=context,
+    )
 
 
 @dataclass
@@ -47,9 +64,11 @@ class Binding:
 class FaustStages:
     """A worker with one agent a stage. `run` lives until SIGTERM: then snapshot, acknowledge, leave the group."""
 
-    def __init__(self, name: str, settings: ServiceSettings) -> None:
+    def __init__(self, name: str, settings: ServiceSettings, *probes: Probe) -> None:
         self.name = name
         self.settings = settings
+        # What this worker needs besides the broker and a disk, by name.
+        self.needs: dict[str, Callable[[], str | None]] = {}
         self.producer: AIOKafkaProducer | None = None
         self.bindings: list[Binding] = []
         self.failure: BaseException | None = None
@@ -70,8 +89,12 @@ class FaustStages:
             autodiscover=False,
             # What is not acknowledged is replayed; waiting for it would only delay the shutdown.
             stream_wait_empty=False,
+            broker_credentials=_credentials(settings),
         )
         self.app.transport = PromptTransport(self.app.conf.broker, self.app, self.app.loop)
+        self.broker = BrokerProbe(settings, self._places)
+        self._probes = [self.broker, *probes]
+        self._stall = StallWatch()
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
         self._stopping: asyncio.Event | None = None
@@ -115,41 +138,57 @@ class FaustStages:
     async def _assigned(self, _: Any, assigned: Iterable[Any], **__: Any) -> None:
         for tp in sorted(assigned):
             for binding in self._reading(tp.topic):
-                binding.runner.assign(tp.partition)
+                await binding.runner.assign(tp.partition)
                 binding.unacknowledged[tp.partition] = []
 
     async def _revoked(self, _: Any, revoked: Iterable[Any], **__: Any) -> None:
         for tp in sorted(revoked):
             for binding in self._reading(tp.topic):
                 if tp.partition in binding.runner.partitions:
-                    binding.acknowledge(await binding.runner.checkpoint([tp.partition]))
+                    try:
+                        # The group waits no longer; what is not saved by then is replayed by who comes next.
+                        await asyncio.wait_for(self._checkpoint(binding, [tp.partition]), kafka.SESSION_SECONDS / 2)
+                    except TimeoutError:
+                        log.warning("partition left without a last snapshot", partition=tp.partition)
                     binding.runner.drop(tp.partition)
+
+    async def _checkpoint(self, binding: Binding, partitions: Iterable[int]) -> None:
+        """Snapshot and acknowledge; a partition that another worker has taken is let go."""
+        for partition in partitions:
+            try:
+                binding.acknowledge(await binding.runner.checkpoint([partition]))
+            except Fenced as error:
+                log.warning("partition let go", stage=binding.runner.name, partition=partition, error=str(error))
+                binding.runner.drop(partition)
 
     def _reading(self, topic: str) -> list[Binding]:
         return [b for b in self.bindings if b.topic == topic]
 
+    def _places(self) -> list[TopicPartition]:
+        return [TopicPartition(b.topic, partition) for b in self.bindings for partition in b.runner.partitions]
+
     def lag(self) -> dict[tuple[str, int], int]:
-        """Messages behind, by stage and partition, as of the last fetch."""
+        """Messages behind, by stage and partition, as of the last look at the broker."""
         behind = {}
         for binding in self.bindings:
             for partition, entry in binding.runner.partitions.items():
-                highwater = self.app.consumer.highwater(faust.types.TP(binding.topic, partition))
-                behind[binding.runner.name, partition] = max(0, (highwater or 0) - entry.offset - 1)
+                place = TopicPartition(binding.topic, partition)
+                behind[binding.runner.name, partition] = self.broker.behind(place, entry.offset)
         return behind
 
     def ready(self) -> dict[str, str | None]:
         assigned = any(b.runner.partitions for b in self.bindings)
         return {
-            "broker": None if self.producer is not None else "not connected",
+            "broker": self.broker.error,
             "partitions": None if assigned else "none assigned",
+            "disk": next((b.runner.disk.error for b in self.bindings if b.runner.disk.error), None),
+            **{name: error() for name, error in self.needs.items()},
         }
 
     def live(self) -> dict[str, str | None]:
-        now = time.monotonic()
-        behind = sum(self.lag().values()) if self.ready()["partitions"] is None else 0
-        latest = max((b.runner.last_progress for b in self.bindings), default=now)
-        stalled = behind > 0 and now - latest > STALLED_SECONDS
-        return {"progress": f"{behind} frames wait, none processed for {now - latest:.0f} s" if stalled else None}
+        latest = max((b.runner.last_progress for b in self.bindings), default=0.0)
+        behind = sum(self.lag().values())
+        return {"progress": self._stall.stalled(behind, latest, self.ready().values(), time.monotonic())}
 
     def samples(self) -> Iterable[Sample | Latency]:
         for binding in self.bindings:
@@ -164,7 +203,8 @@ class FaustStages:
     async def run(self) -> None:
         """Start, work until told to stop, stop cleanly. Raises what made a stage fail."""
         health = Health(self.name, self.ready, self.live, self.samples)
-        async with Service(self.name, self.settings, Starlette(routes=health.routes())) as service:
+        app = Starlette(routes=health.routes())
+        async with Service(self.name, self.settings, app, self._probes) as service:
             self._stopping = service.stopping
             topics = [b.topic for b in self.bindings]
             if not await until_available(
@@ -186,12 +226,15 @@ class FaustStages:
             try:
                 await asyncio.wait_for(stopping.wait(), 0.25)
             except TimeoutError:
+                # An exception of Faust's own, in a consumer's thread for instance, only marks the app.
+                if self.app.crashed:
+                    raise self.app.crash_reason or RuntimeError("Faust stopped") from None
                 for binding in self.bindings:
-                    binding.acknowledge(await binding.runner.checkpoint(binding.runner.due()))
+                    await self._checkpoint(binding, binding.runner.due())
 
     async def _checkpoint_all(self) -> None:
         for binding in self.bindings:
-            binding.acknowledge(await binding.runner.checkpoint(list(binding.runner.partitions)))
+            await self._checkpoint(binding, list(binding.runner.partitions))
             binding.runner.partitions.clear()
         await self.app.consumer.commit()
 

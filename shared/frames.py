@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +11,11 @@ import pyarrow as pa
 
 # Below this a frame is mostly schema, and compressing each small buffer costs more than it saves.
 COMPRESSED_ROWS: Final = 128
+
+# A frame larger than this is split: brokers refuse large messages, and lz4 may gain nothing.
+MOST_BYTES: Final = 1 << 20
+PART_BITS: Final = 20
+UNKNOWN_TIME: Final = -1
 
 Headers = list[tuple[str, bytes]]
 
@@ -94,14 +99,26 @@ FORGET: Final = "forget"
 class Lineage(msgspec.Struct, frozen=True):
     """Where an internal frame came from: the stage's partition and the input offset that it follows from.
 
-    A stage is deterministic in its input, so a frame that arrives again with an offset not beyond the last one
-    from the same stage and partition is a repetition after a crash, and is ignored.
+    A stage is deterministic in its input, so a frame that arrives again with a place not beyond the last one from the
+    same stage and partition is a repetition after a crash, and is ignored.
     """
 
     stage: str
     partition: int
     offset: int
     watermark: int
+    # Which of several frames that follow from one input offset.
+    part: int = 0
+
+    @property
+    def source(self) -> str:
+        """What places are compared within."""
+        return f"{self.stage}/{self.partition}"
+
+    @property
+    def place(self) -> int:
+        """Grows along everything that comes from one source."""
+        return self.offset << PART_BITS | self.part
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -160,6 +177,44 @@ def to_headers(frame: Frame) -> Headers:
     if frame.progress is not None:
         headers.append(("progress", msgspec.json.encode(frame.progress)))
     return headers
+
+
+def split(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+    """The rows in order, cut so that no part is larger than MOST_BYTES unless it is one row."""
+    if batch.nbytes <= MOST_BYTES or batch.num_rows < 2:
+        return [batch]
+    half = batch.num_rows // 2
+    return [*split(batch.slice(0, half)), *split(batch.slice(half))]
+
+
+def to_outputs(frame: Frame, topic: str, partition: int) -> list[Output]:
+    """The frame as messages that a broker takes (`numbered` tells them apart). Only the last one says how far event
+    time is: what a reader concludes from that follows from all of the frame.
+    """
+    *first, last = split(frame.batch)
+    lineage = msgspec.structs.replace(frame.lineage, watermark=UNKNOWN_TIME) if frame.lineage is not None else None
+    parts = [Frame(frame.kind, part, lineage) for part in first]
+    return [to_output(part, topic, partition) for part in (*parts, replace(frame, batch=last))]
+
+
+def numbered(outputs: Sequence[Output]) -> list[Output]:
+    """All that follows from one input message, each frame with the number of its part: without it the second frame
+    of one source and offset would pass for a repetition of the first.
+    """
+    counts: dict[tuple[str, int | None, str], int] = {}
+    found = []
+    for output in outputs:
+        lineage = lineage_of(output.headers)
+        if lineage is not None:
+            of_source = (output.topic, output.partition, lineage.source)
+            part = counts.get(of_source, 0)
+            counts[of_source] = part + 1
+            if part > 0:
+                renamed = msgspec.json.encode(msgspec.structs.replace(lineage, part=part))
+                headers = [(n, renamed if n == "lineage" else v) for n, v in output.headers or ()]
+                output = replace(output, headers=headers)
+        found.append(output)
+    return found
 
 
 def to_output(frame: Frame, topic: str, partition: int) -> Output:

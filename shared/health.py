@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -35,7 +35,30 @@ class Latency:
     labels: Labels = field(default_factory=dict)
 
 
-Probe = Callable[[], dict[str, str | None]]
+# What is checked -> None (fine) or what is wrong.
+Checks = Callable[[], dict[str, str | None]]
+
+
+class StallWatch:
+    """Whether a process makes no progress although there is work.
+
+    A process that waits for a dependency that is away does not stall: a restart would not help it.
+    """
+
+    STALLED_SECONDS: Final = 30.0
+
+    def __init__(self) -> None:
+        self._working_since: float | None = None
+
+    def stalled(self, behind: int, progressed_at: float, missing: Iterable[str | None], now: float) -> str | None:
+        """A sentence if `behind` messages have waited too long since work came and since the last progress (s)."""
+        if behind == 0 or any(why is not None for why in missing):
+            self._working_since = None
+            return None
+        if self._working_since is None:
+            self._working_since = now
+        silent = now - max(self._working_since, progressed_at)
+        return f"{behind} messages wait, none processed for {silent:.0f} s" if silent > self.STALLED_SECONDS else None
 
 
 class Health(Collector):
@@ -48,8 +71,8 @@ class Health(Collector):
     def __init__(
         self,
         service: str,
-        ready: Probe,
-        live: Probe,
+        ready: Checks,
+        live: Checks,
         samples: Callable[[], Iterable[Sample | Latency]],
     ) -> None:
         self.service = service

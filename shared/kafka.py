@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.helpers import create_ssl_context
 
 from shared.faust_transport import FETCH_MAX_WAIT_MS
 from shared.frames import Output
@@ -18,9 +20,34 @@ MAX_MESSAGE_BYTES = 4 << 20
 # Frames of several partitions that go to one become one batch; a broker that answers a fetch batch by batch (the
 # embedded one) then keeps up.
 LINGER_MS = 40
+# A broker that is away is waited for: what is not acknowledged stays in the producer, input stops.
+REQUEST_SECONDS = 120
 # Group settings under which a new worker sees its first frame after 4 s instead of 30 s.
 SESSION_SECONDS = 6
 HEARTBEAT_SECONDS = 1
+
+
+def security(settings: ServiceSettings) -> dict[str, Any]:
+    """What a client of aiokafka needs to be let in. Raises OSError where a certificate cannot be read."""
+    protocol = settings.kafka_security_protocol
+    found: dict[str, Any] = {"security_protocol": protocol}
+    if protocol.endswith("SSL"):
+        found["ssl_context"] = tls(settings)
+    if protocol.startswith("SASL"):
+        assert settings.kafka_password is not None
+        found["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        found["sasl_plain_username"] = settings.kafka_username
+        found["sasl_plain_password"] = settings.kafka_password.get_secret_value()
+    return found
+
+
+def tls(settings: ServiceSettings) -> ssl.SSLContext:
+    """Checks the brokers' certificates and names, and shows the own one if there is one."""
+    cafile, certfile, keyfile = (
+        str(path) if path is not None else None
+        for path in (settings.kafka_ca_file, settings.kafka_cert_file, settings.kafka_key_file)
+    )
+    return create_ssl_context(cafile=cafile, certfile=certfile, keyfile=keyfile)
 
 
 def producer(settings: ServiceSettings, linger_ms: int = LINGER_MS, **options: Any) -> AIOKafkaProducer:
@@ -31,8 +58,8 @@ def producer(settings: ServiceSettings, linger_ms: int = LINGER_MS, **options: A
         linger_ms=linger_ms,
         max_request_size=MAX_MESSAGE_BYTES,
         max_batch_size=256 * 1024,
-        # A broker that is away is waited for: what is not acknowledged stays in the producer, input stops.
-        request_timeout_ms=120_000,
+        request_timeout_ms=REQUEST_SECONDS * 1000,
+        **security(settings),
         **options,
     )
 
@@ -49,8 +76,13 @@ def consumer(settings: ServiceSettings, *topics: str, group: str | None = None, 
         rebalance_timeout_ms=SESSION_SECONDS * 1000,
         max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+        **security(settings),
         **options,
     )
+
+
+def admin_client(settings: ServiceSettings) -> AIOKafkaAdminClient:
+    return AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers, **security(settings))
 
 
 async def send(to: AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
@@ -62,7 +94,7 @@ async def create_topics(
     settings: ServiceSettings, replication: int = 1, topics: tuple[Topic, ...] = TOPICS
 ) -> list[str]:
     """Create what is missing. Returns the names created. Raises KafkaError where the broker refuses."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    admin = admin_client(settings)
     await admin.start()
     try:
         present = set(await admin.list_topics())
@@ -86,7 +118,7 @@ async def create_topics(
 
 async def require_topics(settings: ServiceSettings, *names: str) -> None:
     """Raise KafkaError unless the topics exist with the configured number of partitions."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    admin = admin_client(settings)
     await admin.start()
     try:
         wanted = {t.name: settings.partitions if t.keyed else 1 for t in TOPICS if t.name in names}

@@ -36,7 +36,7 @@ def forget_report(request_id: str) -> str:
 
 
 def verdict(actor_id: str) -> str:
-    """A hash: verdict_id -> verdict JSON, the newest windows."""
+    """A list of verdicts, JSON, the newest first."""
     return f"{PREFIX}actor:{actor_id}"
 
 
@@ -48,3 +48,8 @@ def target(target_id: str) -> str:
 def source(reader: str, topic: str, partition: int) -> str:
     """The offset up to which `reader` has written what follows from a partition."""
     return f"{PREFIX}source:{reader}:{topic}:{partition}"
+
+
+def marks(reader: str, topic: str) -> str:
+    """A hash: stage and partition -> the place up to which `reader` has counted what they sent to a topic."""
+    return f"{PREFIX}marks:{reader}:{topic}"

@@ -7,11 +7,10 @@ import contextlib
 import json
 import logging
 import os
-import random
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import structlog
@@ -19,6 +18,7 @@ import uvicorn
 from setproctitle import setproctitle
 from starlette.types import ASGIApp
 
+from shared.probes import Probe
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -89,11 +89,13 @@ def bind(settings: ServiceSettings) -> socket.socket:
 class Service:
     """The life of a process: `async with` starts the HTTP server; `stopping` is set by SIGTERM or SIGINT."""
 
-    def __init__(self, name: str, settings: ServiceSettings, app: ASGIApp) -> None:
+    def __init__(self, name: str, settings: ServiceSettings, app: ASGIApp, probes: Sequence[Probe] = ()) -> None:
         self.name = name
         self.settings = settings
         self.stopping = asyncio.Event()
         self._app = app
+        self._probes = probes
+        self._probing: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Service:
         loop = asyncio.get_running_loop()
@@ -103,6 +105,7 @@ class Service:
         config = uvicorn.Config(self._app, log_config=None, access_log=False, lifespan="off")
         self._server = HttpServer(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        self._probing = [asyncio.create_task(probe.run()) for probe in self._probes]
         host, port = listener.getsockname()[:2]
         self.address = f"http://{host}:{port}"
         if self.settings.endpoint_dir is not None:
@@ -116,6 +119,9 @@ class Service:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for task in self._probing:
+            task.cancel()
+        await asyncio.gather(*self._probing, return_exceptions=True)
         self._server.should_exit = True
         self._server.force_exit = True
         await self._serving
@@ -137,23 +143,3 @@ def run(name: str, settings: ServiceSettings, main: Callable[[], Awaitable[None]
 
 async def _as_coroutine(main: Callable[[], Awaitable[None]]) -> None:
     await main()
-
-
-async def until_available(what: str, attempt: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> bool:
-    """Call `attempt` until it succeeds, waiting longer each time with jitter (at most 5 s).
-
-    Returns False if the service was told to stop first.
-    """
-    delay = 0.1
-    while not stopping.is_set():
-        try:
-            await attempt()
-        except Exception as error:
-            log.warning("waiting for dependency", dependency=what, error=str(error)[:200])
-            # Jitter spreads reconnects of many workers; it takes no part in any result.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), delay * random.uniform(0.5, 1.5))
-            delay = min(delay * 2, 5.0)
-        else:
-            return True
-    return False

@@ -12,15 +12,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from shared.checkpoints import Arrays, Checkpoint, CheckpointStore
-from shared.frames import Frame, Output, from_message, lineage_of
+from shared.checkpoints import Arrays, Checkpoint, CheckpointStore, Fenced
+from shared.dependency import Dependency
+from shared.frames import Frame, Lineage, Output, from_message, lineage_of, numbered
 from shared.latency import LatencyHistogram
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 Send = Callable[[Output], Awaitable["asyncio.Future[Any]"]]
 
@@ -71,17 +74,18 @@ class StageRunner:
         self.partitions: dict[int, Partition] = {}
         self.latency = LatencyHistogram()
         self.last_progress = clock()
+        self.disk = Dependency("disk", OSError)
         self._new_task = new_task
         self._store = store
         self._send = send
         self._seconds = checkpoint_seconds
         self._clock = clock
 
-    def assign(self, partition: int) -> None:
-        """Take a partition: restore its newest snapshot, or begin empty."""
+    async def assign(self, partition: int) -> None:
+        """Take a partition: restore its newest snapshot, or begin empty. Waits while the disk cannot be written."""
         task = self._new_task(partition)
         entry = Partition(task, saved_at=self._clock())
-        saved = self._store.load(partition)
+        saved = await self.disk.when_available(partial(_at_once, partial(self._take, partition)))
         if saved is not None:
             task.restore(saved.arrays)
             task.counters.update(saved.facts["counters"])
@@ -92,12 +96,19 @@ class StageRunner:
         self.partitions[partition] = entry
         log.info("partition assigned", stage=self.name, partition=partition, restored_offset=entry.offset)
 
+    def _take(self, partition: int) -> Checkpoint | None:
+        return self._store.claim(partition)
+
     def prepare(self, partition: int, entry: Partition) -> dict[str, Any]:
-        """Facts to save with a snapshot; a stage that stages files writes them here."""
+        """Facts to save with a snapshot; a stage that stages files writes them here. Called again, with the same
+        state, where the disk had no room.
+        """
         return {}
 
     def restored(self, partition: int, facts: dict[str, Any]) -> None:
-        """Called with the facts of a snapshot that is on disk: after saving it, and again after restoring it."""
+        """Called with the facts of a snapshot that is on disk: after saving it, and again after restoring it. May be
+        called again where the disk failed it.
+        """
 
     def drop(self, partition: int) -> None:
         self.partitions.pop(partition, None)
@@ -114,23 +125,22 @@ class StageRunner:
         if offset <= entry.offset:
             return
         lineage = lineage_of(headers)
-        if lineage is not None and not self._is_new(entry, lineage.stage, lineage.partition, lineage.offset):
+        if lineage is not None and not self._is_new(entry, lineage):
             entry.offset = offset
             return
         frame = from_message(value, headers)
-        outputs = entry.task.process(frame, offset)
+        outputs = numbered(entry.task.process(frame, offset))
         entry.dirty = True
         await self.deliver(entry, frame, offset, outputs)
         entry.offset = offset
         self.last_progress = self._clock()
 
     @staticmethod
-    def _is_new(entry: Partition, stage: str, partition: int, offset: int) -> bool:
-        mark = f"{stage}/{partition}"
-        if offset <= entry.marks.get(mark, -1):
+    def _is_new(entry: Partition, lineage: Lineage) -> bool:
+        if lineage.place <= entry.marks.get(lineage.source, -1):
             entry.repeated += 1
             return False
-        entry.marks[mark] = offset
+        entry.marks[lineage.source] = lineage.place
         return True
 
     async def deliver(
@@ -161,29 +171,33 @@ class StageRunner:
         ]
 
     async def checkpoint(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Snapshot these partitions. Returns the offset up to which each is done."""
+        """Snapshot these partitions. Returns the offset up to which each is done.
+
+        No frame is handled meanwhile: while the disk is full, input waits in Kafka and not in memory. Raises Fenced
+        where another worker has taken a partition.
+        """
         done = {}
         for partition in partitions:
-            entry = self.partitions[partition]
+            entry = self.partitions.get(partition)
+            if entry is None:
+                continue
             async with entry.between_frames:
-                began = self._clock()
-                offset = entry.offset
-                facts = {
-                    "counters": dict(entry.task.counters),
-                    "marks": dict(entry.marks),
-                    "repeated": entry.repeated,
-                    **self.prepare(partition, entry),
-                }
-                arrays = entry.task.snapshot()
-                entry.dirty = False
                 await self._settle(entry)
-            if offset >= 0:
-                self._store.save(partition, Checkpoint(offset, arrays, facts))
-                done[partition] = offset
-                self.restored(partition, facts)
-            entry.saved_at = self._clock()
-            entry.save_cost = entry.saved_at - began
+                if entry.offset >= 0:
+                    await self.disk.when_available(partial(_at_once, partial(self._save, partition, entry)))
+                    done[partition] = entry.offset
+                entry.dirty, entry.saved_at = False, self._clock()
         return done
+
+    def _save(self, partition: int, entry: Partition) -> None:
+        if self.partitions.get(partition) is not entry:
+            raise Fenced(f"{self.name}/{partition} was given away while it waited for the disk")
+        began = self._clock()
+        facts = self.prepare(partition, entry)
+        facts |= {"counters": dict(entry.task.counters), "marks": dict(entry.marks), "repeated": entry.repeated}
+        self._store.save(partition, Checkpoint(entry.offset, entry.task.snapshot(), facts))
+        self.restored(partition, facts)
+        entry.save_cost = self._clock() - began
 
     def counters(self) -> dict[str, int]:
         """The tasks' counters, added up over the partitions held here."""
@@ -193,6 +207,11 @@ class StageRunner:
                 total[name] = total.get(name, 0) + value
             total["repeated_frames"] = total.get("repeated_frames", 0) + entry.repeated
         return total
+
+
+async def _at_once(write: Callable[[], T]) -> T:
+    """To wait for a disk as for anything else; writing itself keeps the event loop."""
+    return write()
 
 
 def _done(future: asyncio.Future[Any]) -> bool:

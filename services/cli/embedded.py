@@ -49,11 +49,12 @@ class Broker:
 
 
 class Redis:
-    """Valkey, in memory."""
+    """Valkey, in memory unless `options` (words of its configuration) say otherwise."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, **options: str) -> None:
         self.port = port or free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._options = options
         self._folder = folder
         self._log = folder / "valkey.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -68,6 +69,7 @@ class Redis:
             "save": "",
             "appendonly": "no",
             "dir": str(self._folder),
+            **self._options,
         }
         command = [
             str(get_binary_path()),
@@ -79,6 +81,12 @@ class Redis:
 
     def stop(self) -> None:
         _end(self._process)
+
+    def kill(self) -> None:
+        """SIGKILL, as a fault would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes], name: str, log: Path) -> None:

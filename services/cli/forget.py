@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from redis.asyncio import Redis
 
-from shared import kafka, redis_keys
+from shared import kafka, redis_connection, redis_keys
 from shared.forgetting import SERVICES, Request, to_message
 from shared.settings import ServiceSettings
 
@@ -25,7 +24,7 @@ async def forget(settings: ServiceSettings, user_ids: Sequence[str], wait: float
         await (await kafka.send(producer, to_message(request)))
     finally:
         await producer.stop()
-    redis: Any = Redis.from_url(settings.redis_url)
+    redis: Any = redis_connection.connect(settings)
     deadline = time.monotonic() + wait
     found: dict[str, dict[str, int]] = {}
     try:

@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from redis.asyncio import Redis
-
-from shared import redis_keys
+from shared import redis_connection, redis_keys
 from shared.settings import ServiceSettings
 from shared.topics import TRUSTED_LIKES
 
@@ -18,7 +16,7 @@ async def rebuild(settings: ServiceSettings, wait: float, advance: Callable[[int
     """Take back the marks that say what is written, and wait for the workers to set them again. Returns the shares
     that nobody wrote within `wait` seconds. Raises RedisError.
     """
-    redis: Any = Redis.from_url(settings.redis_url)
+    redis: Any = redis_connection.connect(settings)
     marks = {redis_keys.source("predictor", TRUSTED_LIKES, share): share for share in range(settings.partitions)}
     deadline = time.monotonic() + wait
     try:

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis.asyncio import Redis
 
 from services.console import views
 from services.console.api import build_app
-from shared import kafka
+from shared import kafka, redis_connection, redis_keys
+from shared.dependency import until_available
+from shared.frames import lineage_of
 from shared.guarded_redis import Command, GuardedWriter
-from shared.health import Health, Latency, Sample
-from shared.service import Service, until_available
+from shared.health import Health, Latency, Sample, StallWatch
+from shared.probes import BrokerProbe, RedisProbe
+from shared.service import Service
 from shared.settings import ServiceSettings
 from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS
+
+log = structlog.get_logger()
 
 VIEWS: dict[str, Callable[[bytes], list[Command]]] = {
     VERDICTS: views.of_verdict,
     CAMPAIGNS: views.of_campaign,
     TRUSTED_LIKES: views.of_trusted_likes,
 }
-STALLED_SECONDS = 30.0
 MESSAGES_AT_ONCE = 500
+# How often a console without messages looks whether Redis still has what it wrote.
+LOOK_SECONDS = 1.0
 
 
 class ConsoleSettings(ServiceSettings):
@@ -35,8 +42,8 @@ class ConsoleSettings(ServiceSettings):
 class ViewsKeeper:
     """Reads verdicts, campaigns and trusted likes from where Redis says it got to.
 
-    The place is in Redis, beside what follows from it: after a crash nothing is counted twice, and a Redis that
-    was emptied is filled again from the log.
+    The place is in Redis, beside what follows from it: after a crash, and with several consoles, nothing is counted
+    twice, and a Redis that was emptied is filled again from the log.
     """
 
     def __init__(self, settings: ConsoleSettings, redis: Redis) -> None:
@@ -44,8 +51,15 @@ class ViewsKeeper:
         self.writers = {topic: GuardedWriter(redis, "console", topic) for topic in VIEWS}
         self.consumer: AIOKafkaConsumer | None = None
         self.offsets: dict[TopicPartition, int] = {}
+        # Up to which place each stage's frames of trusted likes are counted; kept in Redis beside the counts.
+        self.marks: dict[str, int] = {}
+        self._marks_key = redis_keys.marks("console", TRUSTED_LIKES)
+        self._redis: Any = redis
         self.counters = dict.fromkeys(("viewed_verdicts", "viewed_campaigns", "viewed_frames"), 0)
-        self.progressed_at = time.monotonic()
+        self.progressed_at = self._looked_at = time.monotonic()
+        self.broker = BrokerProbe(settings, lambda: list(self.offsets))
+        self.redis = RedisProbe(settings)
+        self._stall = StallWatch()
 
     async def start(self) -> None:
         consumer = kafka.consumer(self.settings)
@@ -55,33 +69,78 @@ class ViewsKeeper:
         places = [TopicPartition(t, p) for t in VIEWS for p in range(count.get(t, 1))]
         consumer.assign(places)
         for place in places:
-            self.offsets[place] = await self.writers[place.topic].newest(place.partition)
-            consumer.seek(place, self.offsets[place] + 1)
+            await self._go_on_after(place, await self._newest(place))
+
+    async def _newest(self, place: TopicPartition) -> int:
+        writer = self.writers[place.topic]
+        return await writer.dependency.when_available(lambda: writer.newest(place.partition))
+
+    async def _go_on_after(self, place: TopicPartition, offset: int) -> None:
+        assert self.consumer is not None
+        if place.topic == TRUSTED_LIKES:
+            read = self.writers[TRUSTED_LIKES].dependency.when_available
+            found = await read(lambda: self._redis.hgetall(self._marks_key))
+            self.marks = {source.decode(): int(mark) for source, mark in found.items()}
+        self.offsets[place] = offset
+        self.consumer.seek(place, offset + 1)
+
+    def _commands(self, records: Sequence[Any], topic: str, marks: dict[str, int]) -> list[Command]:
+        """What follows from these messages; a frame that a stage sent again after a crash is left out."""
+        commands = []
+        for record in records:
+            lineage = lineage_of(record.headers) if topic == TRUSTED_LIKES else None
+            if lineage is not None:
+                if lineage.place <= marks.get(lineage.source, -1):
+                    continue
+                marks[lineage.source] = lineage.place
+            commands += VIEWS[topic](record.value)
+        if marks:
+            commands.append(("HSET", self._marks_key, *(word for mark in marks.items() for word in mark)))
+        return commands
 
     async def step(self) -> None:
         assert self.consumer is not None
         fetched = await self.consumer.getmany(timeout_ms=200, max_records=MESSAGES_AT_ONCE)
         names = {VERDICTS: "viewed_verdicts", CAMPAIGNS: "viewed_campaigns", TRUSTED_LIKES: "viewed_frames"}
         for place, records in fetched.items():
-            commands = [c for record in records for c in VIEWS[place.topic](record.value)]
-            await self.writers[place.topic].apply_when_available(place.partition, records[-1].offset, commands)
-            self.offsets[place] = records[-1].offset
-            self.counters[names[place.topic]] += len(records)
+            marks = dict(self.marks) if place.topic == TRUSTED_LIKES else {}
+            commands = self._commands(records, place.topic, marks)
+            writer, last = self.writers[place.topic], records[-1].offset
+            newest = await writer.apply_when_available(place.partition, last, commands, after=self.offsets[place])
             self.progressed_at = time.monotonic()
+            if newest != last:
+                await self._follow(place, newest)
+                continue
+            self.offsets[place] = last
+            self.marks = marks or self.marks
+            self.counters[names[place.topic]] += len(records)
+        if not fetched and time.monotonic() - self._looked_at > LOOK_SECONDS:
+            for place, offset in list(self.offsets.items()):
+                if (newest := await self._newest(place)) != offset:
+                    await self._follow(place, newest)
+            self._looked_at = time.monotonic()
+
+    async def _follow(self, place: TopicPartition, newest: int) -> None:
+        """Redis was emptied, lost its last writes, or another console wrote: what it holds says where to go on."""
+        log.warning(
+            "going on from where Redis is",
+            topic=place.topic,
+            partition=place.partition,
+            was=self.offsets[place],
+            now=newest,
+        )
+        await self._go_on_after(place, newest)
 
     def lag(self) -> int:
-        assert self.consumer is not None
-        ends = {place: self.consumer.highwater(place) or 0 for place in self.offsets}
-        return sum(max(0, ends[place] - offset - 1) for place, offset in self.offsets.items())
+        return sum(self.broker.behind(place, offset) for place, offset in self.offsets.items())
 
     def ready(self) -> dict[str, str | None]:
-        away = next((w.error for w in self.writers.values() if w.error is not None), None)
-        return {"broker": None if self.offsets else "not connected", "redis": away}
+        waiting = next((w.dependency.error for w in self.writers.values() if w.dependency.error is not None), None)
+        return {"broker": self.broker.error, "redis": self.redis.error or waiting}
 
     def live(self) -> dict[str, str | None]:
-        silent = time.monotonic() - self.progressed_at
-        stalled = bool(self.offsets) and self.lag() > 0 and silent > STALLED_SECONDS
-        return {"progress": f"{self.lag()} messages wait, none read for {silent:.0f} s" if stalled else None}
+        stalled = self._stall.stalled(self.lag(), self.progressed_at, self.ready().values(), time.monotonic())
+        return {"progress": stalled}
 
     def samples(self) -> Iterable[Sample | Latency]:
         for name, value in self.counters.items():
@@ -91,10 +150,11 @@ class ViewsKeeper:
 
 
 async def main(settings: ConsoleSettings) -> None:
-    redis: Any = Redis.from_url(settings.redis_url)
+    redis: Any = redis_connection.connect(settings)
     keeper = ViewsKeeper(settings, redis)
     health = Health("console", keeper.ready, keeper.live, keeper.samples)
-    async with Service("console", settings, build_app(redis, health)) as service:
+    probes = [keeper.broker, keeper.redis]
+    async with Service("console", settings, build_app(redis, health), probes) as service:
         if not await until_available("kafka", lambda: kafka.require_topics(settings, *VIEWS), service.stopping):
             return
         if not await until_available("redis", redis.ping, service.stopping):

@@ -20,7 +20,9 @@ TTL_SECONDS: Final = 30 * 86400
 def of_verdict(value: bytes) -> list[Command]:
     actor = msgspec.json.decode(value)["actor_id"]
     key = redis_keys.verdict(actor)
-    return [("LPUSH", key, value), ("LTRIM", key, 0, KEPT_VERDICTS - 1), ("EXPIRE", key, TTL_SECONDS)]
+    # A detector that died repeats what it said last.
+    again: Command = ("LREM", key, 1, value)
+    return [again, ("LPUSH", key, value), ("LTRIM", key, 0, KEPT_VERDICTS - 1), ("EXPIRE", key, TTL_SECONDS)]
 
 
 def of_campaign(value: bytes) -> list[Command]:

@@ -16,7 +16,7 @@ from services.ingest.framing import split
 from shared import frames
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 from shared.events import UNLIKE
-from shared.frames import Frame, Lineage, Output, to_output
+from shared.frames import Frame, Lineage, Output, to_outputs
 from shared.hashing import hash_strings, mix
 from shared.slots import SlotTable
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_TARGET
@@ -65,15 +65,13 @@ class ActorTask:
         late: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         if likes.num_rows:
             evidence, late = self._count(likes)
-            outputs.append(
-                self._output(Frame("likes", evidence, self._lineage("actor-likes", offset)), EVIDENCE_BY_ACTOR)
-            )
+            outputs += self._outputs(Frame("likes", evidence, self._lineage("actor-likes", offset)), EVIDENCE_BY_ACTOR)
             self._queue_for_targets(likes)
         tick = self.watermark.now - self.watermark.now % TICK_MS
         if tick > self.ticked_ms or len(late):
             self.ticked_ms = max(tick, self.ticked_ms)
             rates = self._close_windows(late)
-            outputs.append(self._output(Frame("rates", rates, self._lineage("actor-rates", offset)), EVIDENCE_BY_ACTOR))
+            outputs += self._outputs(Frame("rates", rates, self._lineage("actor-rates", offset)), EVIDENCE_BY_ACTOR)
             outputs += self._flush_targets(offset, to_all=True)
         elif sum(b.num_rows for b in self.to_targets) >= TARGET_ROWS:
             outputs += self._flush_targets(offset, to_all=False)
@@ -82,8 +80,8 @@ class ActorTask:
     def _lineage(self, stage: str, offset: int) -> Lineage:
         return Lineage(stage, self.partition, offset, self.ticked_ms)
 
-    def _output(self, frame: Frame, topic: str) -> Output:
-        return to_output(frame, topic, self.partition)
+    def _outputs(self, frame: Frame, topic: str) -> list[Output]:
+        return to_outputs(frame, topic, self.partition)
 
     def _see_progress(self, frame: Frame) -> None:
         if frame.progress is not None:
@@ -197,7 +195,9 @@ class ActorTask:
         wanted = range(self.settings.partitions) if to_all else sorted(parts)
         lineage = self._lineage("actor-targets", offset)
         return [
-            to_output(Frame("target-likes", parts.get(p, _EMPTY_TARGETS), lineage), FRAMES_BY_TARGET, p) for p in wanted
+            output
+            for p in wanted
+            for output in to_outputs(Frame("target-likes", parts.get(p, _EMPTY_TARGETS), lineage), FRAMES_BY_TARGET, p)
         ]
 
     def snapshot(self) -> Arrays:

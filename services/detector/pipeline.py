@@ -10,7 +10,7 @@ from services.detector.group import GroupTask
 from services.detector.settings import Judgement
 from services.detector.target import TargetTask
 from services.detector.verdict import VerdictTask
-from shared.frames import Output, from_message
+from shared.frames import Output, from_message, numbered
 from shared.stage import Task
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_ACTOR, FRAMES_BY_TARGET, LINKS_BY_GROUP
 
@@ -39,7 +39,8 @@ class Detector:
                 yield message
                 continue
             self._offsets[at] += 1
-            waiting.extend(task.process(from_message(message.value, message.headers), self._offsets[at]))
+            frame = from_message(message.value, message.headers)
+            waiting.extend(numbered(task.process(frame, self._offsets[at])))
 
     def finish(self) -> Iterator[Output]:
         """The verdicts that still wait to be published."""

@@ -19,7 +19,7 @@ from services.detector.windows import UNKNOWN, Watermark, hopping
 from services.ingest.framing import split
 from shared import frames
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
-from shared.frames import Frame, Lineage, Output, to_output
+from shared.frames import Frame, Lineage, Output, to_outputs
 from shared.hashing import hash_strings
 from shared.topics import EVIDENCE_BY_ACTOR
 
@@ -56,8 +56,9 @@ class TargetTask:
         parts = dict(split(meetings, "actor_id", self.settings.partitions))
         lineage = Lineage("target", self.partition, offset, self.closed_ms)
         return [
-            to_output(Frame("meetings", parts.get(p, _EMPTY), lineage), EVIDENCE_BY_ACTOR, p)
+            output
             for p in range(self.settings.partitions)
+            for output in to_outputs(Frame("meetings", parts.get(p, _EMPTY), lineage), EVIDENCE_BY_ACTOR, p)
         ]
 
     def _wait(self, likes: pa.RecordBatch) -> None:

@@ -20,7 +20,7 @@ from services.detector.windows import UNKNOWN, Watermark, tumbling
 from shared import frames
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 from shared.events import AGENT as DECLARED_AGENT
-from shared.frames import Frame, Lineage, Output, to_output
+from shared.frames import Frame, Lineage, Output, to_outputs
 from shared.hashing import U64, hash_strings, mix
 from shared.labels import HUMAN, LABELS
 from shared.slots import Slots, SlotTable
@@ -131,10 +131,11 @@ class VerdictTask:
             pa.nulls(n, pa.int8()),
         ]
         batch = pa.RecordBatch.from_arrays(columns, schema=frames.TRUSTED_LIKES)
-        output = to_output(Frame("trusted-likes", batch, self._lineage("verdict-likes", offset)), TRUSTED_LIKES, 0)
-        self.retained.add(batch, output.value)
+        outputs = to_outputs(Frame("trusted-likes", batch, self._lineage("verdict-likes", offset)), TRUSTED_LIKES, 0)
+        for part, output in zip(frames.split(batch), outputs, strict=True):
+            self.retained.add(part, output.value)
         self.counters["judged_likes"] += n
-        return [output], np.unique(slots)
+        return outputs, np.unique(slots)
 
     def _note(self, actors: U64, window: I64, agent: Any, probability: Any, label: Any) -> Slots:
         slots, new = self.windows.insert(mix(actors, window.astype(np.uint64)))
@@ -183,7 +184,7 @@ class VerdictTask:
             self.pairs.forget(start - self.settings.horizon_ms)
         outputs += self._judge(self._due(end), offset)
         if links:
-            outputs.append(self._link(links, offset))
+            outputs += self._link(links, offset)
         # Last, because it moves rows: slots do not outlive it.
         self._forget(end)
         return outputs
@@ -366,11 +367,9 @@ class VerdictTask:
         }
         arrays = [columns.get(f.name, kept.column(f.name)) for f in frames.TRUSTED_LIKES]
         batch = pa.RecordBatch.from_arrays(arrays, schema=frames.TRUSTED_LIKES)
-        return [
-            to_output(Frame("trusted-likes", batch, self._lineage("verdict-corrections", offset)), TRUSTED_LIKES, 0)
-        ]
+        return to_outputs(Frame("trusted-likes", batch, self._lineage("verdict-corrections", offset)), TRUSTED_LIKES, 0)
 
-    def _link(self, links: list[Repeated], offset: int) -> Output:
+    def _link(self, links: list[Repeated], offset: int) -> list[Output]:
         t = self.windows
         used = t.occupied()
         mine = used[np.isin(t["actor"][used], np.array([link.actor for link in links], np.uint64))]
@@ -391,7 +390,7 @@ class VerdictTask:
         ]
         self.counters["links"] += len(rows)
         batch = pa.RecordBatch.from_pylist(rows, frames.LINKS)
-        return to_output(Frame("links", batch, self._lineage("verdict-links", offset)), LINKS_BY_GROUP, 0)
+        return to_outputs(Frame("links", batch, self._lineage("verdict-links", offset)), LINKS_BY_GROUP, 0)
 
     def _lineage(self, stage: str, offset: int) -> Lineage:
         return Lineage(stage, self.partition, offset, self.closed_ms)

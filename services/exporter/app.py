@@ -10,10 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
-from redis.asyncio import Redis
 
 from services.exporter.files import ExportFolder
-from shared import forgetting, frames
+from shared import forgetting, frames, redis_connection
 from shared.checkpoints import Arrays, CheckpointStore, pack, unpack
 from shared.faust_stages import FaustStages
 from shared.forgetting import Request
@@ -42,6 +41,8 @@ class ExportTask:
         self.requests: list[Request] = []
         # Corrections of their likes may still come, and must not bring them back.
         self.forgotten: dict[str, None] = {}
+        # What was staged of that which waits, until a snapshot names it.
+        self.staged: dict[str, Any] | None = None
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
         if frame.kind == FORGET:
@@ -61,10 +62,13 @@ class ExportTask:
         self.waiting.append(likes)
         return []
 
-    def take(self) -> pa.RecordBatch:
-        """All that waits; nothing waits afterwards."""
-        waiting, self.waiting = self.waiting, []
-        return frames.join(waiting, frames.TRUSTED_LIKES)
+    def likes(self) -> pa.RecordBatch:
+        """All that waits."""
+        return frames.join(self.waiting, frames.TRUSTED_LIKES)
+
+    def written(self) -> None:
+        """A snapshot names the files of all that waited."""
+        self.waiting, self.requests, self.staged = [], [], None
 
     def snapshot(self) -> Arrays:
         return {"forgotten": pack(list(self.forgotten))}
@@ -86,42 +90,55 @@ class ExportRunner(StageRunner):
         full = [p for p, e in self.partitions.items() if _waiting_rows(e) >= self.max_rows or _requests(e)]
         return sorted({*super().due(), *full})
 
-    def assign(self, partition: int) -> None:
-        super().assign(partition)
+    async def assign(self, partition: int) -> None:
+        await super().assign(partition)
+        # Whoever held the partition before can no longer save a snapshot that would name what it staged.
         self.folder.clear_staging()
 
     def prepare(self, partition: int, entry: Partition) -> dict[str, Any]:
         task = entry.task
         assert isinstance(task, ExportTask)
+        if task.staged is None:
+            task.staged = self._stage(partition, task, entry.offset)
+        return dict(task.staged)
+
+    def _stage(self, partition: int, task: ExportTask, offset: int) -> dict[str, Any]:
+        """Write what waits under .staging; nothing of the task has changed if that fails."""
+        claim = self._store.claims[partition]
         files: list[str] = []
         reports: dict[str, int] = {}
-        likes = task.take()
+        erased = 0
+        likes = task.likes()
         if task.requests:
             # Likes that came before the request are in files or wait; those that come after it stay.
             users = {user for request in task.requests for user in request.user_ids}
             theirs = pc.is_in(likes.column("actor_id"), value_set=pa.array(sorted(users), pa.string()))
             waiting = likes.filter(theirs).column("actor_id").value_counts().to_pylist()
             likes = likes.filter(pc.invert(theirs))
-            files, removed = self.folder.erase(users)
+            files, removed = self.folder.erase(claim, users)
             for row in waiting:
                 removed[row["values"]] += row["counts"]
             reports = {r.request_id: sum(removed[user] for user in r.user_ids) for r in task.requests}
-            task.counters["erased_likes"] += sum(removed.values())
-            task.requests = []
+            erased = sum(removed.values())
         if likes.num_rows:
-            files += self.folder.stage(partition, task.first_offset, entry.offset, likes)
-        return {"files": files, "reports": reports}
+            files += self.folder.stage(claim, partition, task.first_offset, offset, likes)
+        task.counters["erased_likes"] += erased
+        return {"files": files, "reports": reports, "claim": claim}
 
     def restored(self, partition: int, facts: dict[str, Any]) -> None:
-        self.folder.publish(facts["files"])
-        self.reports.update(facts.get("reports", {}))
+        self.folder.publish(facts["claim"], facts["files"])
+        self.reports.update(facts["reports"])
+        if partition in self.partitions:
+            task = self.partitions[partition].task
+            assert isinstance(task, ExportTask)
+            task.written()
 
     async def checkpoint(self, partitions: Iterable[int]) -> dict[int, int]:
         done = await super().checkpoint(partitions)
         while self.reports:
             request_id, rows = next(iter(self.reports.items()))
             commands = forgetting.report(request_id, "exporter", {"parquet_rows": rows})
-            await self.writer.when_available(partial(self._report, commands))
+            await self.writer.dependency.when_available(partial(self._report, commands))
             del self.reports[request_id]
         return done
 
@@ -145,8 +162,10 @@ async def main(settings: ExporterSettings) -> None:
     stages = FaustStages("exporter", settings)
     store = CheckpointStore(settings.checkpoint_dir, "exporter")
     runner = ExportRunner("exporter", ExportTask, store, stages.send, settings.export_seconds)
-    redis: Redis = Redis.from_url(settings.redis_url)
+    redis = redis_connection.connect(settings)
     runner.writer = GuardedWriter(redis, "exporter", TRUSTED_LIKES)
+    # Only a report on a forgotten user needs Redis; while one waits, so does everything else.
+    stages.needs["redis"] = lambda: runner.writer.dependency.error
     runner.reports = {}
     runner.max_rows = settings.export_rows
     runner.folder = ExportFolder(settings.export_dir)

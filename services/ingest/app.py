@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError
 
 from services.ingest.decode import Message, Rejection
 from services.ingest.framing import FrameBuilder
@@ -18,18 +20,21 @@ from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import Sources
 from shared import kafka
-from shared.checkpoints import Checkpoint, CheckpointStore
+from shared.checkpoints import Checkpoint, CheckpointStore, Fenced
+from shared.dependency import Dependency, until_available
 from shared.events import rfc3339
 from shared.frames import Output
-from shared.health import Health, Latency, Sample
-from shared.service import Service, until_available
+from shared.health import Health, Latency, Sample, StallWatch
+from shared.probes import BrokerProbe
+from shared.service import Service
 from shared.topics import LIKES, LIKES_REJECTED
 
 log = structlog.get_logger()
 
 GROUP = "truelike-ingest"
 FETCHED_AT_ONCE = 4000
-STALLED_SECONDS = 30.0
+# A fetch that finds nothing is answered within milliseconds; one that is not tells nothing of the partition's end.
+FETCH_IS_LATE_MS = 2000
 
 
 class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -47,20 +52,33 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self.producer: AIOKafkaProducer | None = None
         self.pending: list[asyncio.Future[Any]] = []
         self.closed_at = self.saved_at = self.progressed_at = time.monotonic()
+        self.disk = Dependency("disk", OSError)
+        self.broker = BrokerProbe(settings, self._places)
+        self._stall = StallWatch()
+
+    def _places(self) -> list[TopicPartition]:
+        return [TopicPartition(LIKES, partition) for partition in self.intakes]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         if self.intakes:
-            await self.save()
+            try:
+                # The group waits no longer; what is not saved by then is read again by who comes next.
+                await asyncio.wait_for(self.save(), kafka.SESSION_SECONDS / 2)
+            except TimeoutError:
+                log.warning("partitions left without a last snapshot")
         for tp in revoked:
-            self.intakes.pop(tp.partition, None)
-            self.offsets.pop(tp.partition, None)
-            self.sources.drop(tp.partition)
+            self._let_go(tp.partition)
+
+    def _let_go(self, partition: int) -> None:
+        self.intakes.pop(partition, None)
+        self.offsets.pop(partition, None)
+        self.sources.drop(partition)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         assert self.consumer is not None
         for tp in sorted(assigned):
             intake = Intake(self.settings.ingest_remembered_ids)
-            saved = self.store.load(tp.partition)
+            saved = await self.disk.when_available(partial(self._claim, tp.partition))
             if saved is not None:
                 intake.restore(saved.arrays)
                 intake.counters.update(saved.facts["counters"])
@@ -70,6 +88,9 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             self.intakes[tp.partition], self.offsets[tp.partition] = intake, position - 1
             self.sources.take(tp.partition, intake.latest_event_ms, time.monotonic())
             log.info("partition assigned", partition=tp.partition, from_offset=position)
+
+    async def _claim(self, partition: int) -> Checkpoint | None:
+        return self.store.claim(partition)
 
     async def step(self) -> None:
         """One turn: read, take, and close frames that are due."""
@@ -87,6 +108,7 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             self.progressed_at = now
             for rejection in taken.rejections:
                 await self._send(_to_output(rejection))
+        self._note_what_is_not_idle(now)
         aged = now - self.closed_at >= self.settings.ingest_frame_ms / 1000
         if self.builder.full or (aged and not self.builder.empty):
             await self._close(now)
@@ -95,6 +117,18 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             self.sources.ticked(now)
         if now - self.saved_at >= self.settings.checkpoint_seconds:
             await self.save()
+
+    def _note_what_is_not_idle(self, now: float) -> None:
+        """A partition is idle only if the broker said lately that it has nothing more: one whose leader is lost, or
+        whose likes wait here, is not.
+        """
+        assert self.consumer is not None
+        for partition, offset in self.offsets.items():
+            place = TopicPartition(LIKES, partition)
+            fetched_at = self.consumer.last_poll_timestamp(place)
+            known = fetched_at is not None and time.time() * 1000 - fetched_at < FETCH_IS_LATE_MS
+            if not known or (self.consumer.highwater(place) or 0) > offset + 1:
+                self.sources.wait_for(partition, now)
 
     async def _close(self, now: float, always: bool = False) -> None:
         for output in self.builder.close(self.sources.progress(now), always):
@@ -112,36 +146,46 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         pending, self.pending = self.pending, []
         await asyncio.gather(*pending)
         commits = {}
-        for partition, intake in self.intakes.items():
+        for partition in list(self.intakes):
             offset = self.offsets[partition]
-            if offset >= 0:
-                facts = {"counters": dict(intake.counters)}
-                self.store.save(partition, Checkpoint(offset, intake.snapshot(), facts))
+            if offset < 0:
+                continue
+            try:
+                await self.disk.when_available(partial(self._snapshot, partition, offset))
+            except Fenced as error:
+                log.warning("partition let go", partition=partition, error=str(error))
+                self._let_go(partition)
+            else:
                 commits[TopicPartition(LIKES, partition)] = offset + 1
         assert self.consumer is not None
         if commits:
-            await self.consumer.commit(commits)
+            try:
+                await self.consumer.commit(commits)
+            except CommitFailedError:
+                # The group has moved on; who has the partitions now starts from the snapshots.
+                log.warning("offsets not committed: the group has changed")
         self.saved_at = time.monotonic()
 
+    async def _snapshot(self, partition: int, offset: int) -> None:
+        intake = self.intakes[partition]
+        facts = {"counters": dict(intake.counters)}
+        self.store.save(partition, Checkpoint(offset, intake.snapshot(), facts))
+
     def lag(self) -> dict[int, int]:
-        assert self.consumer is not None
-        behind = {}
-        for partition, offset in self.offsets.items():
-            highwater = self.consumer.highwater(TopicPartition(LIKES, partition))
-            behind[partition] = max(0, (highwater or 0) - offset - 1)
-        return behind
+        """Likes behind by partition, as of the last look at the broker."""
+        return {p: self.broker.behind(TopicPartition(LIKES, p), offset) for p, offset in self.offsets.items()}
 
     def ready(self) -> dict[str, str | None]:
         return {
-            "broker": None if self.producer is not None else "not connected",
+            "broker": self.broker.error,
             "partitions": None if self.intakes else "none assigned",
+            "disk": self.disk.error,
         }
 
     def live(self) -> dict[str, str | None]:
-        silent = time.monotonic() - self.progressed_at
-        behind = sum(self.lag().values()) if self.intakes else 0
-        stalled = behind > 0 and silent > STALLED_SECONDS
-        return {"progress": f"{behind} likes wait, none read for {silent:.0f} s" if stalled else None}
+        behind = sum(self.lag().values())
+        stalled = self._stall.stalled(behind, self.progressed_at, self.ready().values(), time.monotonic())
+        return {"progress": stalled}
 
     def samples(self) -> Iterable[Sample | Latency]:
         totals: dict[str, int] = dict(self.gate.counters)
@@ -150,9 +194,8 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
                 totals[name] = totals.get(name, 0) + value
         for name, value in totals.items():
             yield Sample(f"{name}_total", value, {"stage": "ingest"})
-        if self.intakes:
-            for partition, likes in self.lag().items():
-                yield Sample("lag_likes", likes, {"stage": "ingest", "partition": str(partition)}, "gauge")
+        for partition, likes in self.lag().items():
+            yield Sample("lag_likes", likes, {"stage": "ingest", "partition": str(partition)}, "gauge")
 
 
 def _message(record: Any) -> Message:
@@ -174,7 +217,7 @@ async def main(settings: IngestSettings) -> None:
     gate = Gate(settings)
     worker = IngestWorker(settings, gate)
     health = Health("ingest", worker.ready, worker.live, worker.samples)
-    async with Service("ingest", settings, build_app(gate, health)) as service:
+    async with Service("ingest", settings, build_app(gate, health), [worker.broker]) as service:
         if not await until_available(
             "kafka", lambda: kafka.require_topics(settings, LIKES, LIKES_REJECTED), service.stopping
         ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from shared import frames
-from shared.frames import Frame, Output, Progress, to_output
+from shared.frames import Frame, Output, Progress, to_outputs
 from shared.hashing import hash_strings
 from shared.topics import FRAMES_BY_ACTOR
 
@@ -40,7 +40,7 @@ class FrameBuilder:
         for partition, parts in enumerate(self._parts):
             if parts or always:
                 batch = frames.join(parts, frames.LIKES)
-                outputs.append(to_output(Frame("likes", batch, progress=progress), FRAMES_BY_ACTOR, partition))
+                outputs += to_outputs(Frame("likes", batch, progress=progress), FRAMES_BY_ACTOR, partition)
         self._parts = [[] for _ in range(self.partitions)]
         self._rows = 0
         return outputs

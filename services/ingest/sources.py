@@ -40,6 +40,10 @@ class Sources:
         source = self._sources[partition]
         source.latest_event_ms, source.read_at = latest_event_ms, now
 
+    def wait_for(self, partition: int, now: float) -> None:
+        """It may hold likes that are not read yet: it is not idle, however long nothing came."""
+        self._sources[partition].read_at = now
+
     def tick_due(self, now: float) -> bool:
         """Whether an idle source should be told of although there are no likes."""
         return now - self._ticked_at >= self.TICK_SECONDS and any(self._idle(s, now) for s in self._sources.values())

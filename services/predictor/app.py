@@ -19,13 +19,15 @@ from starlette.applications import Starlette
 from services.predictor.publishing import neighbour_commands, summary_commands
 from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask, warm_up
-from shared import forgetting, kafka
-from shared.checkpoints import CheckpointStore
+from shared import forgetting, kafka, redis_connection
+from shared.checkpoints import Checkpoint, CheckpointStore
+from shared.dependency import until_available
 from shared.forgetting import Request
 from shared.frames import FORGET, Frame, Output
 from shared.guarded_redis import GuardedWriter
-from shared.health import Health, Latency, Sample
-from shared.service import Service, until_available
+from shared.health import Health, Latency, Sample, StallWatch
+from shared.probes import BrokerProbe, RedisProbe
+from shared.service import Service
 from shared.settings import ServiceSettings
 from shared.stage import Partition, StageRunner
 from shared.topics import PREFERENCES, TRUSTED_LIKES
@@ -41,7 +43,6 @@ LISTS_AT_ONCE = 64
 LISTS_AT_REST = 512
 # A worker that starts takes shares once it is this close to the end of the log.
 CLOSE_FRAMES = 200
-STALLED_SECONDS = 30.0
 # How often a worker without frames looks after its shares.
 LOOK_SECONDS = 1.0
 
@@ -64,6 +65,10 @@ class PredictorRunner(StageRunner):
     # Since the last `publish`: when likes were sent, and requests to forget.
     waiting: list[npt.NDArray[np.int64]]
     requests: list[tuple[Request, int]]
+
+    def _take(self, partition: int) -> Checkpoint | None:
+        # All workers hold the log's one partition; what each would save is the same.
+        return self._store.load(partition)
 
     async def deliver(
         self, entry: Partition, frame: Frame, offset: int, outputs: Sequence[Output]
@@ -107,7 +112,9 @@ class PredictorRunner(StageRunner):
             entry = self.partitions[partition]
             assert isinstance(entry.task, PredictorTask)
             async with entry.between_frames:
-                await self.writer.when_available(partial(self.shares.flush_preferences, entry.task, entry.offset))
+                await self.writer.dependency.when_available(
+                    partial(self.shares.flush_preferences, entry.task, entry.offset)
+                )
             if SPEAKER in self.shares.held:
                 await self._summarise(entry)
             else:
@@ -146,7 +153,7 @@ class PredictorWorker:
         self.settings = settings
         writer = GuardedWriter(redis, "predictor-items", TRUSTED_LIKES)
         ttl_seconds = round(settings.predictions_ttl_days * 86400)
-        self.shares = Shares(settings, redis, ttl_seconds, writer.when_available)
+        self.shares = Shares(settings, redis, ttl_seconds, writer.dependency.when_available)
         store = CheckpointStore(settings.checkpoint_dir, "predictor")
         self.runner = PredictorRunner(
             "predictor",
@@ -163,11 +170,14 @@ class PredictorWorker:
         self.consumer: AIOKafkaConsumer | None = None
         self.producer: AIOKafkaProducer | None = None
         self.caught_up = False
+        self.broker = BrokerProbe(settings, lambda: [LOG])
+        self.redis_probe = RedisProbe(settings)
+        self._stall = StallWatch()
         self._looked_at = time.monotonic()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until told to stop: then send what is unsent, a last snapshot, leave the group."""
-        self.runner.assign(LOG.partition)
+        await self.runner.assign(LOG.partition)
         self.producer = kafka.producer(self.settings)
         await self.producer.start()
         self.consumer = kafka.consumer(self.settings)
@@ -192,7 +202,7 @@ class PredictorWorker:
             await asyncio.sleep(0)
         if fetched:
             await self.runner.publish()
-        if not self.caught_up and self.lag() <= CLOSE_FRAMES and self.consumer.highwater(LOG) is not None:
+        if not self.caught_up and self.lag() <= CLOSE_FRAMES and LOG in self.broker.ends:
             self.caught_up = True
             self.shares.join(self.producer if self.settings.preferences else None)
         self.shares.check()
@@ -203,22 +213,22 @@ class PredictorWorker:
             self._looked_at = time.monotonic()
 
     def lag(self) -> int:
-        if self.consumer is None or not self.runner.partitions:
+        """Frames to the end of the log, as of the last look at the broker."""
+        if not self.runner.partitions:
             return 0
-        end = self.consumer.highwater(LOG) or 0
-        return int(max(0, end - self.runner.partitions[LOG.partition].offset - 1))
+        return self.broker.behind(LOG, self.runner.partitions[LOG.partition].offset)
 
     def ready(self) -> dict[str, str | None]:
         return {
-            "broker": None if self.consumer is not None else "not connected",
+            "broker": self.broker.error,
+            "redis": self.redis_probe.error or self.runner.writer.dependency.error,
+            "disk": self.runner.disk.error,
             "state": None if self.caught_up else f"{self.lag()} frames to the end of the log",
-            "redis": self.runner.writer.error or self.runner.summary_writer.error,
         }
 
     def live(self) -> dict[str, str | None]:
-        silent = time.monotonic() - self.runner.last_progress
-        stalled = self.lag() > 0 and silent > STALLED_SECONDS
-        return {"progress": f"{self.lag()} frames wait, none processed for {silent:.0f} s" if stalled else None}
+        away = [why for name, why in self.ready().items() if name != "state"]
+        return {"progress": self._stall.stalled(self.lag(), self.runner.last_progress, away, time.monotonic())}
 
     def samples(self) -> Iterable[Sample | Latency]:
         yield Sample("held_shares", len(self.shares.held), {"stage": "predictor"}, "gauge")
@@ -242,11 +252,12 @@ async def _sends_nothing(output: Output) -> asyncio.Future[Any]:
 
 
 async def main(settings: PredictorSettings) -> None:
-    redis: Any = Redis.from_url(settings.redis_url)
+    redis: Any = redis_connection.connect(settings)
     worker = PredictorWorker(settings, redis)
     health = Health("predictor", worker.ready, worker.live, worker.samples)
     warm_up()
-    async with Service("predictor", settings, Starlette(routes=health.routes())) as service:
+    app = Starlette(routes=health.routes())
+    async with Service("predictor", settings, app, [worker.broker, worker.redis_probe]) as service:
         if not await until_available(
             "kafka", lambda: kafka.require_topics(settings, TRUSTED_LIKES, PREFERENCES), service.stopping
         ):

@@ -16,8 +16,9 @@ from starlette.applications import Starlette
 from services.simulator.world import KINDS, World, WorldSettings
 from shared import kafka
 from shared.batches import BatchProducer
+from shared.dependency import until_available
 from shared.health import Health, Latency, Sample
-from shared.service import Service, until_available
+from shared.service import Service
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
 

@@ -27,7 +27,7 @@ from services.cli.rebuild import rebuild
 from services.cli.stack import SERVICES, Stack
 from shared import kafka
 from shared.batches import BatchProducer
-from shared.frames import decode
+from shared.frames import decode, lineage_of
 from shared.settings import ServiceSettings
 from shared.topics import LIKES, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
 from tests.kafka.server import ApacheKafka
@@ -139,13 +139,13 @@ def test_kills_lose_nothing_and_double_nothing(platform: Platform) -> None:
     platform.stack.stop("exporter")
     assert exported(platform.stack.folder) == Counter(expected)
     # The topic itself may hold repetitions after a crash; lineage tells readers which to ignore, as here.
-    marks: dict[tuple[str, int], int] = {}
+    marks: dict[str, int] = {}
     seen: Counter[str] = Counter()
     for record in platform.read(TRUSTED_LIKES):
-        lineage = json.loads(dict(record.headers)["lineage"])
-        at = (lineage["stage"], lineage["partition"])
-        if lineage["offset"] > marks.get(at, -1):
-            marks[at] = lineage["offset"]
+        lineage = lineage_of(record.headers)
+        assert lineage is not None
+        if lineage.place > marks.get(lineage.source, -1):
+            marks[lineage.source] = lineage.place
             seen.update(r["event_id"] for r in decode(record.value).to_pylist() if r["revision"] == 0)
     assert seen == Counter(expected)
     console = platform.stack.url("console")

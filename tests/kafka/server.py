@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from services.cli.embedded import free_port
 
@@ -29,15 +30,21 @@ HEAP = "-Xmx512m"
 
 
 class ApacheKafka:
-    """A cluster with its data in a folder. Each broker is its own controller."""
+    """A cluster with its data in a folder. Each broker is its own controller.
 
-    def __init__(self, folder: Path, brokers: int = 1) -> None:
+    `proxied` adds a listener for each broker that clients are told to reach through a proxy at `proxy_ports`.
+    """
+
+    def __init__(self, folder: Path, brokers: int = 1, proxied: bool = False) -> None:
         if not any(JARS.glob("kafka_2.13-*.jar")):
             raise RuntimeError(f"no Apache Kafka in {JARS}: run `make kafka-fetch` (needs Maven)")
         self.folder = folder / "kafka"
         self.ports = [(free_port(), free_port()) for _ in range(brokers)]
         self.bootstrap_servers = ",".join(f"127.0.0.1:{port}" for port, _ in self.ports)
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * brokers
+        # (what the broker listens on, what it tells clients) of the listener behind a proxy.
+        self.proxied = [(free_port(), free_port()) for _ in range(brokers)] if proxied else []
+        self.proxied_servers = ",".join(f"127.0.0.1:{port}" for _, port in self.proxied)
 
     def start(self) -> None:
         """Format the storage, start all brokers, wait until they answer. Raises RuntimeError."""
@@ -45,13 +52,17 @@ class ApacheKafka:
             self._write_settings(number)
             self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._settings(number))).wait()
             self.start_broker(number)
-        deadline = time.monotonic() + START_SECONDS
-        for number, (port, _) in enumerate(self.ports):
-            while not _answers(port):
-                process = self.processes[number]
-                if process is None or process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"Apache Kafka does not answer on port {port}; its log: {self._log(number)}")
-                time.sleep(0.2)
+        for number in range(len(self.ports)):
+            self.wait_for_broker(number)
+
+    def wait_for_broker(self, number: int) -> None:
+        """Raises RuntimeError where it does not answer in time."""
+        port, deadline = self.ports[number][0], time.monotonic() + START_SECONDS
+        while not _answers(port):
+            process = self.processes[number]
+            if process is None or process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"Apache Kafka does not answer on port {port}; its log: {self._log(number)}")
+            time.sleep(0.2)
 
     def start_broker(self, number: int) -> None:
         self.processes[number] = self._java("kafka.Kafka", str(self._settings(number)), log=self._log(number))
@@ -62,6 +73,14 @@ class ApacheKafka:
         assert process is not None
         process.kill()
         process.wait()
+        self.processes[number] = None
+
+    def stop_broker(self, number: int) -> None:
+        """SIGTERM, as an operator would."""
+        process = self.processes[number]
+        assert process is not None
+        process.terminate()
+        process.wait(30)
         self.processes[number] = None
 
     def stop(self) -> None:
@@ -85,7 +104,7 @@ class ApacheKafka:
         port, controller = self.ports[number]
         replicas = min(3, len(self.ports))
         voters = ",".join(f"{n + 1}@127.0.0.1:{c}" for n, (_, c) in enumerate(self.ports))
-        settings = {
+        settings: dict[str, Any] = {
             "node.id": number + 1,
             "process.roles": "broker,controller",
             "controller.quorum.voters": voters,
@@ -104,6 +123,11 @@ class ApacheKafka:
             "message.max.bytes": 4 << 20,
             "group.initial.rebalance.delay.ms": 0,
         }
+        if self.proxied:
+            listens, told = self.proxied[number]
+            settings["listeners"] += f",PROXIED://127.0.0.1:{listens}"
+            settings["advertised.listeners"] += f",PROXIED://127.0.0.1:{told}"
+            settings["listener.security.protocol.map"] += ",PROXIED:PLAINTEXT"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._settings(number).write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 

@@ -56,11 +56,11 @@ def test_an_actor_is_as_the_worst_of_its_latest_revisions() -> None:
 def test_an_export_is_whole_after_a_crash_at_any_point(tmp_path: Path) -> None:
     batch = decode(trusted()[0])
     folder = ExportFolder(tmp_path)
-    places = folder.stage(0, 3, 9, batch)
+    places = folder.stage(1, 0, 3, 9, batch)
     assert list(tmp_path.glob("date=*")) == []
-    folder.publish(places)
-    folder.publish(places)  # again, as after a restart
-    folder.stage(0, 10, 12, batch)  # staged, but no snapshot names it
+    folder.publish(1, places)
+    folder.publish(1, places)  # again, as after a restart
+    folder.stage(1, 0, 10, 12, batch)  # staged, but no snapshot names it
     folder.clear_staging()
     rows = pq.read_table(tmp_path, partitioning="hive")
     assert rows.num_rows == batch.num_rows

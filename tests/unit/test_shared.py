@@ -164,19 +164,19 @@ def test_a_stage_that_crashes_anywhere_ends_as_if_it_had_not(
             future.set_result(None)
             return future
 
-        def fresh() -> StageRunner:
+        async def fresh() -> StageRunner:
             runner = StageRunner("adder", Adder, CheckpointStore(folder, "adder"), send, 1.0)
-            runner.assign(0)
+            await runner.assign(0)
             return runner
 
-        runner, position = fresh(), 0
+        runner, position = await fresh(), 0
         while position < len(log):
             await runner.handle(0, position, log[position].value, log[position].headers)
             position += 1
             if chance.random() < 0.4:
                 await runner.checkpoint([0])
             if chance.random() < 0.2:
-                runner = fresh()
+                runner = await fresh()
                 position = runner.partitions[0].offset + 1
         task = runner.partitions[0].task
         assert isinstance(task, Adder)

@@ -1,0 +1,85 @@
+"""A seeded log of `likes.v1` whose every message's fate is known: trusted, duplicate, rejected or too late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from services.simulator.world import World, WorldSettings
+from tests.likes import START_MS
+
+HOURS = 6
+DAY_MS = 86_400_000
+HORIZON_DAYS = 30
+# Of each kind, one message in so many.
+ONE_IN = 400
+
+
+@dataclass(frozen=True)
+class Log:
+    """Messages in the order of sending, and what must become of them."""
+
+    keys: list[bytes]
+    values: list[bytes]
+    trusted: set[str]
+    duplicates: int
+    late: int
+    rejected: int
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def make(seed: int, likes: int) -> Log:
+    """People, bots and agents over six hours; among their likes repeated, malformed and very late ones, and likes for
+    windows that are closed already.
+    """
+    rng = np.random.default_rng(seed)
+    world = World(WorldSettings(seed=seed, people=max(500, likes // 25), items=max(200, likes // 125)))
+    step, keys, values = 60_000, [], []
+    trusted: set[str] = set()
+    counts = {"duplicates": 0, "late": 0, "rejected": 0}
+    steps = HOURS * 60
+    made = 0
+    for number in range(steps):
+        begin = START_MS + number * step
+        drawn = world.likes(begin, begin + step, likes * (number + 1) // steps - likes * number // steps)
+        for event in world.events(drawn, made):
+            keys.append(event["actor_id"].encode())
+            values.append(msgspec.json.encode(event))
+            trusted.add(event["event_id"])
+        made += len(drawn.actors)
+        if number == 0:
+            continue
+        for _ in range(max(1, likes // steps // ONE_IN)):
+            again = int(rng.integers(max(0, len(keys) - 5000), len(keys)))
+            keys.append(keys[again])
+            values.append(values[again])
+            # A rejected message has no identity: it is rejected as often as it comes.
+            name = msgspec.json.decode(values[again]).get("event_id")
+            counts["rejected" if str(name).startswith("bad") else "duplicates"] += 1
+            keys.append(b"malformed")
+            values.append(b'{"event_id":"bad-%d","occurred_at":"soon","actor_id":"x","target_id":"y"}' % len(keys))
+            counts["rejected"] += 1
+            if number > steps // 2:
+                keys.append(b"latecomer")
+                values.append(_like(f"late-{len(keys)}", "latecomer", begin - 2 * HORIZON_DAYS * DAY_MS))
+                counts["late"] += 1
+                actor = f"slow{len(keys)}"
+                keys.append(actor.encode())
+                values.append(_like(f"slow-{len(keys)}", actor, begin - 3_600_000))
+                trusted.add(f"slow-{len(keys)}")
+    return Log(keys, values, trusted, **counts)
+
+
+def closing(partition: int) -> tuple[bytes, bytes]:
+    """A like long after all others: what came before it in every partition is judged then."""
+    name = f"closing-{partition}"
+    return name.encode(), _like(name, name, START_MS + 2 * DAY_MS)
+
+
+def _like(event_id: str, actor: str, occurred_at: int) -> bytes:
+    event = {"event_id": event_id, "actor_id": actor, "target_id": f"only-{event_id}", "occurred_at": occurred_at}
+    return msgspec.json.encode(event)

@@ -1,0 +1,233 @@
+"""What a run ended with, read from where users read it, and how it differs from what it must be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow.parquet as pq
+from aiokafka import TopicPartition
+
+from services.predictor.publishing import Basis, preference
+from services.predictor.task import PredictorTask
+from shared import kafka, redis_connection, redis_keys
+from shared.frames import from_message, lineage_of
+from shared.labels import LABELS
+from shared.settings import ServiceSettings
+from shared.topics import CAMPAIGNS, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
+from tests.faults.log import Log
+
+Weight = tuple[float, int]
+
+
+@dataclass
+class Outcome:
+    """Everything by name, so that two runs can be compared."""
+
+    verdicts: dict[str, tuple[str, float, int]] = field(default_factory=dict)
+    campaigns: set[tuple[tuple[str, ...], int]] = field(default_factory=set)
+    # Each like's last weight and label, and how often it came as new after repetitions were left out.
+    weights: dict[str, Weight] = field(default_factory=dict)
+    first_times: Counter[str] = field(default_factory=Counter)
+    target_of: dict[str, str] = field(default_factory=dict)
+    rows: Counter[tuple[str, int]] = field(default_factory=Counter)
+    exported: Counter[tuple[str, int]] = field(default_factory=Counter)
+    exported_weights: dict[str, Weight] = field(default_factory=dict)
+    rejected: Counter[str] = field(default_factory=Counter)
+    label_counts: dict[str, int] = field(default_factory=dict)
+    target_counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    # Of each user: its ranking in Redis and what it follows from.
+    rankings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    preferences: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # The same, by an undisturbed predictor over the very same trusted-likes.v1.
+    expected_rankings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    repetitions: int = 0
+
+
+def read(settings: ServiceSettings, export: Path) -> Outcome:
+    """Of a platform that is at rest and whose Redis was filled anew from the predictors' state."""
+    return asyncio.run(_read(settings, export))
+
+
+async def _read(settings: ServiceSettings, export: Path) -> Outcome:
+    found = Outcome()
+    for record in await messages(settings, VERDICTS, settings.partitions):
+        verdict = msgspec.json.decode(record.value)
+        known = found.verdicts.get(verdict["verdict_id"])
+        if known is None or verdict["revision"] > known[3]:  # type: ignore[misc]
+            found.verdicts[verdict["verdict_id"]] = (
+                verdict["label"],
+                verdict["human_probability"],
+                verdict["likes"],
+                verdict["revision"],
+            )  # type: ignore[assignment]
+    found.verdicts = {k: v[:3] for k, v in found.verdicts.items() if not k.startswith("closing")}
+    await _campaigns(settings, found)
+    await _trusted_likes(settings, found)
+    for record in await messages(settings, LIKES_REJECTED):
+        found.rejected[dict(record.headers)["truelike-source"].decode()] += 1
+    for record in await messages(settings, PREFERENCES, settings.partitions):
+        found.preferences[record.key.decode()] = msgspec.json.decode(record.value)
+    rows = pq.read_table(export, partitioning="hive", columns=["event_id", "revision", "human_probability", "label"])
+    latest: dict[str, tuple[int, float, int]] = {}
+    for row in rows.to_pylist():
+        found.exported[row["event_id"], row["revision"]] += 1
+        if row["revision"] >= latest.get(row["event_id"], (-1, 0.0, 0))[0]:
+            latest[row["event_id"]] = (row["revision"], row["human_probability"], LABELS.index(row["label"]))
+    found.exported_weights = {k: v[1:] for k, v in latest.items()}
+    await _redis(settings, found)
+    return found
+
+
+async def messages(settings: ServiceSettings, topic: str, partitions: int = 1) -> list[Any]:
+    consumer = kafka.consumer(settings)
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, p) for p in range(partitions)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends, found = await consumer.end_offsets(places), []
+        while any([await consumer.position(p) < ends[p] for p in places]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found += records
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def _campaigns(settings: ServiceSettings, found: Outcome) -> None:
+    latest = {}
+    for record in await messages(settings, CAMPAIGNS):
+        campaign = msgspec.json.decode(record.value)
+        latest[campaign["campaign_id"]] = campaign
+    live = [c for c in latest.values() if c["merged_into"] is None]
+    found.campaigns = {(tuple(c["actors"]), c["actor_count"]) for c in live}
+
+
+async def _trusted_likes(settings: ServiceSettings, found: Outcome) -> None:
+    """Weights, and the predictions of an undisturbed predictor. Repetitions after a crash are left out by lineage, as
+    docs/reliability.md tells every reader to.
+    """
+    marks: dict[str, int] = {}
+    predictor = PredictorTask(settings.partitions)
+    for record in await messages(settings, TRUSTED_LIKES):
+        lineage = lineage_of(record.headers)
+        if lineage is not None:
+            if lineage.place <= marks.get(lineage.source, -1):
+                found.repetitions += 1
+                continue
+            marks[lineage.source] = lineage.place
+        frame = from_message(record.value, record.headers)
+        predictor.process(frame, record.offset)
+        columns = ("event_id", "revision", "human_probability", "label", "target_id")
+        for event_id, revision, probability, label, target in zip(
+            *(frame.batch.column(c).to_pylist() for c in columns), strict=True
+        ):
+            found.rows[event_id, revision] += 1
+            found.first_times[event_id] += revision == 0
+            found.weights[event_id] = (probability, label)
+            found.target_of[event_id] = target
+    users = np.flatnonzero(predictor.present[: len(predictor.share_of)])
+    basis = Basis(0, predictor.as_of, predictor.model.probabilities())
+    for start in range(0, len(users), 4096):
+        rankings = predictor.model.ranked(users[start : start + 4096])
+        for prediction in predictor.model.predictions(rankings):
+            record = msgspec.json.decode(preference(basis, prediction))
+            found.expected_rankings[prediction.user_id] = ranking_of(record)
+
+
+def ranking_of(record: dict[str, Any]) -> dict[str, Any]:
+    """Of a record as in preferences.v1: what may not depend on when it was written."""
+    items = {p["target_id"]: round(p["probability"], 9) for p in record["predictions"]}
+    return {"items": items, "because": [p["because"] for p in record["predictions"]]}
+
+
+async def _redis(settings: ServiceSettings, found: Outcome) -> None:
+    redis: Any = redis_connection.connect(settings)
+    try:
+        found.label_counts = {k.decode(): int(v) for k, v in (await redis.hgetall(redis_keys.LABEL_COUNTS)).items()}
+        async for key in redis.scan_iter(f"{redis_keys.target('')}*", count=1000):
+            counts = {k.decode(): int(v) for k, v in (await redis.hgetall(key)).items() if int(v)}
+            found.target_counts[key.decode().removeprefix(redis_keys.target(""))] = counts
+        async for key in redis.scan_iter(f"{redis_keys.user('')}*", count=1000):
+            user = key.decode().removeprefix(redis_keys.user(""))
+            basis = await redis.hgetall(key)
+            ranked = await redis.zrevrange(redis_keys.next_likes(user), 0, -1, withscores=True)
+            found.rankings[user] = {
+                "items": {target.decode(): round(score, 9) for target, score in ranked},
+                "because": json.loads(basis[b"because"]),
+            }
+    finally:
+        await redis.aclose()
+
+
+@dataclass
+class Difference:
+    """`lost`: what should be there and is not; `doubled`: what counts more than once; `wrong`: sentences."""
+
+    lost: int = 0
+    doubled: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def compare(self, what: str, found: Any, expected: Any) -> None:
+        if found == expected:
+            return
+        detail = f"{found!r:.200} instead of {expected!r:.200}"
+        if isinstance(found, dict) and isinstance(expected, dict):
+            keys = [k for k in {**expected, **found} if found.get(k) != expected.get(k)]
+            examples = ", ".join(f"{k}: {found.get(k)!r:.120} instead of {expected.get(k)!r:.120}" for k in keys[:2])
+            detail = f"{len(keys):,} of {len(expected):,} differ: {examples}"
+        self.wrong.append(f"{what}: {detail}")
+
+
+def check(log: Log, found: Outcome, counters: dict[str, float], partitions: int) -> Difference:
+    """Every fed message is accounted for once, and all places that users read agree with each other."""
+    difference = Difference()
+    trusted = log.trusted | {f"closing-{p}" for p in range(partitions)}
+    for seen in (found.first_times, Counter(k for k, revision in found.exported if revision == 0)):
+        difference.lost += len(trusted - {k for k, n in seen.items() if n})
+        difference.doubled += sum(n - 1 for n in seen.values() if n > 1) + len(set(seen) - trusted)
+    difference.doubled += sum(n - 1 for n in found.exported.values() if n > 1)
+    difference.lost += max(0, log.rejected - len(found.rejected))
+    difference.doubled += max(0, len(found.rejected) - log.rejected)
+    accepted = len(trusted) + log.late
+    for name, expected in {
+        "ingest/received_total": len(log) + partitions,
+        "ingest/accepted_total": accepted,
+        "ingest/rejected_total": log.rejected,
+        "ingest/duplicates_total": log.duplicates,
+        "actor/likes_total": accepted,
+        "actor/late_likes_total": log.late,
+        "verdict/judged_likes_total": len(trusted),
+        "predictor/predictor_likes_total": len(trusted),
+        "exporter/exported_likes_total": len(trusted),
+    }.items():
+        difference.compare(name, counters.get(name), expected)
+    difference.compare("Parquet rows", dict(found.exported), dict(found.rows))
+    difference.compare("Parquet weights", found.exported_weights, found.weights)
+    labels: Counter[str] = Counter()
+    targets: dict[str, Counter[str]] = {}
+    for event_id, (_, label) in found.weights.items():
+        labels[LABELS[label]] += 1
+        targets.setdefault(found.target_of[event_id], Counter())[LABELS[label]] += 1
+    difference.compare("likes by label in Redis", {k: v for k, v in found.label_counts.items() if v}, dict(labels))
+    difference.compare("likes by target in Redis", found.target_counts, {k: dict(v) for k, v in targets.items()})
+    difference.compare("predictions in Redis", found.rankings, found.expected_rankings)
+    stated = {user: ranking_of(record) for user, record in found.preferences.items()}
+    difference.compare("preferences.v1", stated, found.expected_rankings)
+    return difference
+
+
+def same_as(undisturbed: Outcome, found: Outcome, difference: Difference) -> None:
+    """Against another run over the same log."""
+    difference.compare("verdicts", found.verdicts, undisturbed.verdicts)
+    difference.compare("trusted likes", found.weights, undisturbed.weights)
+    difference.compare("likes by label", found.label_counts, undisturbed.label_counts)
+    if found.campaigns != undisturbed.campaigns:
+        difference.wrong.append(f"campaigns: {len(found.campaigns)} instead of {len(undisturbed.campaigns)}")
