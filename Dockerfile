@@ -10,7 +10,7 @@ COPY shared shared
 RUN /opt/truelike/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM ${PYTHON}
-RUN useradd --uid 10001 --create-home truelike && mkdir -p /data/checkpoints /data/export /data/numba && chown -R truelike /data
+RUN useradd --uid 10001 --create-home truelike && mkdir -p /data/checkpoints /data/export /data/numba /data/access && chown -R truelike /data
 COPY --from=build /opt/truelike /opt/truelike
 ENV PATH=/opt/truelike/bin:$PATH PYTHONUNBUFFERED=1 LOG_FORMAT=json HTTP_HOST=0.0.0.0 HTTP_PORT=8080 \
     CHECKPOINT_DIR=/data/checkpoints EXPORT_DIR=/data/export NUMBA_CACHE_DIR=/data/numba

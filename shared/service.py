@@ -18,7 +18,11 @@ import uvicorn
 from setproctitle import setproctitle
 from starlette.types import ASGIApp
 
+from shared import access
+from shared.access import Access
+from shared.doors import Doors, only_this_machine
 from shared.probes import Probe
+from shared.pseudonyms import Pseudonyms
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -30,6 +34,7 @@ def configure_logs(settings: ServiceSettings, service: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        Pseudonyms(settings.log_key.get_secret_value() if settings.log_key is not None else None),
     ]
     last: Any = (
         structlog.processors.JSONRenderer()
@@ -62,6 +67,10 @@ def configure_logs(settings: ServiceSettings, service: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
+# More at once are answered with 503.
+MOST_CONNECTIONS = 512
+
+
 class HttpServer(uvicorn.Server):
     """uvicorn inside our own event loop; signals are ours, so that shutdown is in our order."""
 
@@ -86,6 +95,24 @@ def bind(settings: ServiceSettings) -> socket.socket:
     return listener
 
 
+def access_of(settings: ServiceSettings) -> Access | None:
+    """The tokens that callers must show. Ends the process with a sentence where there are none but should be."""
+    if settings.access_tokens_file is None:
+        if only_this_machine(settings.http_host):
+            return None
+        print(
+            f"HTTP_HOST={settings.http_host} can be reached from other machines: set ACCESS_TOKENS_FILE to a file made "
+            "by `truelike token add`, or listen on 127.0.0.1",
+            file=sys.stderr,
+        )
+        raise SystemExit(2)
+    try:
+        return Access(access.load(settings.access_tokens_file))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
 class Service:
     """The life of a process: `async with` starts the HTTP server; `stopping` is set by SIGTERM or SIGINT."""
 
@@ -93,7 +120,7 @@ class Service:
         self.name = name
         self.settings = settings
         self.stopping = asyncio.Event()
-        self._app = app
+        self._app = Doors(app, access_of(settings))
         self._probes = probes
         self._probing: list[asyncio.Task[None]] = []
 
@@ -102,7 +129,15 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         listener = bind(self.settings)
-        config = uvicorn.Config(self._app, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_CONNECTIONS,
+        )
         self._server = HttpServer(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         self._probing = [asyncio.create_task(probe.run()) for probe in self._probes]

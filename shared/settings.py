@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 S = TypeVar("S", bound=BaseSettings)
 
 # Settings whose value is never printed.
-SECRET: Final = re.compile("PASSWORD|TOKEN|URL|KEY$")
+SECRET: Final = re.compile("PASSWORD|URL|LOG_KEY")
 
 
 class ServiceSettings(BaseSettings):
@@ -59,11 +59,19 @@ class ServiceSettings(BaseSettings):
     )
     http_host: str = Field("127.0.0.1", description="Address that health and API listen on")
     http_port: int = Field(0, ge=0, le=65535, description="Port for health and API; 0 takes a free one")
+    access_tokens_file: Path | None = Field(
+        None,
+        description="Tokens that callers must show (`truelike token add`); needed unless HTTP_HOST is loopback",
+    )
     endpoint_dir: Path | None = Field(
         None, description="Folder where a service writes its address, for `truelike status`"
     )
     log_format: Literal["human", "json"] = Field("human", description="How log lines look")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line kept")
+
+    log_key: SecretStr | None = Field(
+        None, description="Key of the pseudonyms of ids in logs; none: each process has its own, new with each start"
+    )
 
     @model_validator(mode="after")
     def _names_a_user_where_one_is_needed(self) -> Self:

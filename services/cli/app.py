@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from services.cli import token
 from services.replay.files import UnreadableFile, count_rows
 from shared.settings import ServiceSettings, load
 
@@ -30,6 +31,7 @@ topics_app = typer.Typer(no_args_is_help=True, help="Kafka topics.")
 app.add_typer(topics_app, name="topics")
 evaluate_app = typer.Typer(no_args_is_help=True, help="How good it is, beside others, on your own file.")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(token.app, name="token")
 err = Console(stderr=True)
 out = Console()
 
@@ -261,7 +263,7 @@ def forget(
         with err.status("waiting for the services"):
             reports = asyncio.run(ask(settings, user, wait))
     except (KafkaError, RedisError, OSError) as error:
-        raise fail(f"Kafka at {settings.kafka_bootstrap_servers}, Redis at {settings.redis_url}: {error}") from None
+        raise fail(f"Kafka at {settings.kafka_bootstrap_servers}, Redis at {settings.redis_address}: {error}") from None
     table = Table("service", "removed", title=f"{len(set(user)):,} users forgotten")
     for service in REPORTING:
         removed = reports.get(service)
@@ -292,7 +294,7 @@ def rebuild(
             task = bar.add_task("", total=settings.partitions)
             missing = asyncio.run(ask(settings, wait, lambda n: bar.advance(task, n)))
     except (RedisError, OSError) as error:
-        raise fail(f"Redis at {settings.redis_url}: {error}") from None
+        raise fail(f"Redis at {settings.redis_address}: {error}") from None
     if missing:
         err.print(f"not written: shares {', '.join(map(str, missing))}; does a predictor run? `truelike status` tells")
     raise typer.Exit(1 if missing else 0)

@@ -149,10 +149,16 @@ def read_endpoints(folder: Path) -> list[dict[str, str]]:
     return found
 
 
+def authorization() -> dict[str, str]:
+    """The token of ACCESS_TOKEN, for services that ask for one."""
+    token = os.environ.get("ACCESS_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 def scrape(url: str, timeout: float = 5) -> Metrics:
     """A service's samples as "stage/name" -> value; histograms keep their buckets as "stage/name{le}"."""
     try:
-        text = httpx.get(f"{url}/metrics", timeout=timeout).text
+        text = httpx.get(f"{url}/metrics", timeout=timeout, headers=authorization()).text
     except httpx.HTTPError:
         return {}
     values: Metrics = {}

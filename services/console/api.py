@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from shared import redis_keys
 from shared.health import Health
@@ -197,11 +198,19 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
             predictions=msgspec.json.decode(figures) if figures else {},
         )
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> HTMLResponse:
-        return HTMLResponse(files("services.console").joinpath("page.html").read_text())
+    for path, name, kind in (
+        ("/", "page.html", "text/html"),
+        ("/page.js", "page.js", "text/javascript"),
+        ("/page.css", "page.css", "text/css"),
+    ):
+        content = files("services.console").joinpath(name).read_bytes()
+        app.add_route(path, partial(_static, Response(content, media_type=kind)), include_in_schema=False)
 
     return app
+
+
+async def _static(answer: Response, _: Request) -> Response:
+    return answer
 
 
 def _weighted(found: Any) -> list[Neighbour]:

@@ -13,8 +13,9 @@ from shared.labels import AGENT, BOT, HUMAN, SUSPECT
 PRIOR_LOG_ODDS: Final = -3.0
 SUSPECT_BELOW: Final = 0.8
 BOT_BELOW: Final = 0.2
-# Corrections smaller than this are not worth a republished like.
-LEAST_CORRECTION: Final = 0.02
+# Likes weigh in steps of this: a change within a step is not worth a republished like, and what a like weighs in the
+# end follows from its window's verdict alone, not from when it came.
+WEIGHT_STEPS: Final = 20
 
 # People of one taste meet more often than chance over all says; by how much, and a floor for sparse streams.
 SHARED_TASTE: Final = 12.0
@@ -57,6 +58,18 @@ def label(probability: npt.NDArray[Any], declared_agent: npt.NDArray[np.bool_]) 
     """Label codes (shared.labels), shape (n,)."""
     judged = np.where(probability >= SUSPECT_BELOW, HUMAN, np.where(probability >= BOT_BELOW, SUSPECT, BOT))
     return np.where(declared_agent, AGENT, judged).astype(np.int8)
+
+
+def stamp(probability: npt.NDArray[Any], label: npt.NDArray[np.int8]) -> npt.NDArray[np.int16]:
+    """A like's weight and label as one number, to compare and keep. Shape (n,)."""
+    steps = np.round(probability * WEIGHT_STEPS).astype(np.int16)
+    return (label.astype(np.int16) * (WEIGHT_STEPS + 1) + steps).astype(np.int16)
+
+
+def of_stamp(stamps: npt.NDArray[np.int16]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8]]:
+    """The weight and the label of each stamp. Shapes (n,)."""
+    label, steps = np.divmod(stamps, WEIGHT_STEPS + 1)
+    return (steps / WEIGHT_STEPS).astype(np.float32), label.astype(np.int8)
 
 
 def expected_meetings(mine: npt.NDArray[Any], theirs: npt.NDArray[Any], total: float) -> npt.NDArray[np.float64]:

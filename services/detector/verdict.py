@@ -44,9 +44,9 @@ _COLUMNS: Final = {
     "rate_baseline": np.float64,
     "probability": np.float32,
     "label": np.int8,
-    # Whether each like of the window was published with the final weight; if not, rows are compared one by one.
-    "lowest": np.float32,
-    "highest": np.float32,
+    # The least and the greatest stamp (`fusion.stamp`) of the window's likes as published; the same once it is judged.
+    "lowest": np.int16,
+    "highest": np.int16,
     "revision": np.int64,
 }
 
@@ -118,13 +118,14 @@ class VerdictTask:
         odds = likes.column("rate_log_odds").to_numpy() + self.pairs.log_odds(actors)
         probability = fusion.human_probability(odds, agent)
         label = fusion.label(probability, agent)
-        slots = self._note(actors, window, agent, probability, label)
+        slots, stamps = self._note(actors, window, agent, probability, label)
+        weight, label = fusion.of_stamp(stamps)
         self._remember_names(likes, window)
         n = likes.num_rows
         columns = [
             *(likes.column(f.name) for f in frames.LIKES),
             pa.array(window),
-            pa.array(probability),
+            pa.array(weight),
             pa.array(label),
             pa.array(np.zeros(n, np.int32)),
             pa.nulls(n, pa.float32()),
@@ -137,17 +138,21 @@ class VerdictTask:
         self.counters["judged_likes"] += n
         return outputs, np.unique(slots)
 
-    def _note(self, actors: U64, window: I64, agent: Any, probability: Any, label: Any) -> Slots:
+    def _note(self, actors: U64, window: I64, agent: Any, probability: Any, label: Any) -> tuple[Slots, Any]:
+        """Take likes into their windows. Returns the windows' slots and the likes' stamps: in a window that is judged,
+        the one that its other likes have.
+        """
         slots, new = self.windows.insert(mix(actors, window.astype(np.uint64)))
         t = self.windows
         t["actor"][slots], t["window"][slots], t["touched"][slots] = actors, window, window
-        t["lowest"][slots[new]] = t["highest"][slots[new]] = probability[new]
-        np.minimum.at(t["lowest"], slots, probability)
-        np.maximum.at(t["highest"], slots, probability)
+        stamps = np.where(t["closed"][slots], t["lowest"][slots], fusion.stamp(probability, label))
+        t["lowest"][slots[new]] = t["highest"][slots[new]] = stamps[new]
+        np.minimum.at(t["lowest"], slots, stamps)
+        np.maximum.at(t["highest"], slots, stamps)
         np.add.at(t["likes"], slots, 1)
         np.logical_or.at(t["agent"], slots, agent)
         t["probability"][slots[new]], t["label"][slots[new]] = probability[new], label[new]
-        return slots
+        return slots, stamps
 
     def _remember_names(self, likes: pa.RecordBatch, window: I64) -> None:
         for start in np.unique(window).tolist():
@@ -233,17 +238,17 @@ class VerdictTask:
         probability = fusion.human_probability(t["rate_log_odds"][slots] + lockstep, agent)
         label = fusion.label(probability, agent)
         first = t["revision"][slots] == 0
-        spread = np.maximum(np.abs(t["lowest"][slots] - probability), np.abs(t["highest"][slots] - probability))
-        off = (spread > fusion.LEAST_CORRECTION) | (label != t["label"][slots])
-        changed = first | off | always
-        slots, probability, label, off = (a[changed] for a in (slots, probability, label, off))
+        stamps = fusion.stamp(probability, label)
+        off = (t["lowest"][slots] != stamps) | (t["highest"][slots] != stamps)
+        changed = first | off | (probability != t["probability"][slots]) | always
+        slots, probability, label, stamps, off = (a[changed] for a in (slots, probability, label, stamps, off))
         if len(slots) == 0:
             return []
         for code, name in enumerate(LABELS):
             self.counters[f"final_{name}"] += int((label == code).sum())
             self.counters[f"final_{name}"] -= int(((t["label"][slots] == code) & (t["revision"][slots] > 0)).sum())
         t["revision"][slots] += 1
-        outputs = self._correct(slots[off], probability[off], label[off], offset)
+        outputs = self._correct(slots[off], stamps[off], offset)
         t["probability"][slots], t["label"][slots] = probability, label
         waits = (label == HUMAN) & (t["revision"][slots] == 1)
         self.unpublished = np.concatenate([self.unpublished, t.keys[slots[waits]]])
@@ -336,7 +341,7 @@ class VerdictTask:
             self._known_targets.update(zip(hash_strings(ids).tolist(), ids.to_pylist(), strict=True))
         return self._known_targets
 
-    def _correct(self, slots: Slots, probability: Any, label: Any, offset: int) -> list[Output]:
+    def _correct(self, slots: Slots, stamps: Any, offset: int) -> list[Output]:
         """Publish likes again whose weight or label is not what their window's verdict says."""
         if len(slots) == 0:
             return []
@@ -345,25 +350,25 @@ class VerdictTask:
         keys = mix(hash_strings(likes.column("actor_id")), likes.column("window_start").to_numpy().astype(np.uint64))
         at = t.find(keys)
         row = np.searchsorted(slots, at)
-        # A row's first weight is in the row; once its window was corrected, the window knows the weight.
-        corrected = (t["lowest"][at] == t["highest"][at]) & (t["revision"][at] > 1)
-        before = np.where(corrected, t["probability"][at], likes.column("human_probability").to_numpy())
-        label_before = np.where(corrected, t["label"][at], likes.column("label").to_numpy())
-        off = (np.abs(before - probability[row]) > 1e-6) | (label_before != label[row])
+        # A row holds what it was first published with; once its window was judged, all of its likes have one stamp.
+        first = fusion.stamp(likes.column("human_probability").to_numpy(), likes.column("label").to_numpy())
+        before = np.where(t["lowest"][at] == t["highest"][at], t["lowest"][at], first)
+        off = before != stamps[row]
         kept = likes.filter(pa.array(off))
-        row, before, label_before = row[off], before[off], label_before[off]
+        row, before = row[off], before[off]
         missing = int(t["likes"][slots].sum()) - likes.num_rows
         self.counters["uncorrectable_likes"] += missing
-        t["lowest"][slots] = t["highest"][slots] = probability
+        t["lowest"][slots] = t["highest"][slots] = stamps
         if kept.num_rows == 0:
             return []
         self.counters["corrected_likes"] += kept.num_rows
+        (weight, label), (weight_before, label_before) = fusion.of_stamp(stamps[row]), fusion.of_stamp(before)
         columns = {
-            "human_probability": pa.array(probability[row]),
-            "label": pa.array(label[row]),
+            "human_probability": pa.array(weight),
+            "label": pa.array(label),
             "revision": pa.array(t["revision"][slots][row].astype(np.int32)),
-            "previous_probability": pa.array(before.astype(np.float32)),
-            "previous_label": pa.array(label_before.astype(np.int8)),
+            "previous_probability": pa.array(weight_before),
+            "previous_label": pa.array(label_before),
         }
         arrays = [columns.get(f.name, kept.column(f.name)) for f in frames.TRUSTED_LIKES]
         batch = pa.RecordBatch.from_arrays(arrays, schema=frames.TRUSTED_LIKES)

@@ -17,6 +17,8 @@ from shared import frames
 from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES, Like, epoch_ms
 
 FUTURE_TOLERANCE_MS: Final = 5 * 60 * 1000
+# A like with every field at its longest has about 3 kB.
+MOST_BYTES: Final = 256 * 1024
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 _Tag = Annotated[str, msgspec.Meta(max_length=35, pattern=r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*\Z")]
@@ -92,6 +94,8 @@ def parse(value: bytes | None, headers: dict[str, bytes], timestamp: int) -> Fas
     move the watermark and make everybody else late.
     """
     like: FastLike | Like
+    if value is not None and len(value) > MOST_BYTES:
+        raise NotALike(f"message: has {len(value)} bytes; at most {MOST_BYTES}")
     try:
         if headers or value is None:
             raise msgspec.ValidationError

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Annotated, Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -15,11 +17,24 @@ from starlette.responses import JSONResponse, Response
 
 from services.ingest.decode import NotALike, parse
 from services.ingest.settings import IngestSettings
+from shared.doors import too_many
 from shared.health import Health
 from shared.problems import problem
 from shared.topics import LIKES
 
 ACKNOWLEDGE_SECONDS = 10.0
+# A body that takes longer to come is given up: who sends a byte now and then must not hold a place.
+BODY_SECONDS = 30.0
+# Bodies of all requests under way; more are answered with 503.
+BODIES_BYTES = 64 << 20
+
+
+class BodyTooLarge(Exception):
+    """One body has more bytes than the limit."""
+
+
+class Overloaded(Exception):
+    """All bodies under way have more bytes than may be held."""
 
 
 class EventError(BaseModel):
@@ -39,24 +54,50 @@ class Gate:
     def __init__(self, settings: IngestSettings) -> None:
         self.settings = settings
         self.producer: AIOKafkaProducer | None = None
+        self.held_bytes = 0
         self.counters = {"http_accepted": 0, "http_rejected": 0, "http_unavailable": 0}
+
+    @asynccontextmanager
+    async def body(self, request: Request, limit: int) -> AsyncIterator[bytes]:
+        """The body, held until the request is answered. Raises BodyTooLarge, Overloaded, TimeoutError."""
+        held = 0
+        parts: list[bytes] = []
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for part in request.stream():
+                    held += len(part)
+                    self.held_bytes += len(part)
+                    if held > limit:
+                        raise BodyTooLarge
+                    if self.held_bytes > BODIES_BYTES:
+                        raise Overloaded
+                    parts.append(part)
+            yield b"".join(parts)
+        finally:
+            self.held_bytes -= held
 
     async def take(self, events: list[bytes]) -> Receipt:
         """Check and send. Raises KafkaError or TimeoutError where not all is acknowledged."""
         assert self.producer is not None
         now = int(time.time() * 1000)
         errors, acknowledgements = [], []
-        for index, event in enumerate(events):
-            try:
-                like = parse(event, {}, now)
-            except NotALike as error:
-                errors.append(EventError(index=index, errors=list(error.errors)))
-                continue
-            acknowledgements.append(await self.producer.send(LIKES, event, key=like.actor_id.encode()))
-        await asyncio.wait_for(asyncio.gather(*acknowledgements), ACKNOWLEDGE_SECONDS)
+        async with asyncio.timeout(ACKNOWLEDGE_SECONDS):
+            for index, event in enumerate(events):
+                try:
+                    like = parse(event, {}, now)
+                except NotALike as error:
+                    errors.append(EventError(index=index, errors=list(error.errors)))
+                    continue
+                # Waits while the producer's buffer is full.
+                acknowledgements.append(await self.producer.send(LIKES, event, key=like.actor_id.encode()))
+            await asyncio.gather(*acknowledgements)
         self.counters["http_accepted"] += len(acknowledgements)
         self.counters["http_rejected"] += len(errors)
         return Receipt(accepted=len(acknowledgements), rejected=len(errors), errors=errors)
+
+    def unavailable(self, why: str) -> Response:
+        self.counters["http_unavailable"] += 1
+        return problem(503, why, {"Retry-After": "2"})
 
 
 def split_body(body: bytes, content_type: str) -> list[bytes]:
@@ -90,35 +131,34 @@ def build_app(gate: Gate, health: Health) -> FastAPI:
     )
     async def post_likes(request: Request) -> Response:
         """Accept likes. Each event is checked by itself; 202 means: what is counted as accepted is in Kafka."""
-        body = await _read(request, settings.ingest_max_body_bytes)
-        if body is None:
-            return problem(413, f"the body is larger than {settings.ingest_max_body_bytes} bytes")
         try:
-            events = split_body(body, request.headers.get("content-type", ""))
-        except ValueError as error:
-            return problem(400, str(error))
-        if len(events) > settings.ingest_max_batch:
-            return problem(413, f"{len(events)} events in one request; at most {settings.ingest_max_batch}")
-        if gate.producer is None:
-            gate.counters["http_unavailable"] += 1
-            return problem(503, "the broker cannot be reached", {"Retry-After": "2"})
-        try:
-            receipt = await gate.take(events)
-        except (KafkaError, TimeoutError):
-            gate.counters["http_unavailable"] += 1
-            return problem(503, "the broker did not acknowledge; send the same events again", {"Retry-After": "2"})
-        return JSONResponse(receipt.model_dump(), status_code=202)
+            async with gate.body(request, settings.ingest_max_body_bytes) as body:
+                answer = await _answer(gate, request, body)
+        except BodyTooLarge:
+            answer = problem(413, f"the body is larger than {settings.ingest_max_body_bytes} bytes")
+        except Overloaded:
+            answer = gate.unavailable("too many likes are under way; send the same events again")
+        except TimeoutError:
+            answer = problem(408, f"the body did not come within {BODY_SECONDS:.0f} s")
+        return answer
 
     return app
 
 
-async def _read(request: Request, limit: int) -> bytes | None:
-    """The body, or None once it is larger than `limit`."""
-    parts: list[Any] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            return None
-        parts.append(part)
-    return b"".join(parts)
+async def _answer(gate: Gate, request: Request, body: bytes) -> Response:
+    settings = gate.settings
+    try:
+        events = split_body(body, request.headers.get("content-type", ""))
+    except ValueError as error:
+        return problem(400, str(error))
+    if len(events) > settings.ingest_max_batch:
+        return problem(413, f"{len(events)} events in one request; at most {settings.ingest_max_batch}")
+    if (refusal := too_many(request.scope, len(events))) is not None:
+        return refusal
+    if gate.producer is None:
+        return gate.unavailable("the broker cannot be reached")
+    try:
+        receipt = await gate.take(events)
+    except (KafkaError, TimeoutError):
+        return gate.unavailable("the broker did not acknowledge; send the same events again")
+    return JSONResponse(receipt.model_dump(), status_code=202)

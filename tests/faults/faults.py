@@ -90,8 +90,8 @@ def pauses(ground: Ground, times: int) -> Iterator[Happened]:
     """SIGSTOP for longer than the session: another worker takes over, then the paused one wakes up."""
     names = [n for n in SERVICES if n != "console"]
     for name in names:
-        ground.add(name)
-    ground.stack.wait_ready(*(label for name in names for label in ground.labels[name]))
+        # The exporter's second worker stands by, with nothing to do until the first is gone.
+        (ground.stack.wait_listening if name == "exporter" else ground.stack.wait_ready)(ground.add(name))
     for turn in range(times):
         name = names[turn % len(names)]
         _breathe(ground)
@@ -216,8 +216,8 @@ def network(ground: Ground, times: int) -> Iterator[Happened]:
     names = ("ingest", "detector", "predictor", "exporter")
     through = {"KAFKA_BOOTSTRAP_SERVERS": ground.kafka.proxied_servers}
     for name in names:
-        for label in [ground.add(name, **through)]:
-            ground.stack.wait_ready(label) if name != "exporter" else ground.stack.wait_listening(label)
+        label = ground.add(name, **through)
+        (ground.stack.wait_listening if name == "exporter" else ground.stack.wait_ready)(label)
     # The exporter's first worker leaves, so that the one behind the proxy has the partition.
     first = ground.labels["exporter"].pop(0)
     ground.stack.stop(first)

@@ -40,6 +40,7 @@ class Ground:
 
     def __init__(self, folder: Path, seed: int, brokers: int = 1, small_disk: bool = False) -> None:
         self.folder = folder
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self.random = random.Random(seed)
         self.kafka = ApacheKafka(folder, brokers, proxied=True)

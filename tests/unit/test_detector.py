@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from services.detector.group import GroupTask
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.detector.target import find_meetings
+from services.detector.verdict import VerdictTask
 from services.detector.windows import Watermark, hopping, tumbling
 from shared import frames
 from shared.frames import Frame, Output, decode, from_message
@@ -174,6 +176,55 @@ def test_cuts_and_restarts_change_no_verdict_and_no_weight(cuts: list[int], rest
     undisturbed, disturbed = run(events, []), run(events, cuts, restart_at=restart_at)
     assert final_verdicts(disturbed) == final_verdicts(undisturbed)
     assert final_weights(disturbed) == final_weights(undisturbed)
+
+
+def run_in_any_order(events: list[dict[str, Any]], cuts: list[int], seed: int, partitions: int = 2) -> list[Output]:
+    """Each partition of each topic is a log; which task reads on next is left to chance, as it is to Kafka."""
+    chance = random.Random(seed)
+    tasks = Detector(Judgement(partitions)).tasks
+    logs: dict[tuple[str, int], list[Output]] = defaultdict(list)
+    positions: dict[tuple[str, int], int] = defaultdict(int)
+    for output in ingest_in_batches(events, cuts, partitions):
+        logs[output.topic, output.partition or 0].append(output)
+    outside: list[Output] = []
+    while waiting := [at for at in tasks if positions[at] < len(logs[at])]:
+        at = chance.choice(waiting)
+        for _ in range(chance.randint(1, 4)):
+            if positions[at] == len(logs[at]):
+                break
+            message = logs[at][positions[at]]
+            frame = from_message(message.value, message.headers)
+            for output in frames.numbered(tasks[at].process(frame, positions[at])):
+                to = (output.topic, output.partition or 0)
+                (logs[to] if to in tasks else outside).append(output)
+            positions[at] += 1
+    for task in tasks.values():
+        if isinstance(task, VerdictTask):
+            outside += task.publish(len(task.unpublished))
+    return outside
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.integers(1, 640), min_size=2, max_size=8), st.integers(0, 1000))
+def test_who_reads_first_changes_no_verdict_and_no_weight(cuts: list[int], seed: int) -> None:
+    events = crowd(seed=8)
+    plain, mixed = run(events, cuts), run_in_any_order(events, cuts, seed)
+    assert final_verdicts(mixed) == final_verdicts(plain)
+    assert final_weights(mixed) == final_weights(plain)
+
+
+def test_large_frames_are_split_and_each_part_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several frames that follow from one frame must not pass for repetitions of each other."""
+    events = crowd(seed=3)
+    whole = run(events, [])
+    monkeypatch.setattr(frames, "MOST_BYTES", 20_000)
+    parts = run(events, [])
+    assert max(decode(o.value).nbytes for o in parts if o.topic == TRUSTED_LIKES) <= 20_000
+    assert final_weights(parts) == final_weights(whole)
+    assert final_verdicts(parts) == final_verdicts(whole)
+    places = [frames.lineage_of(o.headers) for o in parts if o.topic == TRUSTED_LIKES]
+    named = [(lineage.source, lineage.place) for lineage in places if lineage is not None]
+    assert len(set(named)) == len(named) > len([o for o in whole if o.topic == TRUSTED_LIKES])
 
 
 def test_rows_that_ingest_sends_again_are_ignored() -> None:

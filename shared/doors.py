@@ -1,0 +1,97 @@
+"""What stands between the network and a service's HTTP routes: tokens, rates, headers. ASGI, no framework."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.access import Access, Caller
+from shared.access import Scope as AccessScope
+from shared.problems import problem
+
+CALLER: Final = "truelike.caller"
+# Orchestrators ask these without a token; they say nothing of anybody.
+OPEN: Final = frozenset({"/healthz", "/readyz", "/", "/page.js", "/page.css", "/docs", "/openapi.json"})
+WRITES_LIKES: Final = frozenset({"/v1/likes"})
+
+_POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:"
+# Swagger UI comes from a CDN, with a script and a style of its own in the page.
+_DOCS: Final = " https://cdn.jsdelivr.net 'unsafe-inline'"
+_DOCS_POLICY: Final = (
+    f"default-src 'none'; script-src 'self'{_DOCS}; style-src 'self'{_DOCS}; connect-src 'self'; "
+    "img-src 'self' data: https://fastapi.tiangolo.com"
+)
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Doors:
+    """Lets in who may come in. `access` None: everybody, for a service that only this machine reaches."""
+
+    def __init__(self, app: ASGIApp, access: Access | None) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers["Content-Security-Policy"] = _DOCS_POLICY if scope["path"] == "/docs" else _POLICY
+            await send(message)
+
+        refusal = None
+        if self._access is not None and scope["path"] not in OPEN:
+            refusal = self._refusal(self._access, scope)
+        await (refusal or self._app)(scope, receive, with_headers)
+
+    def _refusal(self, access: Access, scope: Scope) -> ASGIApp | None:
+        kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            return problem(401, "show a token: Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
+        caller = access.caller(token.strip())
+        if caller is None:
+            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            return problem(401, "this token is not known here", challenge)
+        wanted: AccessScope = "likes:write" if scope["path"] in WRITES_LIKES else "read"
+        if not caller.may(wanted):
+            challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{wanted}"'}
+            return problem(403, f"this token lacks the scope {wanted}", challenge)
+        scope[CALLER] = caller
+        # Likes are counted by who reads the body.
+        return too_many(scope, 1) if scope["path"] not in WRITES_LIKES else None
+
+
+def too_many(scope: MutableMapping[str, Any], units: int) -> Response | None:
+    """An answer with status 429 if the caller asks for more than its rate, else None: the units are taken."""
+    caller: Caller | None = scope.get(CALLER)
+    wait = caller.bucket.take(units, time.monotonic()) if caller is not None else 0.0
+    if wait == 0:
+        return None
+    return problem(429, "this token asks for more than its rate", {"Retry-After": str(math.ceil(wait))})
+
+
+def only_this_machine(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
