@@ -36,8 +36,22 @@ def _retained(days: int) -> dict[str, str]:
 
 
 TOPICS: Final = (
-    Topic(LIKES, True, "JSON, one like", "actor_id", _retained(7)),
-    Topic(LIKES_REJECTED, False, "the message as it came, reasons in headers", "as it came", _retained(30)),
+    # The broker's clock says when a like came: a producer's could lie, and with it the bound on event time. And a
+    # message that is refused must still fit into likes.rejected.v1, with the reasons.
+    Topic(
+        LIKES,
+        True,
+        "JSON, one like",
+        "actor_id",
+        {**_retained(7), "message.timestamp.type": "LogAppendTime", "max.message.bytes": str(1 << 20)},
+    ),
+    Topic(
+        LIKES_REJECTED,
+        False,
+        "the message as it came, reasons in headers",
+        "as it came",
+        {**_retained(30), "max.message.bytes": str(2 << 20)},
+    ),
     Topic(FRAMES_BY_ACTOR, True, "Arrow frame of likes", "hash of actor_id", _retained(2)),
     Topic(FRAMES_BY_TARGET, True, "Arrow frame of likes, slim", "hash of target_id", _retained(2)),
     Topic(EVIDENCE_BY_ACTOR, True, "Arrow frames: likes, rates, meetings", "hash of actor_id", _retained(2)),

@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 GROUP = "truelike-ingest"
 FETCHED_AT_ONCE = 4000
+MOST_REJECTED_BYTES = 1 << 20
 # A fetch that finds nothing is answered within milliseconds; one that is not tells nothing of the partition's end.
 FETCH_IS_LATE_MS = 2000
 
@@ -204,13 +205,26 @@ def _message(record: Any) -> Message:
 
 def _to_output(rejection: Rejection) -> Output:
     message = rejection.message
+    value = message.value or b""
     headers = [
         *((name, value) for name, value in message.headers.items() if not name.startswith("truelike-")),
         ("truelike-errors", msgspec.json.encode(rejection.errors)),
         ("truelike-source", f"{LIKES}/{message.partition}/{message.offset}".encode()),
-        ("truelike-time", rfc3339(message.timestamp).encode()),
+        ("truelike-time", _sent_at(message.timestamp).encode()),
     ]
-    return Output(LIKES_REJECTED, message.value or b"", 0, message.key, headers)
+    if len(value) > MOST_REJECTED_BYTES:
+        # Only where the broker was told to take larger likes than ours: it would refuse the whole as well.
+        headers.append(("truelike-truncated", str(len(value)).encode()))
+        value = value[:MOST_REJECTED_BYTES]
+    return Output(LIKES_REJECTED, value, 0, message.key, headers)
+
+
+def _sent_at(timestamp_ms: int) -> str:
+    """RFC 3339, or the number as it is where a producer made up one that is no time."""
+    try:
+        return rfc3339(timestamp_ms)
+    except (ValueError, OverflowError, OSError):
+        return str(timestamp_ms)
 
 
 async def main(settings: IngestSettings) -> None:

@@ -104,7 +104,7 @@ def parse(value: bytes | None, headers: dict[str, bytes], timestamp: int) -> Fas
         if fast.actor_created_at is not None:
             fast.actor_created_at = epoch_ms(fast.actor_created_at)
         like = fast
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         like = _parse_slowly(value, headers)
     if like.occurred_at > timestamp + FUTURE_TOLERANCE_MS:  # type: ignore[operator]
         raise NotALike("occurred_at: lies more than 5 minutes after the message was sent")

@@ -106,7 +106,7 @@ def split_body(body: bytes, content_type: str) -> list[bytes]:
         return [line for line in body.splitlines() if line.strip()]
     try:
         raw = msgspec.json.decode(body, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"body is neither a JSON object nor an array: {error}") from None
     return [bytes(event) for event in raw] if isinstance(raw, list) else [body]
 
