@@ -19,7 +19,7 @@ from starlette.responses import Response
 from shared import redis_keys
 from shared.health import Health
 from shared.labels import LABELS
-from shared.problems import problem
+from shared.problems import problem, responses
 
 Identifier = Annotated[str, Path(min_length=1, max_length=128)]
 
@@ -104,7 +104,12 @@ def latest_revisions(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def build_app(redis: Redis, health: Health) -> FastAPI:
-    app = FastAPI(title="Truelike console", version="1", routes=health.routes())
+    app = FastAPI(
+        title="Truelike console",
+        version="1",
+        routes=health.routes(),
+        responses=responses(401, 403, 404, 422, 429, 503),
+    )
 
     @app.exception_handler(HTTPException)
     async def as_problem(_: Request, error: HTTPException) -> Response:

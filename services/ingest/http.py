@@ -19,7 +19,7 @@ from services.ingest.decode import NotALike, parse
 from services.ingest.settings import IngestSettings
 from shared.doors import too_many
 from shared.health import Health
-from shared.problems import problem
+from shared.problems import problem, responses
 from shared.topics import LIKES
 
 ACKNOWLEDGE_SECONDS = 10.0
@@ -119,6 +119,7 @@ def build_app(gate: Gate, health: Health) -> FastAPI:
         "/v1/likes",
         status_code=202,
         response_model=Receipt,
+        responses=responses(400, 401, 403, 408, 413, 429, 503),
         openapi_extra={
             "requestBody": {
                 "required": True,
