@@ -23,9 +23,11 @@ from tests.faults.proxy import Proxy
 from tests.kafka.server import ApacheKafka
 
 PARTITIONS = 4
-IDLE_SECONDS = 20
-# Verdicts on people are published as frames come, the last of them with the empty frames of idle time.
-REST_SECONDS = IDLE_SECONDS + 8.0
+# Silence must never be taken for idleness while likes are sent, or event time would depend on the clock.
+IDLE_SECONDS = 600
+# Once all is sent: verdicts on people are published as frames come, the last of them with those of idle time.
+IDLE_AT_THE_END_SECONDS = 2
+REST_SECONDS = 8.0
 # A counter of each service that grows with its work and survives a crash (the console's begins at 0 again).
 WORK = {
     "ingest": "ingest/received_total",
@@ -57,7 +59,6 @@ class Ground:
             "REDIS_URL": self.redis.url,
             "PARTITIONS": str(PARTITIONS),
             "EXPORT_SECONDS": "5",
-            # Silence must never be taken for idleness while a fault lasts, or event time would depend on the clock.
             "INGEST_IDLE_SECONDS": str(IDLE_SECONDS),
             "EXPORT_DIR": str(self.disk / "export"),
         }
@@ -102,10 +103,17 @@ class Ground:
         self.labels[name].append(label)
         return label
 
-    def restart(self, name: str, label: str) -> str:
+    def restart(self, name: str, label: str, **environment: str) -> str:
         """Start one in the place of a process that has ended."""
         self.labels[name].remove(label)
-        return self.add(name)
+        return self.add(name, **environment)
+
+    def end_of_stream(self) -> None:
+        """From now on silence is idleness."""
+        for label in list(self.labels["ingest"]):
+            self.stack.stop(label)
+            self.restart("ingest", label, INGEST_IDLE_SECONDS=str(IDLE_AT_THE_END_SECONDS))
+        self.stack.wait_ready(*self.labels["ingest"])
 
     def url(self, label: str) -> str | None:
         return self.stack._address(self.stack.processes[label].pid)
@@ -141,16 +149,18 @@ class Ground:
         deadline = time.monotonic() + seconds
         fed = len(log) + PARTITIONS
         last, still_since = None, time.monotonic()
+        ended = False
         while True:
             self.assert_alive()
             counters = self.stack.metrics()
+            if not ended and counters.get("ingest/received_total", 0) >= fed:
+                self.end_of_stream()
+                ended = True
             now = {k: v for k, v in counters.items() if not k.startswith(("console/viewed", "predictor/held"))}
             quiet = {k: v for k, v in now.items() if k.endswith("_total")}
             if quiet != last:
                 last, still_since = quiet, time.monotonic()
-            done = counters.get("ingest/received_total", 0) >= fed and not any(
-                v for k, v in counters.items() if "/lag_" in k
-            )
+            done = ended and not any(v for k, v in counters.items() if "/lag_" in k)
             if done and time.monotonic() - still_since > REST_SECONDS and counters.get("verdict/verdicts_total"):
                 return counters
             if time.monotonic() > deadline:
