@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DURATION ?=
 RATE ?= 2000
+SEEDS ?= 1
+LIKES ?= 500000
 
-.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka check format lint types bench lock clean compose-check
+.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka test-faults test-faults-short check format lint types bench lock clean compose-check
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,7 +49,13 @@ kafka-clean: $(STAMP)
 	$(BIN)/python -m tests.kafka.server clean
 
 test-kafka: $(STAMP) kafka-fetch ## The integration tests on Apache Kafka
-	TRUELIKE_TEST_BROKER=kafka $(BIN)/python -m pytest tests/integration
+	TRUELIKE_TEST_BROKER=kafka $(BIN)/python -m pytest tests/integration tests/kafka
+
+test-faults: $(STAMP) kafka-fetch ## The fault suite on Apache Kafka; SEEDS=3 LIKES=500000 for the table in docs/reliability.md
+	$(BIN)/python -m tests.faults --seeds $(SEEDS) --likes $(LIKES)
+
+test-faults-short: $(STAMP) kafka-fetch ## Fewer faults, fewer likes
+	$(BIN)/python -m tests.faults --short
 
 check: $(STAMP) ## Format, lint, types, tests
 	$(BIN)/ruff format --check .

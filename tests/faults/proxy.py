@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import threading
 
 CHUNK = 64 * 1024
@@ -12,8 +13,10 @@ CHUNK = 64 * 1024
 class Proxy:
     """Forwards `port` to `target`. While cut, connections stay open and what is sent waits (as for TCP's repeats)."""
 
-    def __init__(self, port: int, target: int) -> None:
+    def __init__(self, port: int, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.port, self.target = port, target
+        # What it shows to those who connect; onward it speaks plainly.
+        self._tls = tls
         self.delay_seconds = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -43,7 +46,7 @@ class Proxy:
     async def _listen(self) -> None:
         self._open = asyncio.Event()
         self._open.set()
-        await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

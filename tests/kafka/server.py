@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,26 @@ JARS = HOME / "jars"
 CLUSTER_ID = "dHJ1ZWxpa2UtdGVzdHMtMQ"
 START_SECONDS = 60
 HEAP = "-Xmx512m"
+SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A user and a password (SCRAM-SHA-512), and a PEM file with the broker's key (PKCS 8) and certificate."""
+
+    user: str
+    password: str
+    certificate: Path
 
 
 class ApacheKafka:
     """A cluster with its data in a folder. Each broker is its own controller.
 
-    `proxied` adds a listener for each broker that clients are told to reach through a proxy at `proxy_ports`.
+    `proxied` adds a listener for each broker that clients are told to reach through a proxy. `guard` adds one that
+    asks for TLS and a password.
     """
 
-    def __init__(self, folder: Path, brokers: int = 1, proxied: bool = False) -> None:
+    def __init__(self, folder: Path, brokers: int = 1, proxied: bool = False, guard: Guard | None = None) -> None:
         if not any(JARS.glob("kafka_2.13-*.jar")):
             raise RuntimeError(f"no Apache Kafka in {JARS}: run `make kafka-fetch` (needs Maven)")
         self.folder = folder / "kafka"
@@ -44,13 +56,18 @@ class ApacheKafka:
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * brokers
         # (what the broker listens on, what it tells clients) of the listener behind a proxy.
         self.proxied = [(free_port(), free_port()) for _ in range(brokers)] if proxied else []
+        self.guard = guard
+        self.guarded_port = free_port()
         self.proxied_servers = ",".join(f"127.0.0.1:{port}" for _, port in self.proxied)
 
     def start(self) -> None:
         """Format the storage, start all brokers, wait until they answer. Raises RuntimeError."""
         for number in range(len(self.ports)):
             self._write_settings(number)
-            self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._settings(number))).wait()
+            formatting = ["format", "-t", CLUSTER_ID, "-c", str(self._settings(number))]
+            if self.guard is not None:
+                formatting += ["--add-scram", f"SCRAM-SHA-512=[name={self.guard.user},password={self.guard.password}]"]
+            self._java("kafka.tools.StorageTool", *formatting).wait()
             self.start_broker(number)
         for number in range(len(self.ports)):
             self.wait_for_broker(number)
@@ -128,6 +145,18 @@ class ApacheKafka:
             settings["listeners"] += f",PROXIED://127.0.0.1:{listens}"
             settings["advertised.listeners"] += f",PROXIED://127.0.0.1:{told}"
             settings["listener.security.protocol.map"] += ",PROXIED:PLAINTEXT"
+        if self.guard is not None:
+            place = f",GUARDED://127.0.0.1:{self.guarded_port}"
+            settings["listeners"] += place
+            settings["advertised.listeners"] += place
+            settings["listener.security.protocol.map"] += ",GUARDED:SASL_SSL"
+            of_listener = {
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.location": self.guard.certificate,
+                "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+                "scram-sha-512.sasl.jaas.config": f"{SCRAM} required;",
+            }
+            settings |= {f"listener.name.guarded.{name}": value for name, value in of_listener.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
         self._settings(number).write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
