@@ -41,7 +41,7 @@ WORK = {
 class Ground:
     """What faults happen to. `labels` are the running processes of each service."""
 
-    def __init__(self, folder: Path, seed: int, brokers: int = 1, small_disk: bool = False) -> None:
+    def __init__(self, folder: Path, seed: int, brokers: int = 1, small_disk: bool = False, **environment: str) -> None:
         self.folder = folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -61,6 +61,7 @@ class Ground:
             "EXPORT_SECONDS": "5",
             "INGEST_IDLE_SECONDS": str(IDLE_SECONDS),
             "EXPORT_DIR": str(self.disk / "export"),
+            **environment,
         }
         self.settings = ServiceSettings.model_validate({k.lower(): v for k, v in self.environment.items()})
         self.labels: dict[str, list[str]] = {name: [] for name in SERVICES}

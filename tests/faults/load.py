@@ -1,0 +1,225 @@
+"""More than the platform can take, a long time, and a restart with much state, on Apache Kafka.
+
+python -m tests.faults.load overload     five times the sustained rate for a minute, HTTP callers among it
+python -m tests.faults.load soak         15 minutes of steady load: memory and file handles
+python -m tests.faults.load restart      a detector and a predictor that come back with a million actors
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import msgspec
+import psutil
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from services.cli import accounts
+from services.cli.stack import SERVICES
+from shared import access, kafka
+from shared.batches import BatchProducer
+from shared.topics import LIKES
+from tests.faults.ground import PARTITIONS, Ground
+from tests.likes import START_MS, like
+
+out = Console(width=110)
+SUSTAINED = 9_000
+OVERLOAD = 5 * SUSTAINED
+OVERLOAD_SECONDS = 60
+HTTP_RATE = 2_000
+HTTP_BATCH = 100
+SOAK_RATE = 1_000
+SOAK_SECONDS = 900
+# Bounds small enough to be reached within a soak, so that growth beyond them shows.
+SMALL = {
+    "INGEST_REMEMBERED_IDS": "50000",
+    "DETECTOR_MAX_ACTORS": "50000",
+    "DETECTOR_MAX_PAIRS": "50000",
+    "DETECTOR_RETAINED_LIKES": "50000",
+}
+ACTORS = 1_000_000
+
+
+class Watched:
+    """Resident memory (MB) and open files of each service's processes, over time."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.rows: dict[str, list[tuple[float, float, int]]] = {name: [] for name in SERVICES}
+        self.lag: list[float] = []
+
+    def look(self) -> None:
+        for name in SERVICES:
+            for label in self.ground.labels[name]:
+                process = psutil.Process(self.ground.stack.processes[label].pid)
+                self.rows[name].append((time.monotonic(), process.memory_info().rss / 2**20, process.num_fds()))
+        self.lag.append(sum(v for k, v in self.ground.stack.metrics().items() if k == "ingest/lag_likes"))
+
+    def table(self, title: str) -> Table:
+        table = Table(title=title)
+        for column in ("service", "MB at a third", "two thirds", "end", "most", "files at a third", "end"):
+            table.add_column(column, justify="left" if column == "service" else "right")
+        for name, rows in self.rows.items():
+            third, two = rows[len(rows) // 3], rows[2 * len(rows) // 3]
+            most = max(row[1] for row in rows)
+            table.add_row(
+                name,
+                *(f"{m:.0f}" for m in (third[1], two[1], rows[-1][1], most)),
+                str(third[2]),
+                str(rows[-1][2]),
+            )
+        return table
+
+
+def simulate(ground: Ground, rate: float, **more: str) -> None:
+    ground.stack.start("simulator", SIMULATOR_RATE=str(rate), SIMULATOR_SPEED="30", **more)
+    ground.stack.wait_ready("simulator")
+
+
+def drain(ground: Ground, watched: Watched, seconds: float) -> float:
+    """Stop the simulator and wait until every like is accounted for. Returns how long that took (s)."""
+    os.kill(ground.stack.processes["simulator"].pid, signal.SIGUSR1)
+    began = time.monotonic()
+    while True:
+        metrics = ground.stack.metrics()
+        sent = metrics.get("simulator/acknowledged_messages_total", 0) + metrics.get("ingest/http_accepted_total", 0)
+        metrics["simulator/acknowledged_messages_total"] = sent
+        if metrics.get("simulator/finished") and not accounts.losses(metrics):
+            break
+        ground.assert_alive()
+        if time.monotonic() - began > seconds:
+            raise RuntimeError(f"not drained after {seconds:.0f} s: {accounts.losses(metrics)}")
+        watched.look()
+        time.sleep(2)
+    return time.monotonic() - began
+
+
+def call(url: str, token: str, stop: threading.Event, answers: Counter[int]) -> None:
+    """A caller over HTTP that asks for more than its token's rate."""
+    number = 0
+    with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        while not stop.is_set():
+            batch = [like(number + n, f"http{n}", f"t{n}", 0) for n in range(HTTP_BATCH)]
+            answers[client.post(f"{url}/v1/likes", json=batch).status_code] += 1
+            number += HTTP_BATCH
+
+
+def overload(folder: Path) -> None:
+    tokens = folder / "tokens.json"
+    writer = access.add(tokens, "caller", frozenset({"likes:write"}), HTTP_RATE)
+    os.environ["ACCESS_TOKEN"] = access.add(tokens, "watch", frozenset({"read"}), 1000)
+    ground = Ground(folder / "overload", 1, ACCESS_TOKENS_FILE=str(tokens), INGEST_IDLE_SECONDS="5")
+    answers: Counter[int] = Counter()
+    stop = threading.Event()
+    try:
+        ground.start()
+        watched = Watched(ground)
+        simulate(ground, OVERLOAD)
+        url = ground.stack.url("ingest")
+        callers = [threading.Thread(target=call, args=(url, writer, stop, answers)) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        for _ in track(range(OVERLOAD_SECONDS // 2), "overload", console=out):
+            time.sleep(2)
+            watched.look()
+        stop.set()
+        for caller in callers:
+            caller.join()
+        lag = watched.lag[-1]
+        sent = ground.stack.metrics()["simulator/simulated_likes_total"]
+        took = drain(ground, watched, 1200)
+        watched.look()
+        out.print(watched.table("memory and file handles: overload, then drained"))
+        out.print(
+            f"{sent / OVERLOAD_SECONDS:,.0f} likes/s sent for {OVERLOAD_SECONDS} s; {lag:,.0f} likes behind at its end "
+            f"at ingest alone; all processed {took:.0f} s later; HTTP answers {dict(answers)}"
+        )
+        again = httpx.post(f"{url}/v1/likes", json=like(1), headers={"Authorization": f"Bearer {writer}"})
+        out.print(f"a call afterwards: {again.status_code}")
+    finally:
+        stop.set()
+        ground.stop()
+
+
+def soak(folder: Path) -> None:
+    ground = Ground(folder / "soak", 1, **SMALL, INGEST_IDLE_SECONDS="5")
+    try:
+        ground.start()
+        watched = Watched(ground)
+        simulate(ground, SOAK_RATE, SIMULATOR_PEOPLE="5000", SIMULATOR_ITEMS="1000")
+        for _ in track(range(SOAK_SECONDS // 10), "soak", console=out):
+            time.sleep(10)
+            watched.look()
+        out.print(watched.table(f"{SOAK_SECONDS // 60} minutes at {SOAK_RATE:,} likes/s"))
+        took = drain(ground, watched, 120)
+        out.print(f"every like accounted for {took:.0f} s after the last")
+    finally:
+        ground.stop()
+
+
+async def feed_actors(ground: Ground) -> None:
+    producer = kafka.producer(ground.settings)
+    await producer.start()
+    sender = BatchProducer(producer, LIKES, PARTITIONS)
+    step = 5000
+    for start in track(range(0, ACTORS, step), "feeding", console=out):
+        events = [like(n, f"actor{n}", f"t{n % 5000}", n / ACTORS * 3600) for n in range(start, start + step)]
+        keys, values = [e["actor_id"].encode() for e in events], [msgspec.json.encode(e) for e in events]
+        await sender.send(keys, values, START_MS)
+    await sender.flush()
+    await producer.stop()
+
+
+def restart(folder: Path) -> None:
+    ground = Ground(folder / "restart", 1)
+    try:
+        ground.start()
+        asyncio.run(feed_actors(ground))
+        counters = {"detector": "actor/likes_total", "predictor": "predictor/predictor_likes_total"}
+        for counter in counters.values():
+            until(lambda: ground.stack.metrics().get(counter, 0) >= ACTORS, 900)  # noqa: B023
+        time.sleep(30)
+        size = sum(f.stat().st_size for f in (ground.folder / "checkpoints").rglob("*.npz")) / 2**20
+        out.print(f"snapshots of {ACTORS:,} actors: {size:,.0f} MB (two of each)")
+        for name, counter in counters.items():
+            (label,) = ground.labels[name]
+            began = time.monotonic()
+            ground.stack.kill(label)
+            new = ground.restart(name, label)
+            until(lambda: ground.ready(new) and ground.stack.metrics().get(counter, 0) >= ACTORS, 120)  # noqa: B023
+            out.print(f"{name}: killed, started, ready with all of its state after {time.monotonic() - began:.1f} s")
+    finally:
+        ground.stop()
+
+
+def until(reached: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not within {seconds:.0f} s")
+        time.sleep(0.1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults.load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("overload", "soak", "restart"))
+    what = parser.parse_args().what
+    with tempfile.TemporaryDirectory(prefix="truelike-load-") as folder:
+        {"overload": overload, "soak": soak, "restart": restart}[what](Path(folder))
+
+
+if __name__ == "__main__":
+    main()
