@@ -8,6 +8,7 @@ python -m tests.faults --only kills --seeds-from 2       one kind of fault, with
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
 import sys
 import tempfile
@@ -136,6 +137,8 @@ def report(runs: list[Run]) -> Table:
 
 
 def main() -> int:
+    # Every reconnect attempt of the feeder would be a line.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

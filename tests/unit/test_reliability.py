@@ -7,10 +7,13 @@ import errno
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from aiokafka import TopicPartition
+from starlette.applications import Starlette
 
 from services.exporter.app import ExportRunner, ExportTask
 from services.exporter.files import ExportFolder
@@ -18,8 +21,11 @@ from services.ingest.sources import Sources
 from shared import dependency
 from shared.checkpoints import Checkpoint, CheckpointStore, Fenced
 from shared.dependency import Dependency
+from shared.faust_stages import FaustStages
 from shared.frames import TRUSTED_LIKES, Frame, Lineage, Output, numbered, to_output
-from shared.health import StallWatch
+from shared.health import Health, StallWatch
+from shared.settings import ServiceSettings
+from shared.stage import Partition
 from tests.likes import START_MS
 
 
@@ -209,3 +215,37 @@ def test_a_stall_is_work_without_progress_that_waits_for_nothing() -> None:
     assert watch.stalled(5, 4610.0, [None], 4641.0) == "5 messages wait, none processed for 31 s"
     assert watch.stalled(5, 4610.0, ["ConnectionError"], 4700.0) is None
     assert watch.stalled(5, 4610.0, [None], 4710.0) is None
+
+
+async def test_healthz_turns_when_frames_wait_and_none_is_processed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when Faust's own consumer hangs and knows of no new frames: the broker is asked, not it."""
+    now = 5000.0
+    monkeypatch.setattr("shared.faust_stages.time.monotonic", lambda: now)
+    stages = FaustStages("exporter", ServiceSettings.model_validate({}))
+    store = CheckpointStore(Path("nowhere"), "exporter")
+    runner = ExportRunner("exporter", ExportTask, store, sends_nothing, 1, clock=lambda: now)
+    stages.add("trusted-likes.v1", runner)
+    runner.partitions[0] = Partition(ExportTask(0), offset=3)
+    stages.broker.error = None
+    place = TopicPartition("trusted-likes.v1", 0)
+    app = Starlette(routes=Health("exporter", stages.ready, stages.live, stages.samples).routes())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter") as client:
+        stages.broker.ends = {place: 4}
+        assert (await client.get("/readyz")).status_code == 200
+        assert (await client.get("/healthz")).status_code == 200
+        stages.broker.ends = {place: 9}
+        assert (await client.get("/healthz")).status_code == 200
+        now += 31
+        stalled = await client.get("/healthz")
+        assert (stalled.status_code, stalled.json()["checks"]["progress"]) == (
+            503,
+            "5 messages wait, none processed for 31 s",
+        )
+        assert (
+            'truelike_lag_frames{partition="0",service="exporter",stage="exporter"} 5.0'
+            in (await client.get("/metrics")).text
+        )
+        # The broker is away: it waits, and says for what.
+        stages.broker.error = "no answer within 3 s"
+        assert (await client.get("/readyz")).json()["checks"]["broker"] == "no answer within 3 s"
+        assert (await client.get("/healthz")).status_code == 200
