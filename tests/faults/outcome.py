@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow.parquet as pq
-from aiokafka import TopicPartition
 
 from services.predictor.publishing import Basis, preference
 from services.predictor.task import PredictorTask
-from shared import kafka, redis_connection, redis_keys
+from shared import redis_connection, redis_keys
 from shared.frames import from_message, lineage_of
 from shared.labels import LABELS
 from shared.settings import ServiceSettings
 from shared.topics import CAMPAIGNS, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
 from tests.faults.log import Log
+from tests.topics import read_topic
 
 Weight = tuple[float, int]
 
@@ -57,7 +57,7 @@ def read(settings: ServiceSettings, export: Path) -> Outcome:
 
 async def _read(settings: ServiceSettings, export: Path) -> Outcome:
     found = Outcome()
-    for record in await messages(settings, VERDICTS, settings.partitions):
+    for record in await read_topic(settings, VERDICTS, settings.partitions):
         verdict = msgspec.json.decode(record.value)
         known = found.verdicts.get(verdict["verdict_id"])
         if known is None or verdict["revision"] > known[3]:  # type: ignore[misc]
@@ -70,9 +70,9 @@ async def _read(settings: ServiceSettings, export: Path) -> Outcome:
     found.verdicts = {k: v[:3] for k, v in found.verdicts.items() if not k.startswith("closing")}
     await _campaigns(settings, found)
     await _trusted_likes(settings, found)
-    for record in await messages(settings, LIKES_REJECTED):
+    for record in await read_topic(settings, LIKES_REJECTED):
         found.rejected[dict(record.headers)["truelike-source"].decode()] += 1
-    for record in await messages(settings, PREFERENCES, settings.partitions):
+    for record in await read_topic(settings, PREFERENCES, settings.partitions):
         found.preferences[record.key.decode()] = msgspec.json.decode(record.value)
     rows = pq.read_table(export, partitioning="hive", columns=["event_id", "revision", "human_probability", "label"])
     latest: dict[str, tuple[int, float, int]] = {}
@@ -85,25 +85,9 @@ async def _read(settings: ServiceSettings, export: Path) -> Outcome:
     return found
 
 
-async def messages(settings: ServiceSettings, topic: str, partitions: int = 1) -> list[Any]:
-    consumer = kafka.consumer(settings)
-    await consumer.start()
-    try:
-        places = [TopicPartition(topic, p) for p in range(partitions)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends, found = await consumer.end_offsets(places), []
-        while any([await consumer.position(p) < ends[p] for p in places]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += records
-    finally:
-        await consumer.stop()
-    return found
-
-
 async def _campaigns(settings: ServiceSettings, found: Outcome) -> None:
     latest = {}
-    for record in await messages(settings, CAMPAIGNS):
+    for record in await read_topic(settings, CAMPAIGNS):
         campaign = msgspec.json.decode(record.value)
         latest[campaign["campaign_id"]] = campaign
     live = [c for c in latest.values() if c["merged_into"] is None]
@@ -116,7 +100,7 @@ async def _trusted_likes(settings: ServiceSettings, found: Outcome) -> None:
     """
     marks: dict[str, int] = {}
     predictor = PredictorTask(settings.partitions)
-    for record in await messages(settings, TRUSTED_LIKES):
+    for record in await read_topic(settings, TRUSTED_LIKES):
         lineage = lineage_of(record.headers)
         if lineage is not None:
             if lineage.place <= marks.get(lineage.source, -1):

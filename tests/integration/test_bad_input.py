@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from services.ingest.decode import MOST_BYTES
 from shared import kafka
 from shared.topics import LIKES, LIKES_REJECTED
-from tests.integration.test_whole_way import Platform
+from tests.integration.platform import Platform
 from tests.likes import crowd
 from tests.mutations import mutated
 
@@ -32,15 +30,6 @@ HEADERS = (
     [("truelike-errors", b"forged"), ("truelike-source", b"forged"), ("x", b"\x00" * 300)],
     [("ce_specversion", b"1.0")],
 )
-
-
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
-    running = Platform(tmp_path)
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 async def send_all(platform: Platform, values: list[bytes]) -> None:

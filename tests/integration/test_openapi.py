@@ -10,7 +10,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
-from tests.integration.test_whole_way import Platform
+from tests.integration.platform import Platform
 from tests.likes import crowd
 
 pytestmark = pytest.mark.integration

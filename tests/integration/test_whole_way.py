@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,98 +17,17 @@ import httpx
 import msgspec
 import pyarrow.parquet as pq
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis import Redis as SyncRedis
 
-from services.cli.embedded import Broker, Redis
 from services.cli.forget import forget
 from services.cli.rebuild import rebuild
 from services.cli.stack import SERVICES, Stack
-from shared import kafka
-from shared.batches import BatchProducer
 from shared.frames import decode, lineage_of
-from shared.settings import ServiceSettings
 from shared.topics import LIKES, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
-from tests.kafka.server import ApacheKafka
+from tests.integration.platform import Platform
 from tests.likes import START_MS, crowd, like
 
 pytestmark = pytest.mark.integration
-
-
-class Platform:
-    """Broker, Redis and services, and a producer as a platform would have one."""
-
-    def __init__(self, folder: Path) -> None:
-        on_kafka = os.environ.get("TRUELIKE_TEST_BROKER") == "kafka"
-        self.broker = ApacheKafka(folder) if on_kafka else Broker(folder)
-        self.redis = Redis(folder)
-        self.broker.start()
-        self.redis.start()
-        self.environment = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
-            "REDIS_URL": self.redis.url,
-            "KAFKA_IDEMPOTENCE": "true" if on_kafka else "false",
-            "PARTITIONS": "2",
-            "CHECKPOINT_SECONDS": "0.5",
-            "EXPORT_SECONDS": "1",
-            "INGEST_IDLE_SECONDS": "2",
-            "EVENT_TIME_SPEED": "600",
-        }
-        self.settings = ServiceSettings.model_validate({k.lower(): v for k, v in self.environment.items()})
-        asyncio.run(kafka.create_topics(self.settings))
-        self.stack = Stack(folder, self.environment)
-        for name in SERVICES:
-            self.stack.start(name)
-        self.stack.wait_ready(*SERVICES)
-
-    def stop(self) -> dict[str, int]:
-        codes = self.stack.stop()
-        self.redis.stop()
-        self.broker.stop()
-        return codes
-
-    async def send(self, events: list[dict[str, Any]]) -> None:
-        producer = kafka.producer(self.settings)
-        await producer.start()
-        sender = BatchProducer(producer, LIKES, self.settings.partitions)
-        values = [msgspec.json.encode(e) for e in events]
-        await sender.send([e["actor_id"].encode() for e in events], values, int(time.time() * 1000))
-        await sender.flush()
-        await producer.stop()
-
-    def wait(self, name: str, count: int, seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while (found := self.stack.metrics().get(name, 0)) < count:
-            died = {label: p.returncode for label, p in self.stack.processes.items() if p.poll() is not None}
-            assert not died, f"ended: {died}; logs in {self.stack.folder}"
-            assert time.monotonic() < deadline, f"{name}: {found} of {count}; logs in {self.stack.folder}"
-            time.sleep(0.2)
-        assert found == count
-
-    def read(self, topic: str, partitions: int = 1) -> list[Any]:
-        async def read() -> list[Any]:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap_servers, enable_auto_commit=False)
-            await consumer.start()
-            places = [TopicPartition(topic, p) for p in range(partitions)]
-            consumer.assign(places)
-            await consumer.seek_to_beginning(*places)
-            ends, found = await consumer.end_offsets(places), []
-            while any([await consumer.position(p) < ends[p] for p in places]):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += records
-            await consumer.stop()
-            return found
-
-        return asyncio.run(read())
-
-
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
-    running = Platform(tmp_path)
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 def exported(folder: Path) -> Counter[str]:
