@@ -142,15 +142,24 @@ class FaustStages:
                 binding.unacknowledged[tp.partition] = []
 
     async def _revoked(self, _: Any, revoked: Iterable[Any], **__: Any) -> None:
-        for tp in sorted(revoked):
-            for binding in self._reading(tp.topic):
-                if tp.partition in binding.runner.partitions:
-                    try:
-                        # The group waits no longer; what is not saved by then is replayed by who comes next.
-                        await asyncio.wait_for(self._checkpoint(binding, [tp.partition]), kafka.SESSION_SECONDS / 2)
-                    except TimeoutError:
-                        log.warning("partition left without a last snapshot", partition=tp.partition)
-                    binding.runner.drop(tp.partition)
+        held = [
+            (binding, tp.partition)
+            for tp in sorted(revoked)
+            for binding in self._reading(tp.topic)
+            if tp.partition in binding.runner.partitions
+        ]
+
+        async def leave() -> None:
+            for binding, partition in held:
+                await self._checkpoint(binding, [partition])
+
+        try:
+            # The group waits no longer; what is not saved by then is replayed by who comes next.
+            await asyncio.wait_for(leave(), kafka.SESSION_SECONDS / 2)
+        except TimeoutError:
+            log.warning("partitions left without a last snapshot")
+        for binding, partition in held:
+            binding.runner.drop(partition)
 
     async def _checkpoint(self, binding: Binding, partitions: Iterable[int]) -> None:
         """Snapshot and acknowledge; a partition that another worker has taken is let go."""

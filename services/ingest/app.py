@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,8 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self.producer: AIOKafkaProducer | None = None
         self.pending: list[asyncio.Future[Any]] = []
         self.closed_at = self.saved_at = self.progressed_at = time.monotonic()
+        # A snapshot is taken between batches, never while one is taken in: a rebalance may ask for it at any moment.
+        self._between_batches = asyncio.Lock()
         self.disk = Dependency("disk", OSError)
         self.broker = BrokerProbe(settings, self._places)
         self._stall = StallWatch()
@@ -98,26 +100,29 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         assert self.consumer is not None
         fetched = await self.consumer.getmany(timeout_ms=self.settings.ingest_frame_ms, max_records=FETCHED_AT_ONCE)
         now = time.monotonic()
-        for tp, records in fetched.items():
-            intake = self.intakes.get(tp.partition)
-            if intake is None:
-                continue
-            taken = intake.take([_message(r) for r in records])
-            self.builder.add(taken.likes)
-            self.offsets[tp.partition] = records[-1].offset
-            self.sources.read(tp.partition, intake.latest_event_ms, now)
-            self.progressed_at = now
-            for rejection in taken.rejections:
-                await self._send(_to_output(rejection))
-        self._note_what_is_not_idle(now)
-        aged = now - self.closed_at >= self.settings.ingest_frame_ms / 1000
-        if self.builder.full or (aged and not self.builder.empty):
-            await self._close(now)
-        elif self.sources.tick_due(now):
-            await self._close(now, always=True)
-            self.sources.ticked(now)
+        async with self._between_batches:
+            for tp, records in fetched.items():
+                if tp.partition in self.intakes:
+                    await self._take(tp.partition, records, now)
+            self._note_what_is_not_idle(now)
+            aged = now - self.closed_at >= self.settings.ingest_frame_ms / 1000
+            if self.builder.full or (aged and not self.builder.empty):
+                await self._close(now)
+            elif self.sources.tick_due(now):
+                await self._close(now, always=True)
+                self.sources.ticked(now)
         if now - self.saved_at >= self.settings.checkpoint_seconds:
             await self.save()
+
+    async def _take(self, partition: int, records: Sequence[Any], now: float) -> None:
+        intake = self.intakes[partition]
+        taken = intake.take([_message(r) for r in records])
+        self.builder.add(taken.likes)
+        self.offsets[partition] = records[-1].offset
+        self.sources.read(partition, intake.latest_event_ms, now)
+        self.progressed_at = now
+        for rejection in taken.rejections:
+            await self._send(_to_output(rejection))
 
     def _note_what_is_not_idle(self, now: float) -> None:
         """A partition is idle only if the broker said lately that it has nothing more: one whose leader is lost, or
@@ -143,34 +148,39 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def save(self) -> None:
         """Send what is collected, wait for the broker, snapshot, then commit."""
-        await self._close(time.monotonic())
-        pending, self.pending = self.pending, []
-        await asyncio.gather(*pending)
-        commits = {}
-        for partition in list(self.intakes):
-            offset = self.offsets[partition]
-            if offset < 0:
-                continue
-            try:
-                await self.disk.when_available(partial(self._snapshot, partition, offset))
-            except Fenced as error:
-                log.warning("partition let go", partition=partition, error=str(error))
-                self._let_go(partition)
-            else:
-                commits[TopicPartition(LIKES, partition)] = offset + 1
+        async with self._between_batches:
+            await self._close(time.monotonic())
+            pending, self.pending = self.pending, []
+            await asyncio.gather(*pending)
+            commits = {}
+            for partition, intake in list(self.intakes.items()):
+                offset = self.offsets[partition]
+                if offset < 0:
+                    continue
+                try:
+                    await self.disk.when_available(partial(self._snapshot, partition, intake, offset))
+                except Fenced as error:
+                    log.warning("partition let go", partition=partition, error=str(error))
+                    self._let_go(partition)
+                else:
+                    commits[TopicPartition(LIKES, partition)] = offset + 1
+            await self._commit(commits)
+            self.saved_at = time.monotonic()
+
+    async def _snapshot(self, partition: int, intake: Intake, offset: int) -> None:
+        if self.intakes.get(partition) is not intake:
+            raise Fenced(f"ingest/{partition} was given away while it waited for the disk")
+        facts = {"counters": dict(intake.counters)}
+        self.store.save(partition, Checkpoint(offset, intake.snapshot(), facts))
+
+    async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         assert self.consumer is not None
-        if commits:
+        if offsets:
             try:
-                await self.consumer.commit(commits)
+                await self.consumer.commit(offsets)
             except CommitFailedError:
                 # The group has moved on; who has the partitions now starts from the snapshots.
                 log.warning("offsets not committed: the group has changed")
-        self.saved_at = time.monotonic()
-
-    async def _snapshot(self, partition: int, offset: int) -> None:
-        intake = self.intakes[partition]
-        facts = {"counters": dict(intake.counters)}
-        self.store.save(partition, Checkpoint(offset, intake.snapshot(), facts))
 
     def lag(self) -> dict[int, int]:
         """Likes behind by partition, as of the last look at the broker."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from redis.asyncio import Redis
 
@@ -35,6 +36,8 @@ from shared import kafka, redis_keys
 from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
 from shared.topics import PREFERENCES, TRUSTED_LIKES
+
+log = structlog.get_logger()
 
 I64 = npt.NDArray[np.int64]
 # Calls something that writes to Redis until Redis is there.
@@ -207,7 +210,18 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             keys, values, places = zip(*rows, strict=True)
             await self.preferences.send(keys, values, int(time.time() * 1000), places)
             await self.preferences.flush()
+            await self._make_good(offset, {share: behind[share] for share in set(places)})
         await self._mark(keys=[_mark_key("preferences", share) for share in held], args=[offset])
+
+    async def _make_good(self, offset: int, before: dict[int, int]) -> None:
+        """Who was paused between looking at the marks and sending may have put old records behind newer ones of the
+        worker that took over. The marks are then set back to what they were, so that it writes the shares again.
+        """
+        overtaken = [share for share, mark in (await self._marks("preferences", list(before))).items() if mark > offset]
+        if overtaken:
+            log.warning("shares written again by who holds them: this worker was overtaken", shares=overtaken)
+            marks = {(reader, share): before[share] for reader in ("predictor", "preferences") for share in overtaken}
+            await self.redis.mset({_mark_key(*at): mark for at, mark in marks.items()})
 
     async def _marks(self, reader: str, shares: list[int]) -> dict[int, int]:
         found = await self.redis.mget([_mark_key(reader, share) for share in shares])

@@ -1,0 +1,104 @@
+"""A predictor that is paused in the worst moment, in a real Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from services.cli.embedded import Redis
+from services.predictor.shares import Shares
+from services.predictor.task import PredictorTask
+from shared import redis_connection, redis_keys
+from shared.dependency import Dependency
+from shared.frames import TRUSTED_LIKES as SCHEMA
+from shared.frames import Frame
+from shared.settings import ServiceSettings
+from shared.topics import TRUSTED_LIKES
+from tests.likes import START_MS
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[Any]:
+    server = Redis(tmp_path)
+    server.start()
+    client: Any = redis_connection.connect(ServiceSettings.model_validate({"redis_url": server.url}))
+    yield client
+    await client.aclose()
+    server.stop()
+
+
+class Topic:
+    """preferences.v1, and what happens while somebody sends to it."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, dict[str, Any]]] = []
+        self.meanwhile: Any = None
+
+    async def send(self, keys: Sequence[bytes], values: Sequence[bytes], _: int, __: Sequence[int]) -> None:
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        self.records += [(k.decode(), json.loads(v)) for k, v in zip(keys, values, strict=True)]
+
+    async def flush(self) -> None: ...
+
+    def latest(self, user: str) -> int:
+        return int([record["source_offset"] for key, record in self.records if key == user][-1])
+
+
+def frame(number: int) -> Frame:
+    rows = [
+        {
+            "event_id": f"e{number}-{target}",
+            "occurred_at": START_MS + number,
+            "actor_id": "ann",
+            "target_id": target,
+            "action": 0,
+            "surface": 0,
+            "human_probability": 0.95,
+            "label": 0,
+            "revision": 0,
+        }
+        for target in (f"a{number}", f"b{number}")
+    ]
+    return Frame("trusted-likes", pa.RecordBatch.from_pylist(rows, SCHEMA))
+
+
+async def worker(redis: Any, topic: Topic) -> tuple[Shares, PredictorTask]:
+    settings = ServiceSettings.model_validate({"partitions": 1})
+    shares = Shares(settings, redis, 1000, Dependency("redis").when_available)
+    shares.held, shares.preferences = {0}, topic  # type: ignore[assignment]
+    return shares, PredictorTask(1)
+
+
+async def test_an_old_record_behind_a_newer_one_is_made_good(redis: Any) -> None:
+    topic = Topic()
+    (paused, old), (other, new) = await worker(redis, topic), await worker(redis, topic)
+    old.process(frame(1), 5)
+    await paused.write(old, 5)
+
+    async def takes_over() -> None:
+        """What happens while the first worker stands still, just before it sends."""
+        new.process(frame(1), 5)
+        new.process(frame(2), 9)
+        await other.write(new, 9)
+        await other.flush_preferences(new, 9)
+
+    topic.meanwhile = takes_over
+    await paused.flush_preferences(old, 5)
+    assert topic.latest("ann") == 5
+    # The worker that holds the share notices at its next frame or look, and writes its users again.
+    await other.write(new, 9)
+    await other.flush_preferences(new, 9)
+    assert topic.latest("ann") == 9
+    marks = [int(await redis.get(redis_keys.source(r, TRUSTED_LIKES, 0))) for r in ("predictor", "preferences")]
+    assert marks == [9, 9]
+    basis = await redis.hget(redis_keys.user("ann"), "source_offset")
+    assert int(basis) == 9
