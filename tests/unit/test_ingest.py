@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from services.ingest.app import _to_output
 from services.ingest.decode import FUTURE_TOLERANCE_MS, FastLike, Message, NotALike, decode, parse
 from services.ingest.framing import FrameBuilder
 from services.ingest.http import split_body
@@ -122,6 +123,51 @@ def test_envelopes_hold_the_same_like() -> None:
     ]
     assert {(f.event_id, f.actor_id, f.target_id, f.occurred_at) for f in found} == {("e1", "ann", "song", START_MS)}
     assert [f.action for f in found] == ["like", "like", "like", "unlike"]
+
+
+names = st.one_of(st.sampled_from([*Like.model_fields, "@context", "type", "object", "specversion", "data"]), st.text())
+json_values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(names, inner, max_size=6),
+    ),
+    max_leaves=12,
+)
+header_values = st.dictionaries(
+    st.sampled_from(["ce_specversion", "ce_id", "ce_time", "truelike-errors", "x"]), st.binary(max_size=12), max_size=3
+)
+
+
+@given(
+    value=st.one_of(
+        st.none(),
+        st.binary(max_size=60),
+        json_values.map(lambda v: json.dumps(v).encode()),
+        events.map(lambda e: json.dumps(e).encode()),
+    ),
+    headers=header_values,
+    timestamp=st.integers(-(2**63), 2**63 - 1),
+)
+def test_whatever_comes_is_a_like_or_has_a_reason(
+    value: bytes | None, headers: dict[str, bytes], timestamp: int
+) -> None:
+    found = decode([Message(value, 0, 7, timestamp, headers, None)])
+    assert found.likes.num_rows + len(found.rejections) == 1
+    for rejection in found.rejections:
+        assert all(rejection.errors)
+        output = _to_output(rejection)
+        assert output.value == (value or b"")
+        assert dict(output.headers or [])["truelike-source"] == b"likes.v1/0/7"
+
+
+def test_what_no_broker_would_take_back_is_cut_and_says_so() -> None:
+    huge = Message(b"x" * (3 << 20), 0, 1, START_MS, {})
+    (rejection,) = decode([huge]).rejections
+    assert rejection.errors == (f"message: has {3 << 20} bytes; at most 262144",)
+    output = _to_output(rejection)
+    assert len(output.value) == 1 << 20
+    assert dict(output.headers or [])["truelike-truncated"] == str(3 << 20).encode()
 
 
 def messages(rows: list[dict[str, Any]]) -> list[Message]:
