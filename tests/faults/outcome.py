@@ -72,8 +72,8 @@ async def _read(settings: ServiceSettings, export: Path) -> Outcome:
     await _trusted_likes(settings, found)
     for record in await read_topic(settings, LIKES_REJECTED):
         found.rejected[dict(record.headers)["truelike-source"].decode()] += 1
-    for record in await read_topic(settings, PREFERENCES, settings.partitions):
-        found.preferences[record.key.decode()] = msgspec.json.decode(record.value)
+    newest = {record.key: record.value for record in await read_topic(settings, PREFERENCES, settings.partitions)}
+    found.preferences = {key.decode(): msgspec.json.decode(value) for key, value in newest.items()}
     rows = pq.read_table(export, partitioning="hive", columns=["event_id", "revision", "human_probability", "label"])
     latest: dict[str, tuple[int, float, int]] = {}
     for row in rows.to_pylist():
@@ -141,12 +141,12 @@ async def _redis(settings: ServiceSettings, found: Outcome) -> None:
             found.target_counts[key.decode().removeprefix(redis_keys.target(""))] = counts
         async for key in redis.scan_iter(f"{redis_keys.user('')}*", count=1000):
             user = key.decode().removeprefix(redis_keys.user(""))
-            basis = await redis.hgetall(key)
-            ranked = await redis.zrevrange(redis_keys.next_likes(user), 0, -1, withscores=True)
-            found.rankings[user] = {
-                "items": {target.decode(): round(score, 9) for target, score in ranked},
-                "because": json.loads(basis[b"because"]),
-            }
+            async with redis.pipeline(transaction=False) as both:
+                both.hget(key, "because")
+                both.zrevrange(redis_keys.next_likes(user), 0, -1, withscores=True)
+                because, ranked = await both.execute()
+            items = {target.decode(): round(score, 9) for target, score in ranked}
+            found.rankings[user] = {"items": items, "because": json.loads(because)}
     finally:
         await redis.aclose()
 
