@@ -19,6 +19,7 @@ import psutil
 import pyarrow as pa
 from numba import njit
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import track
 
@@ -34,8 +35,8 @@ from services.predictor.task import PredictorTask, warm_up
 from services.replay.offline import OfflineIngest
 from services.simulator.world import World, WorldSettings
 from shared import redis_keys
+from shared.dependency import Dependency
 from shared.frames import Frame, from_message
-from shared.guarded_redis import GuardedWriter
 from shared.topics import TRUSTED_LIKES
 from tests.bench.measuring import Row, rate_of
 
@@ -144,7 +145,7 @@ def publishing_rows(keys: list[bytes], values: list[bytes]) -> list[Row]:
 async def _publish(frames: list[Frame], url: str) -> tuple[float, float, tuple[float, float]]:
     redis: Any = Redis.from_url(url)
     settings = PredictorSettings.model_validate({"redis_url": url})
-    shares = Shares(settings, redis, 86_400, GuardedWriter(redis, "bench", TRUSTED_LIKES).when_available)
+    shares = Shares(settings, redis, 86_400, Dependency("redis", RedisError).when_available)
     shares.held = set(range(settings.partitions))
     task = PredictorTask(settings.partitions)
     began, cpu = time.perf_counter(), time.process_time()

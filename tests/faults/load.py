@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -214,6 +215,8 @@ def until(reached: Callable[[], bool], seconds: float) -> None:
 
 
 def main() -> None:
+    # So that what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults.load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
