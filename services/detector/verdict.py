@@ -222,13 +222,13 @@ class VerdictTask:
     def _forget(self, end: int) -> None:
         oldest = end - self.settings.horizon_ms
         self.retained.forget(oldest)
-        waiting = self.windows.find(self.unpublished)
-        needed = set(np.unique(self.windows["window"][waiting[waiting >= 0]]).tolist())
-        self.names = {start: parts for start, parts in self.names.items() if start >= oldest or start in needed}
         used = self.windows.occupied()
         old = (self.windows["window"][used] < oldest) & ~np.isin(self.windows.keys[used], self.unpublished)
         if old.any():
             self.windows.keep(used[~old])
+        # Also of windows that had to make room: names must not outlive them.
+        alive = set(np.unique(self.windows["window"][self.windows.occupied()]).tolist())
+        self.names = {start: parts for start, parts in self.names.items() if start in alive}
 
     def _judge(self, slots: Slots, offset: int, always: bool = False) -> list[Output]:
         """Publish the verdicts on these windows that are new or have changed, and correct their likes."""

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.detector import rate
+from services.detector.actor import ActorTask
 from services.detector.group import GroupTask
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
@@ -262,6 +263,18 @@ def test_a_late_like_is_judged_into_a_revision_and_a_too_late_one_counted() -> N
     assert verdicts[f"ann@{START_MS}"][2] == 2
     assert detector.counters()["late_judged"] == 1
     assert detector.counters()["late_likes"] == 1
+
+
+def test_names_leave_with_their_windows() -> None:
+    """What is remembered is bounded by the number of windows asked for, not by the horizon."""
+    detector = Detector(Judgement(1, max_actors=1000))
+    events = [like(n, f"a{n % 200}", f"t{n}", n * 1.5) for n in range(8000)]
+    for frame in ingest_in_batches(events, list(range(0, 8000, 200)), 1):
+        list(detector.feed([frame]))
+        for task in detector.tasks.values():
+            if isinstance(task, ActorTask | VerdictTask):
+                assert len(task.names) <= 1000 // 200 + 3
+    assert detector.counters()["evicted_actor_windows"] > 0
 
 
 def test_a_declared_agent_is_an_agent_and_weighs_nothing() -> None:
