@@ -86,10 +86,8 @@ class Pairs:
         np.maximum.at(table["touched"], slots, times)
         _meet(slots, targets, times, weights, table["count"], table["weight"], table["targets"], table["times"])
         grown = (table["count"][slots] > before) & (table["count"][slots] >= 2)
-        for row in np.unique(order[grown]).tolist():
-            self.names[int(hash_strings(meetings.column("peer_id").slice(row, 1))[0])] = meetings.column("peer_id")[
-                row
-            ].as_py()
+        named = meetings.column("peer_id").take(pa.array(np.unique(order[grown]))).unique()
+        self.names.update(zip(hash_strings(named).tolist(), named.to_pylist(), strict=True))
         changed = np.unique(actors[grown])
         self._score(changed)
         return changed

@@ -179,9 +179,9 @@ class VerdictTask:
             return outputs
         self.closed_ms = end
         links: list[Repeated] = []
-        for start in self._windows_with_meetings(end):
+        for start, meetings in self._take_meetings(end):
             outputs += self._judge(self._due(start), offset)
-            changed = self._take_meetings(start + self.settings.window_ms)
+            changed = self.pairs.meet(meetings)
             repeated = self.pairs.repeated(changed)
             links += repeated
             due = np.concatenate([self._due(start + self.settings.window_ms), self._windows_of(repeated)])
@@ -194,9 +194,21 @@ class VerdictTask:
         self._forget(end)
         return outputs
 
-    def _windows_with_meetings(self, end: int) -> list[int]:
-        times = frames.join(self.meetings, frames.MEETINGS).column("occurred_at").to_numpy()
-        return [int(start) for start in np.unique(tumbling(times[times < end], self.settings.window_ms))]
+    def _take_meetings(self, end: int) -> list[tuple[int, pa.RecordBatch]]:
+        """Meetings before `end` by the window that they lie in, oldest first; after a jump of the watermark these may
+        be many windows. The later ones wait.
+        """
+        meetings = frames.join(self.meetings, frames.MEETINGS)
+        times = meetings.column("occurred_at").to_numpy()
+        self.meetings = [meetings.filter(pa.array(times >= end))]
+        order = np.argsort(times, kind="stable")
+        order = order[: np.searchsorted(times[order], end)]
+        due = meetings.take(pa.array(order))
+        starts, first = np.unique(tumbling(times[order], self.settings.window_ms), return_index=True)
+        lengths = np.diff(np.r_[first, len(order)])
+        return [
+            (s, due.slice(at, n)) for s, at, n in zip(starts.tolist(), first.tolist(), lengths.tolist(), strict=True)
+        ]
 
     def _due(self, end: int) -> Slots:
         """Open windows that end by `end`; they count as closed from now on."""
@@ -204,12 +216,6 @@ class VerdictTask:
         due = used[~self.windows["closed"][used] & (self.windows["window"][used] + self.settings.window_ms <= end)]
         self.windows["closed"][due] = True
         return due
-
-    def _take_meetings(self, end: int) -> U64:
-        meetings = frames.join(self.meetings, frames.MEETINGS)
-        times = meetings.column("occurred_at").to_numpy()
-        self.meetings = [meetings.filter(pa.array(times >= end))]
-        return self.pairs.meet(meetings.filter(pa.array(times < end)))
 
     def _windows_of(self, links: list[Repeated]) -> Slots:
         """Closed windows in which repeated meetings took place: what was judged then is judged again."""
