@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from heapq import nsmallest
 from typing import Any, Final
 
 import msgspec
@@ -19,8 +21,8 @@ class Campaign(msgspec.Struct):
     """Actors in lockstep (`campaigns.v1`); `merged_into` names the campaign that took this one in."""
 
     campaign_id: str
-    actors: list[str]
-    targets: list[str]
+    actors: set[str]
+    targets: set[str]
     first_at: int
     last_at: int
     weight: float
@@ -64,7 +66,9 @@ class GroupTask:
         if known:
             into = self.campaigns[known[0]]
         else:
-            into = Campaign(f"{pair[0]}+{pair[1]}@{link['first_at']}", [], [], link["first_at"], link["last_at"], 0.0)
+            into = Campaign(
+                f"{pair[0]}+{pair[1]}@{link['first_at']}", set(), set(), link["first_at"], link["last_at"], 0.0
+            )
             self.campaigns[into.campaign_id] = into
         gone = []
         for identifier in known[1:]:
@@ -75,9 +79,11 @@ class GroupTask:
         self._add(into, pair, link["target_ids"], link["first_at"], link["last_at"], link["weight"])
         return [into, *gone]
 
-    def _add(self, into: Campaign, actors: list[str], targets: list[str], first: int, last: int, weight: float) -> None:
-        into.actors = sorted({*into.actors, *actors})
-        into.targets = sorted({*into.targets, *targets})
+    def _add(
+        self, into: Campaign, actors: Iterable[str], targets: Iterable[str], first: int, last: int, weight: float
+    ) -> None:
+        into.actors.update(actors)
+        into.targets.update(targets)
         into.first_at, into.last_at = min(into.first_at, first), max(into.last_at, last)
         into.weight = max(into.weight, weight)
         self.of_actor.update(dict.fromkeys(actors, into.campaign_id))
@@ -90,7 +96,8 @@ class GroupTask:
                 del self.of_actor[actor]
 
     def snapshot(self) -> Arrays:
-        return {"campaigns": np.frombuffer(msgspec.msgpack.encode(list(self.campaigns.values())), np.uint8)}
+        campaigns = msgspec.msgpack.encode(list(self.campaigns.values()), order="deterministic")
+        return {"campaigns": np.frombuffer(campaigns, np.uint8)}
 
     def restore(self, arrays: Arrays) -> None:
         kept = msgspec.msgpack.decode(arrays["campaigns"].tobytes(), type=list[Campaign])
@@ -106,9 +113,9 @@ def describe(campaign: Campaign) -> bytes:
     )
     body = {
         "campaign_id": campaign.campaign_id,
-        "actors": campaign.actors[:NAMED],
+        "actors": nsmallest(NAMED, campaign.actors),
         "actor_count": len(campaign.actors),
-        "targets": campaign.targets[:NAMED],
+        "targets": nsmallest(NAMED, campaign.targets),
         "target_count": len(campaign.targets),
         "first_at": campaign.first_at,
         "last_at": campaign.last_at,
