@@ -19,7 +19,7 @@ from shared.checkpoints import Fenced
 from shared.dependency import until_available
 from shared.faust_transport import PromptTransport
 from shared.health import Health, Latency, Sample, StallWatch
-from shared.probes import BrokerProbe, Probe
+from shared.probes import BrokerProbe
 from shared.service import Service
 from shared.settings import ServiceSettings
 from shared.stage import StageRunner
@@ -64,7 +64,7 @@ class Binding:
 class FaustStages:
     """A worker with one agent a stage. `run` lives until SIGTERM: then snapshot, acknowledge, leave the group."""
 
-    def __init__(self, name: str, settings: ServiceSettings, *probes: Probe) -> None:
+    def __init__(self, name: str, settings: ServiceSettings) -> None:
         self.name = name
         self.settings = settings
         # What this worker needs besides the broker and a disk, by name.
@@ -93,7 +93,6 @@ class FaustStages:
         )
         self.app.transport = PromptTransport(self.app.conf.broker, self.app, self.app.loop)
         self.broker = BrokerProbe(settings, self._places)
-        self._probes = [self.broker, *probes]
         self._stall = StallWatch()
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -213,7 +212,7 @@ class FaustStages:
         """Start, work until told to stop, stop cleanly. Raises what made a stage fail."""
         health = Health(self.name, self.ready, self.live, self.samples)
         app = Starlette(routes=health.routes())
-        async with Service(self.name, self.settings, app, self._probes) as service:
+        async with Service(self.name, self.settings, app, [self.broker]) as service:
             self._stopping = service.stopping
             topics = [b.topic for b in self.bindings]
             if not await until_available(

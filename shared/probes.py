@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -19,15 +20,15 @@ EVERY_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
 
 
-class Probe:
+class Probe(ABC):
     """`error` says what is wrong now, None: nothing. `run` keeps it true until cancelled."""
 
     def __init__(self) -> None:
         self.error: str | None = "not reached yet"
 
+    @abstractmethod
     async def look(self) -> None:
         """One look. Raises what is wrong."""
-        raise NotImplementedError
 
     async def run(self) -> None:
         while True:

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 import typer
 from aiokafka.errors import KafkaError
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from services.cli import token
+from services.cli.output import err, fail, out
 from services.replay.files import UnreadableFile, count_rows
 from shared.settings import ServiceSettings, load
 
@@ -32,8 +32,6 @@ app.add_typer(topics_app, name="topics")
 evaluate_app = typer.Typer(no_args_is_help=True, help="How good it is, beside others, on your own file.")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(token.app, name="token")
-err = Console(stderr=True)
-out = Console()
 
 ENDPOINTS = Path(".truelike/endpoints")
 
@@ -42,11 +40,6 @@ Mapping = Annotated[
     list[str] | None,
     typer.Option("--map", help="field=column where the file's column has another name, e.g. actor_id=user"),
 ]
-
-
-def fail(message: str) -> typer.Exit:
-    err.print(f"truelike: {message}", style="red", markup=False, highlight=False)
-    return typer.Exit(2)
 
 
 def parse_mapping(pairs: list[str] | None) -> dict[str, str]:

@@ -6,21 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from services.cli.output import fail, out
 from shared import access
 
 app = typer.Typer(no_args_is_help=True, help="Tokens that HTTP callers show.")
-err = Console(stderr=True)
-out = Console()
 
 TokensFile = Annotated[Path, typer.Option("--file", envvar="ACCESS_TOKENS_FILE", help="The services' file of tokens")]
-
-
-def fail(message: str) -> typer.Exit:
-    err.print(f"truelike: {message}", style="red", markup=False, highlight=False)
-    return typer.Exit(2)
 
 
 @app.command()

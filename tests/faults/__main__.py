@@ -1,6 +1,6 @@
 """The fault suite: one seeded log through an undisturbed platform and through disturbed ones, and what differs.
 
-python -m tests.faults --likes 500000 --seeds 3          everything, about an hour on two cores
+python -m tests.faults --likes 500000 --seeds 3          everything, about two hours on two cores
 python -m tests.faults --short                           what CI runs
 python -m tests.faults --only kills --seeds-from 2       one kind of fault, with the seed of a failure
 """

@@ -120,7 +120,8 @@ class Ground:
         return self.stack._address(self.stack.processes[label].pid)
 
     def ready(self, label: str) -> bool:
-        return self.checks(label) is not None and not self.failing(label)
+        checks = self.checks(label)
+        return checks is not None and all(why == "ok" for why in checks.values())
 
     def checks(self, label: str) -> dict[str, str] | None:
         """What `/readyz` says, None where it does not answer."""
@@ -157,8 +158,7 @@ class Ground:
             if not ended and counters.get("ingest/received_total", 0) >= fed:
                 self.end_of_stream()
                 ended = True
-            now = {k: v for k, v in counters.items() if not k.startswith(("console/viewed", "predictor/held"))}
-            quiet = {k: v for k, v in now.items() if k.endswith("_total")}
+            quiet = {k: v for k, v in counters.items() if k.endswith("_total") and not k.startswith("console/viewed")}
             if quiet != last:
                 last, still_since = quiet, time.monotonic()
             done = ended and not any(v for k, v in counters.items() if "/lag_" in k)

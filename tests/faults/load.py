@@ -16,7 +16,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -31,6 +30,7 @@ from services.cli.stack import SERVICES
 from shared import access, kafka
 from shared.batches import BatchProducer
 from shared.topics import LIKES
+from tests.faults.faults import wait
 from tests.faults.ground import PARTITIONS, Ground
 from tests.likes import START_MS, like
 
@@ -191,7 +191,7 @@ def restart(folder: Path) -> None:
         asyncio.run(feed_actors(ground))
         counters = {"detector": "actor/likes_total", "predictor": "predictor/predictor_likes_total"}
         for counter in counters.values():
-            until(lambda: ground.stack.metrics().get(counter, 0) >= ACTORS, 900)  # noqa: B023
+            wait(lambda: ground.stack.metrics().get(counter, 0) >= ACTORS, counter, 900)  # noqa: B023
         time.sleep(30)
         size = sum(f.stat().st_size for f in (ground.folder / "checkpoints").rglob("*.npz")) / 2**20
         out.print(f"snapshots of {ACTORS:,} actors: {size:,.0f} MB (two of each)")
@@ -200,18 +200,10 @@ def restart(folder: Path) -> None:
             began = time.monotonic()
             ground.stack.kill(label)
             new = ground.restart(name, label)
-            until(lambda: ground.ready(new) and ground.stack.metrics().get(counter, 0) >= ACTORS, 120)  # noqa: B023
+            wait(lambda: ground.ready(new) and ground.stack.metrics().get(counter, 0) >= ACTORS, new)  # noqa: B023
             out.print(f"{name}: killed, started, ready with all of its state after {time.monotonic() - began:.1f} s")
     finally:
         ground.stop()
-
-
-def until(reached: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not within {seconds:.0f} s")
-        time.sleep(0.1)
 
 
 def main() -> None:

@@ -57,17 +57,13 @@ def read(settings: ServiceSettings, export: Path) -> Outcome:
 
 async def _read(settings: ServiceSettings, export: Path) -> Outcome:
     found = Outcome()
+    revisions: dict[str, int] = {}
     for record in await read_topic(settings, VERDICTS, settings.partitions):
         verdict = msgspec.json.decode(record.value)
-        known = found.verdicts.get(verdict["verdict_id"])
-        if known is None or verdict["revision"] > known[3]:  # type: ignore[misc]
-            found.verdicts[verdict["verdict_id"]] = (
-                verdict["label"],
-                verdict["human_probability"],
-                verdict["likes"],
-                verdict["revision"],
-            )  # type: ignore[assignment]
-    found.verdicts = {k: v[:3] for k, v in found.verdicts.items() if not k.startswith("closing")}
+        identifier, revision = verdict["verdict_id"], verdict["revision"]
+        if revision > revisions.get(identifier, 0) and not identifier.startswith("closing"):
+            revisions[identifier] = revision
+            found.verdicts[identifier] = (verdict["label"], verdict["human_probability"], verdict["likes"])
     await _campaigns(settings, found)
     await _trusted_likes(settings, found)
     for record in await read_topic(settings, LIKES_REJECTED):
