@@ -23,7 +23,8 @@ async def rebuild(settings: ServiceSettings, wait: float, advance: Callable[[int
         await redis.delete(*marks)
         while marks and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
-            written = [key for key, mark in zip(marks, await redis.mget(list(marks)), strict=True) if mark is not None]
+            found = await redis.mget(list(marks))
+            written = [key for key, mark in zip(marks, found, strict=True) if mark is not None and int(mark) >= 0]
             for key in written:
                 del marks[key]
                 advance(1)

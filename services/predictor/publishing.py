@@ -46,10 +46,13 @@ for u = 1, #users do
 end
 """
 
-# KEYS: the marks of shares. ARGV: the offset up to which all of the share's users are written. A mark never falls.
+# KEYS: the marks of shares. ARGV: the offset up to which all of the share's users are written, then each mark as it was
+# before they were. A mark that is gone or lower by now means that Redis was emptied, or the mark set back, while they
+# were written: it stays, so that all are written again. A mark never falls.
 MARK_SCRIPT: Final = """
-for _, mark in ipairs(KEYS) do
-  if (tonumber(redis.call('GET', mark)) or -1) < tonumber(ARGV[1]) then
+for k, mark in ipairs(KEYS) do
+  local now = tonumber(redis.call('GET', mark))
+  if now and now >= tonumber(ARGV[k + 1]) and now < tonumber(ARGV[1]) then
     redis.call('SET', mark, ARGV[1])
   end
 end

@@ -20,6 +20,7 @@ import pyarrow as pa
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from services.predictor.model import Rankings
 from services.predictor.publishing import (
@@ -139,13 +140,13 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             users = task.changed_after(behind)
             for start in range(0, len(users), RANKED_AT_ONCE):
                 calls = self._rank(task, basis, users[start : start + RANKED_AT_ONCE])
-                await self._available(partial(self._send, calls, [], [], offset))
+                await self._available(partial(self._send, calls, [], {}, offset))
             calls = []
         gone = task.forgotten_after(behind)
         self._unsent_forgotten += gone
         if handed_out == self._handed_out:
             self._written = offset
-        self._sending = asyncio.create_task(self._available(partial(self._send, calls, gone, held, offset)))
+        self._sending = asyncio.create_task(self._available(partial(self._send, calls, gone, marks, offset)))
         return not usual and bool(behind)
 
     def _rank(self, task: PredictorTask, basis: Basis, users: I64) -> list[Arguments]:
@@ -156,15 +157,17 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         self._unsent.append((basis, rankings))
         return list(self._payloads.calls(basis, task.model, rankings, self.ttl_seconds))
 
-    async def _send(self, calls: list[Arguments], gone: list[str], held: list[int], offset: int) -> None:
-        """Rankings, then who was forgotten, then the marks of the shares. Raises RedisError; may be repeated."""
+    async def _send(self, calls: list[Arguments], gone: list[str], marks: dict[int, int], offset: int) -> None:
+        """Rankings, then who was forgotten, then the shares' new marks, given those before. Raises RedisError; may be
+        repeated.
+        """
         async with self.redis.pipeline(transaction=False) as pipe:
             for arguments in calls:
                 await self._publish(args=arguments, client=pipe)
             if gone:
                 pipe.delete(*keys_of(gone))
-            if held:
-                await self._mark(keys=[_mark_key("predictor", share) for share in held], args=[offset], client=pipe)
+            if marks:
+                await self._set_marks("predictor", marks, offset, pipe)
             await pipe.execute()
 
     def when_written(self, call: Callable[[], None]) -> None:
@@ -190,7 +193,8 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             self._unsent, self._unsent_forgotten = [], []
             return
         # A worker that was paused, and whose shares another holds by now, must not send old records after new ones.
-        behind = {share: mark for share, mark in (await self._marks("preferences", held)).items() if mark < offset}
+        marks = await self._marks("preferences", held)
+        behind = {share: mark for share, mark in marks.items() if mark < offset}
         records: dict[str, bytes | None] = dict.fromkeys(self._unsent_forgotten)
         seen = np.zeros(0, np.int64)
         for basis, rankings in reversed(self._unsent):
@@ -211,7 +215,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             await self.preferences.send(keys, values, int(time.time() * 1000), places)
             await self.preferences.flush()
             await self._make_good(offset, {share: behind[share] for share in set(places)})
-        await self._mark(keys=[_mark_key("preferences", share) for share in held], args=[offset])
+        await self._set_marks("preferences", marks, offset)
 
     async def _make_good(self, offset: int, before: dict[int, int]) -> None:
         """Who was paused between looking at the marks and sending may have put old records behind newer ones of the
@@ -224,8 +228,18 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             await self.redis.mset({_mark_key(*at): mark for at, mark in marks.items()})
 
     async def _marks(self, reader: str, shares: list[int]) -> dict[int, int]:
-        found = await self.redis.mget([_mark_key(reader, share) for share in shares])
-        return {share: NEVER if mark is None else int(mark) for share, mark in zip(shares, found, strict=True)}
+        """Up to where each share is written. A missing mark is made, so that it can be seen to go missing."""
+        keys = [_mark_key(reader, share) for share in shares]
+        async with self.redis.pipeline(transaction=True) as pipe:
+            for key in keys:
+                pipe.set(key, NEVER, nx=True)
+            pipe.mget(keys)
+            found = (await pipe.execute())[-1]
+        return {share: int(mark) for share, mark in zip(shares, found, strict=True)}
+
+    async def _set_marks(self, reader: str, before: dict[int, int], offset: int, pipe: Pipeline | None = None) -> None:
+        keys = [_mark_key(reader, share) for share in before]
+        await self._mark(keys=keys, args=[offset, *before.values()], client=pipe)
 
 
 def _mark_key(reader: str, share: int) -> str:

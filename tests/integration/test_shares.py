@@ -1,4 +1,4 @@
-"""A predictor that is paused in the worst moment, in a real Redis."""
+"""A predictor that is paused, or whose Redis is emptied, in the worst moment; in a real Redis."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class Topic:
         return int([record["source_offset"] for key, record in self.records if key == user][-1])
 
 
-def frame(number: int) -> Frame:
+def frame(number: int, actor: str = "ann") -> Frame:
     rows = [
         {
             "event_id": f"e{number}-{target}",
             "occurred_at": START_MS + number,
-            "actor_id": "ann",
+            "actor_id": actor,
             "target_id": target,
             "action": 0,
             "surface": 0,
@@ -102,3 +102,21 @@ async def test_an_old_record_behind_a_newer_one_is_made_good(redis: Any) -> None
     assert marks == [9, 9]
     basis = await redis.hget(redis_keys.user("ann"), "source_offset")
     assert int(basis) == 9
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_redis_emptied_while_it_is_written_is_noticed(redis: Any, first: bool) -> None:
+    """The emptying comes between the look at the marks and the writing; a share written for the first time or not."""
+    shares, task = await worker(redis, Topic())
+    task.process(frame(1), 5)
+    if not first:
+        await shares.write(task, 5)
+        await shares.settle()
+        task.process(frame(2, actor="bob"), 6)
+    await shares.write(task, 6)
+    await redis.flushall()
+    await shares.settle()
+    await shares.write(task, 6)
+    await shares.settle()
+    assert int(await redis.hget(redis_keys.user("ann"), "source_offset")) == 6
+    assert int(await redis.get(redis_keys.source("predictor", TRUSTED_LIKES, 0))) == 6

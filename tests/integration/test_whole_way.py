@@ -216,6 +216,7 @@ def predictions_in(url: str) -> dict[str, Any]:
 
 def rankings_now(platform: Platform, users: int) -> dict[str, Any]:
     """Empty Redis, and take what the workers fill it with: all users, ranked by the state at the end of the log."""
+    platform.rest()
     SyncRedis.from_url(platform.redis.url).flushall()
     deadline = time.monotonic() + 60
     while len(found := predictions_in(platform.redis.url)) < 2 * users:
