@@ -46,19 +46,19 @@ def _credentials(settings: ServiceSettings) -> Any:
 
 @dataclass
 class Binding:
-    """A stage and the topic that it reads, with the events it has handled but not yet acknowledged."""
+    """A stage and the topic that it reads, with the messages it has handled but not yet acknowledged."""
 
     topic: str
     runner: StageRunner
     unacknowledged: dict[int, list[Any]]
 
-    def acknowledge(self, done: dict[int, int]) -> None:
+    def acknowledge(self, consumer: Any, done: dict[int, int]) -> None:
         for partition, offset in done.items():
-            events = self.unacknowledged.get(partition, [])
-            for event in events:
-                if event.message.offset <= offset:
-                    event.ack()
-            self.unacknowledged[partition] = [e for e in events if e.message.offset > offset]
+            messages = self.unacknowledged.get(partition, [])
+            for message in messages:
+                if message.offset <= offset:
+                    message.ack(consumer)
+            self.unacknowledged[partition] = [m for m in messages if m.offset > offset]
 
 
 class FaustStages:
@@ -118,9 +118,11 @@ class FaustStages:
         async def consume(stream: Any) -> None:
             async for event in stream.noack().events():
                 message = event.message
-                binding.unacknowledged.setdefault(message.partition, []).append(event)
+                binding.unacknowledged.setdefault(message.partition, []).append(message)
                 try:
                     await runner.handle(message.partition, message.offset, message.value, message.headers)
+                    # Snapshots may be far apart, and what is to be acknowledged is no more than an offset.
+                    message.value = event.value = None
                 except Exception as error:
                     self._fail(error)
                     raise
@@ -164,7 +166,7 @@ class FaustStages:
         """Snapshot and acknowledge; a partition that another worker has taken is let go."""
         for partition in partitions:
             try:
-                binding.acknowledge(await binding.runner.checkpoint([partition]))
+                binding.acknowledge(self.app.consumer, await binding.runner.checkpoint([partition]))
             except Fenced as error:
                 log.warning("partition let go", stage=binding.runner.name, partition=partition, error=str(error))
                 binding.runner.drop(partition)

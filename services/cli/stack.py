@@ -80,9 +80,8 @@ class Stack:
                 if reached(process.pid):
                     waiting.discard(label)
             if time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"not {state} after {timeout:.0f} s: {', '.join(sorted(waiting))}; logs: {self.folder}"
-                )
+                why = "; ".join(f"{label}: {_readiness(self._address(self.processes[label].pid))}" for label in waiting)
+                raise RuntimeError(f"not {state} after {timeout:.0f} s: {why}; logs: {self.folder}")
             time.sleep(0.2)
 
     def _address(self, pid: int) -> str | None:
@@ -136,6 +135,16 @@ def _answers(url: str | None, path: str) -> bool:
         return httpx.get(f"{url}/{path}", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def _readiness(url: str | None) -> str:
+    """What a service says of itself, for an error message."""
+    if url is None:
+        return "no address yet"
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2).text
+    except httpx.HTTPError as error:
+        return repr(error)
 
 
 def read_endpoints(folder: Path) -> list[dict[str, str]]:
