@@ -13,9 +13,23 @@ from numba import njit
 from services.detector.fusion import MOST_LOCKSTEP_LOG_ODDS, expected_meetings, lockstep_log_odds
 from shared.checkpoints import Arrays
 from shared.hashing import U64, hash_strings, mix
-from shared.slots import SlotTable
+from shared.slots import Slots, SlotTable
+
+I64 = npt.NDArray[np.int64]
+F32 = npt.NDArray[np.float32]
 
 REMEMBERED_TARGETS: Final = 8
+
+
+@njit(cache=True)
+def _meet_once(
+    slots: Any, new: Any, targets: Any, times: Any, weights: Any, target: Any, time: Any, weight: Any, again: Any
+) -> None:
+    for i in range(len(slots)):
+        slot = slots[i]
+        if new[i]:
+            target[slot], time[slot], weight[slot] = targets[i], times[i], weights[i]
+        again[i] = target[slot] != targets[i]
 
 
 @njit(cache=True)
@@ -52,6 +66,8 @@ class Pairs:
     """Meetings of the actors of one partition with anyone."""
 
     def __init__(self, max_pairs: int) -> None:
+        # Nearly all pairs meet on one target and never again. They are most of the state, so little is kept of them.
+        self.once = SlotTable({"target": np.uint64, "time": np.int64, "weight": np.float32}, max_pairs)
         self.table = SlotTable(
             {
                 "actor": np.uint64,
@@ -77,20 +93,44 @@ class Pairs:
         times = meetings.column("occurred_at").to_numpy()
         order = np.lexsort((targets, peers, actors, times))
         actors, peers, targets, times = actors[order], peers[order], targets[order], times[order]
-        weights = meetings.column("weight").to_numpy()[order].astype(np.float64)
-        slots, new = self.table.insert(mix(actors, peers))
-        self._count(actors[new], peers[new], times[new])
+        weights = meetings.column("weight").to_numpy()[order]
+        slots = self._repeated_of(actors, peers, targets, times, weights)
+        again = slots >= 0
+        slots, order, actors = slots[again], order[again], actors[again]
         table = self.table
         before = table["count"][slots].copy()
-        table["actor"][slots], table["peer"][slots] = actors, peers
-        np.maximum.at(table["touched"], slots, times)
-        _meet(slots, targets, times, weights, table["count"], table["weight"], table["targets"], table["times"])
-        grown = (table["count"][slots] > before) & (table["count"][slots] >= 2)
+        np.maximum.at(table["touched"], slots, times[again])
+        columns = table["count"], table["weight"], table["targets"], table["times"]
+        _meet(slots, targets[again], times[again], weights[again], *columns)
+        grown = table["count"][slots] > before
         named = meetings.column("peer_id").take(pa.array(np.unique(order[grown]))).unique()
         self.names.update(zip(hash_strings(named).tolist(), named.to_pylist(), strict=True))
         changed = np.unique(actors[grown])
         self._score(changed)
         return changed
+
+    def _repeated_of(self, actors: U64, peers: U64, targets: U64, times: I64, weights: F32) -> Slots:
+        """Slots in `table` of the pairs of these meetings, -1 of those that have met on one target only. A pair that
+        meets on a second one moves there.
+        """
+        keys = mix(actors, peers)
+        rest = np.flatnonzero(self.table.find(keys) < 0)
+        slots, new = self.once.insert(keys[rest])
+        self._count(actors[rest[new]], peers[rest[new]], times[rest[new]])
+        once, again = self.once, np.empty(len(rest), np.bool_)
+        columns = once["target"], once["time"], once["weight"]
+        _meet_once(slots, new, targets[rest], times[rest], weights[rest], *columns, again)
+        np.maximum.at(once["touched"], slots, times[rest])
+        moving, first = np.unique(keys[rest[again]], return_index=True)
+        rows, held = rest[again][first], slots[again][first]
+        to, _ = self.table.insert(moving)
+        table = self.table
+        table["actor"][to], table["peer"][to], table["touched"][to] = actors[rows], peers[rows], once["touched"][held]
+        table["count"][to], table["weight"][to] = 1, once["weight"][held]
+        table["targets"][to, 0], table["times"][to, 0] = once["target"][held], once["time"][held]
+        # Not looked at again while the pair is in `table`; and no trace of how the meetings came in batches.
+        once["touched"][held] = once["time"][held]
+        return table.find(keys)
 
     def _count(self, actors: U64, peers: U64, times: npt.NDArray[np.int64]) -> None:
         for table, keys in ((self.actors, actors), (self.peers, peers)):
@@ -120,7 +160,6 @@ class Pairs:
 
     def _repeated_slots(self, actors: U64) -> npt.NDArray[np.int64]:
         used = self.table.occupied()
-        used = used[self.table["count"][used] >= 2]
         used = used[np.isin(self.table["actor"][used], actors)]
         return used[np.argsort(self.table.keys[used])]
 
@@ -155,14 +194,15 @@ class Pairs:
     def forget(self, before_ms: int) -> None:
         if self.table.expire(before_ms):
             used = self.table.occupied()
-            known = set(self.table["peer"][used[self.table["count"][used] >= 2]].tolist())
+            known = set(self.table["peer"][used].tolist())
             self.names = {h: name for h, name in self.names.items() if h in known}
-        for table in (self.lockstep, self.actors, self.peers):
+        for table in (self.once, self.lockstep, self.actors, self.peers):
             table.expire(before_ms)
 
     def snapshot(self) -> dict[str, npt.NDArray[Any]]:
         hashes = sorted(self.names)
         return {
+            **self.once.snapshot("once"),
             **self.table.snapshot("pairs"),
             **self.lockstep.snapshot("lockstep"),
             **self.actors.snapshot("met.actors"),
@@ -173,6 +213,7 @@ class Pairs:
         }
 
     def restore(self, arrays: Arrays) -> None:
+        self.once.restore("once", arrays)
         self.table.restore("pairs", arrays)
         self.lockstep.restore("lockstep", arrays)
         self.actors.restore("met.actors", arrays)

@@ -38,7 +38,9 @@ out = Console(width=110)
 SUSTAINED = 9_000
 OVERLOAD = 5 * SUSTAINED
 OVERLOAD_SECONDS = 60
-HTTP_RATE = 2_000
+# Likes a second that one token may send; calls that are made at once.
+HTTP_RATE = 500
+HTTP_CALLERS = 600
 HTTP_BATCH = 100
 SOAK_RATE = 1_000
 SOAK_SECONDS = 900
@@ -67,14 +69,14 @@ class Watched:
 
     def table(self, title: str) -> Table:
         table = Table(title=title)
-        for column in ("service", "MB at a third", "two thirds", "end", "most", "files at a third", "end"):
+        for column in ("service", "MB at first", "a third", "two thirds", "end", "most", "files at a third", "end"):
             table.add_column(column, justify="left" if column == "service" else "right")
         for name, rows in self.rows.items():
             third, two = rows[len(rows) // 3], rows[2 * len(rows) // 3]
             most = max(row[1] for row in rows)
             table.add_row(
                 name,
-                *(f"{m:.0f}" for m in (third[1], two[1], rows[-1][1], most)),
+                *(f"{m:.0f}" for m in (rows[0][1], third[1], two[1], rows[-1][1], most)),
                 str(third[2]),
                 str(rows[-1][2]),
             )
@@ -104,54 +106,89 @@ def drain(ground: Ground, watched: Watched, seconds: float) -> float:
     return time.monotonic() - began
 
 
-def call(url: str, token: str, stop: threading.Event, answers: Counter[int]) -> None:
-    """A caller over HTTP that asks for more than its token's rate."""
-    number = 0
-    with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
-        while not stop.is_set():
-            batch = [like(number + n, f"http{n}", f"t{n}", 0) for n in range(HTTP_BATCH)]
-            answers[client.post(f"{url}/v1/likes", json=batch).status_code] += 1
+class Callers:
+    """Callers over HTTP that never pause: as many as may be served at once and more, and one beyond its token's rate.
+    `answers` counts status codes and what failed, `longest` is the longest wait for an answer (s).
+    """
+
+    def __init__(self, url: str, tokens: dict[str, int]) -> None:
+        self.url = url
+        self.tokens = tokens
+        self.answers: dict[str, Counter[str]] = {}
+        self.longest = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._call_all()))
+
+    def __enter__(self) -> Callers:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    async def _call_all(self) -> None:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        async with httpx.AsyncClient(timeout=30, limits=limits) as client, asyncio.TaskGroup() as group:
+            for token, count in self.tokens.items():
+                answers = self.answers[token] = Counter()
+                for caller in range(count):
+                    group.create_task(self._call(client, token, caller, answers))
+
+    async def _call(self, client: httpx.AsyncClient, token: str, caller: int, answers: Counter[str]) -> None:
+        number = 0
+        while not self._stop.is_set():
+            batch = [like(number + n, f"http{caller}-{n}", f"t{n}", number / 10) for n in range(HTTP_BATCH)]
             number += HTTP_BATCH
+            began = time.monotonic()
+            try:
+                answer = await client.post(
+                    f"{self.url}/v1/likes", json=batch, headers={"Authorization": f"Bearer {token}"}
+                )
+                answers[str(answer.status_code)] += 1
+            except httpx.HTTPError as error:
+                answers[type(error).__name__] += 1
+            self.longest = max(self.longest, time.monotonic() - began)
+            # As the answer asks (Retry-After) of callers that are refused, but sooner.
+            await asyncio.sleep(0.2)
 
 
 def overload(folder: Path) -> None:
     tokens = folder / "tokens.json"
-    writer = access.add(tokens, "caller", frozenset({"likes:write"}), HTTP_RATE)
+    greedy = access.add(tokens, "beyond its rate", frozenset({"likes:write"}), HTTP_RATE)
+    crowd = access.add(tokens, "crowd", frozenset({"likes:write"}), 10 * OVERLOAD)
     os.environ["ACCESS_TOKEN"] = access.add(tokens, "watch", frozenset({"read"}), 1000)
     ground = Ground(folder / "overload", 1, ACCESS_TOKENS_FILE=str(tokens), INGEST_IDLE_SECONDS="5")
-    answers: Counter[int] = Counter()
-    stop = threading.Event()
     try:
         ground.start()
         watched = Watched(ground)
+        watched.look()
         simulate(ground, OVERLOAD)
-        url = ground.stack.url("ingest")
-        callers = [threading.Thread(target=call, args=(url, writer, stop, answers)) for _ in range(2)]
-        for caller in callers:
-            caller.start()
         began = time.monotonic()
-        with out.status("overload"):
+        with out.status("overload"), Callers(ground.stack.url("ingest"), {greedy: 2, crowd: HTTP_CALLERS}) as callers:
             while time.monotonic() - began < OVERLOAD_SECONDS:
                 watched.look()
                 time.sleep(2)
-        stop.set()
-        for caller in callers:
-            caller.join()
         lasted = time.monotonic() - began
         metrics = ground.stack.metrics(timeout=30)
         lag = sum(v for k, v in metrics.items() if "/lag_likes" in k)
-        sent = metrics["simulator/simulated_likes_total"]
+        sent = metrics["simulator/simulated_likes_total"] + metrics["ingest/http_accepted_total"]
+        out.print(
+            f"{sent / lasted:,.0f} likes/s sent for {lasted:.0f} s; {lag:,.0f} likes behind at its end at ingest alone"
+        )
+        out.print(
+            f"HTTP answers beyond a token's rate {dict(callers.answers[greedy])}, of {HTTP_CALLERS} callers at once "
+            f"{dict(callers.answers[crowd])}, none later than {callers.longest:.1f} s"
+        )
         took = drain(ground, watched, 1200)
         watched.look()
         out.print(watched.table("memory and file handles: overload, then drained"))
-        out.print(
-            f"{sent / lasted:,.0f} likes/s sent for {lasted:.0f} s; {lag:,.0f} likes behind at its end "
-            f"at ingest alone; all processed {took:.0f} s later; HTTP answers {dict(answers)}"
+        out.print(f"all processed {took:.0f} s later")
+        again = httpx.post(
+            f"{ground.stack.url('ingest')}/v1/likes", json=like(1), headers={"Authorization": f"Bearer {greedy}"}
         )
-        again = httpx.post(f"{url}/v1/likes", json=like(1), headers={"Authorization": f"Bearer {writer}"})
         out.print(f"a call afterwards: {again.status_code}")
     finally:
-        stop.set()
         ground.stop()
 
 

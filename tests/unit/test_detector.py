@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.detector import rate
 from services.detector.actor import ActorTask
 from services.detector.group import GroupTask
+from services.detector.pairs import REMEMBERED_TARGETS, Pairs
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.detector.target import find_meetings
@@ -23,6 +24,7 @@ from services.detector.verdict import VerdictTask
 from services.detector.windows import Watermark, hopping, tumbling
 from shared import frames
 from shared.frames import Frame, Output, decode, from_message
+from shared.hashing import hash_strings
 from shared.topics import (
     CAMPAIGNS,
     EVIDENCE_BY_ACTOR,
@@ -104,6 +106,52 @@ def test_meetings_are_all_pairs_within_the_gap_while_crowds_are_small(
     }
     assert meeting_set(found) == expected
     assert found.num_rows == len(expected)
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 2)] * 2, st.integers(0, 11), st.integers(1, 99)), max_size=60),
+    st.lists(st.integers(0, 60), max_size=5),
+)
+@example([(0, 1, target, 1) for target in range(12)], [1, 2, 5, 9])
+def test_pairs_remember_on_which_targets_they_met_whatever_the_batches(
+    rows: list[tuple[int, int, int, int]], cuts: list[int]
+) -> None:
+    rows = [row for row in rows if row[0] != row[1]]
+    meetings = pa.RecordBatch.from_pylist(
+        [
+            {"actor_id": f"a{a}", "peer_id": f"a{b}", "target_id": f"t{t}", "occurred_at": at, "weight": w / 64}
+            for at, (a, b, t, w) in enumerate(rows)
+        ],
+        schema=frames.MEETINGS,
+    )
+    pairs, other, start = Pairs(1000), Pairs(1000), 0
+    pairs.meet(meetings)
+    for stop in [*sorted(c for c in cuts if c <= len(rows)), len(rows)]:
+        other.meet(meetings.slice(start, stop - start))
+        again = Pairs(1000)
+        again.restore(other.snapshot())
+        other, start = again, stop
+    met: dict[tuple[str, str], dict[str, int]] = {}
+    for at, (a, b, t, _) in enumerate(rows):
+        met.setdefault((f"a{a}", f"a{b}"), {}).setdefault(f"t{t}", at)
+    repeated = {pair: list(on.values())[-REMEMBERED_TARGETS:] for pair, on in met.items() if len(on) > 1}
+    names = {int(hash_strings(pa.array([n]))[0]): n for n in (f"a{k}" for k in range(3))}
+    for found in (pairs, other):
+        slots = found.table.occupied()
+        actors, peers = found.table["actor"][slots].tolist(), found.table["peer"][slots].tolist()
+        counts = found.table["count"][slots].tolist()
+        assert {
+            (names[a], names[p]): sorted(times[: min(count, REMEMBERED_TARGETS)])
+            for a, p, count, times in zip(actors, peers, counts, found.table["times"][slots].tolist(), strict=True)
+            if count <= REMEMBERED_TARGETS
+        } == {pair: times for pair, times in repeated.items() if len(met[pair]) <= REMEMBERED_TARGETS}
+        assert len(found.once) == len(met)
+    # What chance expects grows with all meetings, so only what was met is the same at once, not what it was worth.
+    for name in ("once", "pairs"):
+        one, two = (
+            {k: v.tolist() for k, v in p.snapshot().items() if k.startswith(f"{name}.")} for p in (pairs, other)
+        )
+        assert one == two
 
 
 def run(
