@@ -77,7 +77,7 @@ class Pairs:
                 "targets": (np.uint64, REMEMBERED_TARGETS),
                 "times": (np.int64, REMEMBERED_TARGETS),
             },
-            max_pairs,
+            max_pairs // 4,
         )
         self.lockstep = SlotTable({"log_odds": np.float64}, max_pairs)
         # How many different actors each one here, and each of their peers, met: what chance is reckoned from.

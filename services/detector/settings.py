@@ -37,7 +37,9 @@ class DetectorSettings(ServiceSettings):
         60, ge=1, description="Two actors meet when they like the same target within this time, s"
     )
     detector_max_actors: int = Field(1_000_000, ge=1000, description="Actor windows remembered per partition")
-    detector_max_pairs: int = Field(1_000_000, ge=1000, description="Pairs of actors remembered per partition")
+    detector_max_pairs: int = Field(
+        1_000_000, ge=1000, description="Pairs of actors remembered per partition, and a quarter as many that met again"
+    )
     detector_retained_likes: int = Field(
         500_000, ge=1000, description="Likes per partition whose weight can still be corrected"
     )

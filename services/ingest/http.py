@@ -27,6 +27,9 @@ ACKNOWLEDGE_SECONDS = 10.0
 BODY_SECONDS = 30.0
 # Bodies of all requests under way; more are answered with 503.
 BODIES_BYTES = 64 << 20
+# Likes of all requests on their way to the broker. More at once would only wait longer for their answers than callers
+# do; they are answered with 503. One request may always come in.
+LIKES_UNDER_WAY = 10_000
 
 
 class BodyTooLarge(Exception):
@@ -34,7 +37,7 @@ class BodyTooLarge(Exception):
 
 
 class Overloaded(Exception):
-    """All bodies under way have more bytes than may be held."""
+    """All requests under way have more bytes, or more likes, than may be held."""
 
 
 class EventError(BaseModel):
@@ -55,6 +58,7 @@ class Gate:
         self.settings = settings
         self.producer: AIOKafkaProducer | None = None
         self.held_bytes = 0
+        self.likes_under_way = 0
         self.counters = {"http_accepted": 0, "http_rejected": 0, "http_unavailable": 0}
 
     @asynccontextmanager
@@ -77,7 +81,16 @@ class Gate:
             self.held_bytes -= held
 
     async def take(self, events: list[bytes]) -> Receipt:
-        """Check and send. Raises KafkaError or TimeoutError where not all is acknowledged."""
+        """Check and send. Raises Overloaded, and KafkaError or TimeoutError where not all is acknowledged."""
+        if self.likes_under_way and self.likes_under_way + len(events) > LIKES_UNDER_WAY:
+            raise Overloaded
+        self.likes_under_way += len(events)
+        try:
+            return await self._send(events)
+        finally:
+            self.likes_under_way -= len(events)
+
+    async def _send(self, events: list[bytes]) -> Receipt:
         assert self.producer is not None
         now = int(time.time() * 1000)
         errors, acknowledgements = [], []

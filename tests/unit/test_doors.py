@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from services.cli.app import app as cli
 from services.console.api import build_app as console_app
-from services.ingest.http import BODIES_BYTES, Gate
+from services.ingest.http import BODIES_BYTES, LIKES_UNDER_WAY, Gate
 from services.ingest.http import build_app as ingest_app
 from services.ingest.settings import IngestSettings
 from shared import access
@@ -156,6 +156,18 @@ async def test_bodies_under_way_are_bounded() -> None:
     assert (await client.post("/v1/likes", json=like(1))).status_code == 202
     assert (await client.post("/v1/likes", content=b" " * (5 << 20))).status_code == 413
     assert gate.held_bytes == 0
+
+
+async def test_likes_under_way_are_bounded() -> None:
+    client, gate = ingest(None)
+    gate.likes_under_way = LIKES_UNDER_WAY
+    refused = await client.post("/v1/likes", json=[like(1), like(2)])
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    assert gate.counters["http_unavailable"] == 1
+    gate.likes_under_way = 0
+    many = [like(n) for n in range(LIKES_UNDER_WAY)]
+    assert (await client.post("/v1/likes", json=many)).status_code == 202
+    assert gate.likes_under_way == 0
 
 
 def test_the_file_of_tokens_holds_no_token(tokens: tuple[Access, dict[str, str], Path]) -> None:
