@@ -38,6 +38,8 @@ out = Console(width=110)
 SUSTAINED = 9_000
 OVERLOAD = 5 * SUSTAINED
 OVERLOAD_SECONDS = 60
+# So many that each gives a like in four seconds at most, and some minutes of event time lie between two of them.
+PEOPLE = 200_000
 # Likes a second that one token may send; calls that are made at once.
 HTTP_RATE = 500
 HTTP_CALLERS = 600
@@ -163,7 +165,7 @@ def overload(folder: Path) -> None:
         ground.start()
         watched = Watched(ground)
         watched.look()
-        simulate(ground, OVERLOAD)
+        simulate(ground, OVERLOAD, SIMULATOR_PEOPLE=str(PEOPLE), SIMULATOR_ITEMS=str(PEOPLE // 5))
         began = time.monotonic()
         with out.status("overload"), Callers(ground.stack.url("ingest"), {greedy: 2, crowd: HTTP_CALLERS}) as callers:
             while time.monotonic() - began < OVERLOAD_SECONDS:
