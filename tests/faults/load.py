@@ -41,12 +41,13 @@ OVERLOAD_SECONDS = 60
 # So many that each gives a like in four seconds at most, and some minutes of event time lie between two of them.
 PEOPLE = 200_000
 # Likes a second that one token may send; calls that are made at once.
-HTTP_RATE = 500
+HTTP_RATE = 200
 HTTP_CALLERS = 600
 HTTP_BATCH = 100
+PAUSE_SECONDS = 2.0
 SOAK_RATE = 1_000
 SOAK_SECONDS = 900
-# Bounds small enough to be reached within a soak, so that growth beyond them shows.
+# Bounds small enough to be reached soon, so that growth beyond them shows.
 SMALL = {
     "INGEST_REMEMBERED_IDS": "50000",
     "DETECTOR_MAX_ACTORS": "50000",
@@ -109,8 +110,9 @@ def drain(ground: Ground, watched: Watched, seconds: float) -> float:
 
 
 class Callers:
-    """Callers over HTTP that never pause: as many as may be served at once and more, and one beyond its token's rate.
-    `answers` counts status codes and what failed, `longest` is the longest wait for an answer (s).
+    """Callers over HTTP, by token: as many as may be served at once and more, and some beyond their token's rate. Who
+    is refused waits as the answer asks. `answers` counts status codes and what failed, `longest` is the longest wait
+    for an answer (s).
     """
 
     def __init__(self, url: str, tokens: dict[str, int]) -> None:
@@ -138,36 +140,37 @@ class Callers:
                     group.create_task(self._call(client, token, caller, answers))
 
     async def _call(self, client: httpx.AsyncClient, token: str, caller: int, answers: Counter[str]) -> None:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
         number = 0
         while not self._stop.is_set():
             batch = [like(number + n, f"http{caller}-{n}", f"t{n}", number / 10) for n in range(HTTP_BATCH)]
             number += HTTP_BATCH
+            body = b"\n".join(map(msgspec.json.encode, batch))
             began = time.monotonic()
             try:
-                answer = await client.post(
-                    f"{self.url}/v1/likes", json=batch, headers={"Authorization": f"Bearer {token}"}
-                )
-                answers[str(answer.status_code)] += 1
+                answer = await client.post(f"{self.url}/v1/likes", content=body, headers=headers)
             except httpx.HTTPError as error:
-                answers[type(error).__name__] += 1
+                answers[type(error).__name__], pause = answers[type(error).__name__] + 1, PAUSE_SECONDS
+            else:
+                answers[str(answer.status_code)] += 1
+                pause = float(answer.headers.get("Retry-After", 0 if answer.is_success else PAUSE_SECONDS))
             self.longest = max(self.longest, time.monotonic() - began)
-            # As the answer asks (Retry-After) of callers that are refused, but sooner.
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(pause)
 
 
-def overload(folder: Path) -> None:
+def overload(folder: Path, bounds: dict[str, str]) -> None:
     tokens = folder / "tokens.json"
     greedy = access.add(tokens, "beyond its rate", frozenset({"likes:write"}), HTTP_RATE)
     crowd = access.add(tokens, "crowd", frozenset({"likes:write"}), 10 * OVERLOAD)
     os.environ["ACCESS_TOKEN"] = access.add(tokens, "watch", frozenset({"read"}), 1000)
-    ground = Ground(folder / "overload", 1, ACCESS_TOKENS_FILE=str(tokens), INGEST_IDLE_SECONDS="5")
+    ground = Ground(folder / "overload", 1, **bounds, ACCESS_TOKENS_FILE=str(tokens), INGEST_IDLE_SECONDS="5")
     try:
         ground.start()
         watched = Watched(ground)
         watched.look()
         simulate(ground, OVERLOAD, SIMULATOR_PEOPLE=str(PEOPLE), SIMULATOR_ITEMS=str(PEOPLE // 5))
         began = time.monotonic()
-        with out.status("overload"), Callers(ground.stack.url("ingest"), {greedy: 2, crowd: HTTP_CALLERS}) as callers:
+        with out.status("overload"), Callers(ground.stack.url("ingest"), {greedy: 4, crowd: HTTP_CALLERS}) as callers:
             while time.monotonic() - began < OVERLOAD_SECONDS:
                 watched.look()
                 time.sleep(2)
@@ -194,8 +197,8 @@ def overload(folder: Path) -> None:
         ground.stop()
 
 
-def soak(folder: Path) -> None:
-    ground = Ground(folder / "soak", 1, **SMALL, INGEST_IDLE_SECONDS="5")
+def soak(folder: Path, bounds: dict[str, str]) -> None:
+    ground = Ground(folder / "soak", 1, **bounds, INGEST_IDLE_SECONDS="5")
     try:
         ground.start()
         watched = Watched(ground)
@@ -223,8 +226,8 @@ async def feed_actors(ground: Ground) -> None:
     await producer.stop()
 
 
-def restart(folder: Path) -> None:
-    ground = Ground(folder / "restart", 1)
+def restart(folder: Path, bounds: dict[str, str]) -> None:
+    ground = Ground(folder / "restart", 1, **bounds)
     try:
         ground.start()
         asyncio.run(feed_actors(ground))
@@ -252,9 +255,15 @@ def main() -> None:
         prog="python -m tests.faults.load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("overload", "soak", "restart"))
-    what = parser.parse_args().what
+    parser.add_argument(
+        "--default-bounds",
+        action="store_true",
+        help="remember as much as by default (restart always does): memory grows until the bounds are reached",
+    )
+    options = parser.parse_args()
+    bounds = {} if options.default_bounds or options.what == "restart" else SMALL
     with tempfile.TemporaryDirectory(prefix="truelike-load-") as folder:
-        {"overload": overload, "soak": soak, "restart": restart}[what](Path(folder))
+        {"overload": overload, "soak": soak, "restart": restart}[options.what](Path(folder), bounds)
 
 
 if __name__ == "__main__":
