@@ -128,14 +128,15 @@ class SlotTable:
         full = self.rows + incoming > self.max_rows and self.rows > self.max_rows * 3 // 4
         if not full and self.rows + incoming <= int(len(self.keys) * self.MAX_LOAD):
             return
-        used = self.occupied()
+        used, capacity = self.occupied(), len(self.keys)
         if full:
+            # It may have grown beyond its bound for one large batch.
+            capacity = 1024
             # Ties are broken by key, so that what leaves never depends on the layout.
             order = np.lexsort((self.keys[used], self["touched"][used]))
             leaving = self.rows - self.max_rows * 3 // 4
             used = used[order[leaving:]]
             self.evicted += leaving
-        capacity = len(self.keys)
         while len(used) + incoming > int(capacity * self.MAX_LOAD):
             capacity *= 2
         self._rebuild(capacity, used)

@@ -35,11 +35,18 @@ from tests.faults.ground import PARTITIONS, Ground
 from tests.likes import START_MS, like
 
 out = Console(width=110)
+# Seconds of event time that pass per second.
+SPEED = 30
 SUSTAINED = 9_000
 OVERLOAD = 5 * SUSTAINED
 OVERLOAD_SECONDS = 60
 # So many that each gives a like in four seconds at most, and some minutes of event time lie between two of them.
 PEOPLE = 200_000
+WORLD = {
+    "SIMULATOR_PEOPLE": str(PEOPLE),
+    "SIMULATOR_ITEMS": str(PEOPLE // 5),
+    "SIMULATOR_START": str(START_MS),
+}
 # Likes a second that one token may send; calls that are made at once.
 HTTP_RATE = 200
 HTTP_CALLERS = 600
@@ -87,7 +94,7 @@ class Watched:
 
 
 def simulate(ground: Ground, rate: float, **more: str) -> None:
-    ground.stack.start("simulator", SIMULATOR_RATE=str(rate), SIMULATOR_SPEED="30", **more)
+    ground.stack.start("simulator", SIMULATOR_RATE=str(rate), SIMULATOR_SPEED=str(SPEED), **more)
     ground.stack.wait_ready("simulator")
 
 
@@ -132,23 +139,28 @@ class Callers:
         self._thread.join()
 
     async def _call_all(self) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        async with httpx.AsyncClient(timeout=30, limits=limits) as client, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             for token, count in self.tokens.items():
                 answers = self.answers[token] = Counter()
                 for caller in range(count):
-                    group.create_task(self._call(client, token, caller, answers))
+                    group.create_task(self._call(token, caller, answers))
 
-    async def _call(self, client: httpx.AsyncClient, token: str, caller: int, answers: Counter[str]) -> None:
+    async def _call(self, token: str, caller: int, answers: Counter[str]) -> None:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
-        number = 0
+        # One client each: a pool of hundreds of connections would spend more time than the answers take. No TLS here.
+        async with httpx.AsyncClient(headers=headers, timeout=30, verify=False) as client:
+            await self._call_again_and_again(client, caller, answers)
+
+    async def _call_again_and_again(self, client: httpx.AsyncClient, caller: int, answers: Counter[str]) -> None:
+        number, started = caller * 1_000_000, time.monotonic()
         while not self._stop.is_set():
-            batch = [like(number + n, f"http{caller}-{n}", f"t{n}", number / 10) for n in range(HTTP_BATCH)]
+            at_s = (time.monotonic() - started) * SPEED
+            batch = [like(number + n, f"http{caller}-{n}", f"t{n}", at_s) for n in range(HTTP_BATCH)]
             number += HTTP_BATCH
             body = b"\n".join(map(msgspec.json.encode, batch))
             began = time.monotonic()
             try:
-                answer = await client.post(f"{self.url}/v1/likes", content=body, headers=headers)
+                answer = await client.post(f"{self.url}/v1/likes", content=body)
             except httpx.HTTPError as error:
                 answers[type(error).__name__], pause = answers[type(error).__name__] + 1, PAUSE_SECONDS
             else:
@@ -168,7 +180,13 @@ def overload(folder: Path, bounds: dict[str, str]) -> None:
         ground.start()
         watched = Watched(ground)
         watched.look()
-        simulate(ground, OVERLOAD, SIMULATOR_PEOPLE=str(PEOPLE), SIMULATOR_ITEMS=str(PEOPLE // 5))
+        simulate(
+            ground,
+            OVERLOAD,
+            SIMULATOR_PEOPLE=str(PEOPLE),
+            SIMULATOR_ITEMS=str(PEOPLE // 5),
+            SIMULATOR_START=str(START_MS),
+        )
         began = time.monotonic()
         with out.status("overload"), Callers(ground.stack.url("ingest"), {greedy: 4, crowd: HTTP_CALLERS}) as callers:
             while time.monotonic() - began < OVERLOAD_SECONDS:
