@@ -61,29 +61,31 @@ def kills(ground: Ground, times: int) -> Iterator[Happened]:
     for _ in range(times):
         names = names or ground.random.sample(SERVICES, len(SERVICES))
         name = names.pop()
-        _breathe(ground)
-        (label,) = ground.labels[name]
-        before = ground.work(name)
-        began = time.monotonic()
-        ground.stack.kill(label)
-        new = ground.restart(name, label)
-        _until_past(ground, name, new, before)
-        yield Happened(f"kill -9 {name}", time.monotonic() - began)
+        yield Happened(f"kill -9 {name}", _replace(ground, name, ground.stack.kill))
 
 
 def terms(ground: Ground, times: int) -> Iterator[Happened]:
     """SIGTERM: the process leaves in good order, another comes."""
-    for name in ground.random.sample(SERVICES, len(SERVICES))[:times]:
-        _breathe(ground)
-        (label,) = ground.labels[name]
-        before = ground.work(name)
-        began = time.monotonic()
+
+    def stop(label: str) -> None:
         (code,) = ground.stack.stop(label).values()
         if code != 0:
             raise RuntimeError(f"{label} ended with {code} after SIGTERM")
-        new = ground.restart(name, label)
-        _until_past(ground, name, new, before)
-        yield Happened(f"SIGTERM {name}", time.monotonic() - began)
+
+    for name in ground.random.sample(SERVICES, len(SERVICES))[:times]:
+        yield Happened(f"SIGTERM {name}", _replace(ground, name, stop))
+
+
+def _replace(ground: Ground, name: str, end: Callable[[str], None]) -> float:
+    """End a service's one process and start another; returns the seconds until that has done what the old one had."""
+    _breathe(ground)
+    (label,) = ground.labels[name]
+    before = ground.work(name)
+    began = time.monotonic()
+    end(label)
+    new = ground.restart(name, label)
+    _until_past(ground, name, new, before)
+    return time.monotonic() - began
 
 
 def pauses(ground: Ground, times: int) -> Iterator[Happened]:
