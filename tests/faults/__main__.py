@@ -39,11 +39,13 @@ class Scenario:
     faults: Sequence[tuple[Fault, int]]
     brokers: int = 1
     small_disk: bool = False
+    # Share of the rate: four workers of each stage take their cores from one another where cores are few.
+    pace: float = 1.0
 
 
 SCENARIOS = (
     Scenario("kills", ((faults.kills, 15), (faults.terms, 5))),
-    Scenario("workers", ((faults.pauses, 4), (faults.workers, 1))),
+    Scenario("workers", ((faults.pauses, 4), (faults.workers, 1)), pace=0.4),
     Scenario("brokers", ((faults.broker, 2),)),
     Scenario("leader", ((faults.leader, 3),), brokers=3),
     Scenario("redis", ((faults.redis, 4), (faults.disk, 2)), small_disk=True),
@@ -91,7 +93,7 @@ def run(done: Run, log: Log, scenario: Scenario | None, rate: float, folder: Pat
     )
     try:
         ground.start()
-        feeder = Feeder(ground.settings, log, rate)
+        feeder = Feeder(ground.settings, log, rate * (scenario.pace if scenario else 1.0))
         feeder.start()
         for fault, times in scenario.faults if scenario else ():
             for happened in fault(ground, times):
