@@ -80,7 +80,8 @@ class Stack:
                 if reached(process.pid):
                     waiting.discard(label)
             if time.monotonic() > deadline:
-                why = "; ".join(f"{label}: {_readiness(self._address(self.processes[label].pid))}" for label in waiting)
+                lacking = {label: _readiness(self._address(self.processes[label].pid)) for label in sorted(waiting)}
+                why = "; ".join(f"{label}: {said}" for label, said in lacking.items())
                 raise RuntimeError(f"not {state} after {timeout:.0f} s: {why}; logs: {self.folder}")
             time.sleep(0.2)
 
@@ -128,23 +129,24 @@ class Stack:
             path.unlink()
 
 
-def _answers(url: str | None, path: str) -> bool:
+def _ask(url: str | None, path: str) -> httpx.Response | None:
     if url is None:
-        return False
+        return None
     try:
-        return httpx.get(f"{url}/{path}", timeout=2).status_code == 200
+        return httpx.get(f"{url}/{path}", timeout=2)
     except httpx.HTTPError:
-        return False
+        return None
+
+
+def _answers(url: str | None, path: str) -> bool:
+    answer = _ask(url, path)
+    return answer is not None and answer.status_code == 200
 
 
 def _readiness(url: str | None) -> str:
     """What a service says of itself, for an error message."""
-    if url is None:
-        return "no address yet"
-    try:
-        return httpx.get(f"{url}/readyz", timeout=2).text
-    except httpx.HTTPError as error:
-        return repr(error)
+    answer = _ask(url, "readyz")
+    return answer.text if answer is not None else "does not answer"
 
 
 def read_endpoints(folder: Path) -> list[dict[str, str]]:

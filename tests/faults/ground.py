@@ -21,6 +21,7 @@ from shared.topics import TRUSTED_LIKES
 from tests.faults.log import Log
 from tests.faults.proxy import Proxy
 from tests.kafka.server import ApacheKafka
+from tests.stillness import Stillness
 
 PARTITIONS = 4
 # Silence must never be taken for idleness while likes are sent, or event time would depend on the clock.
@@ -150,19 +151,15 @@ class Ground:
         """Until every message is through, and verdicts have come to rest. Returns the counters."""
         deadline = time.monotonic() + seconds
         fed = len(log) + PARTITIONS
-        last, still_since = None, time.monotonic()
-        ended = False
+        stillness, ended = Stillness(), False
         while True:
             self.assert_alive()
             counters = self.stack.metrics()
             if not ended and counters.get("ingest/received_total", 0) >= fed:
                 self.end_of_stream()
                 ended = True
-            quiet = {k: v for k, v in counters.items() if k.endswith("_total") and not k.startswith("console/viewed")}
-            if quiet != last:
-                last, still_since = quiet, time.monotonic()
-            done = ended and not any(v for k, v in counters.items() if "/lag_" in k)
-            if done and time.monotonic() - still_since > REST_SECONDS and counters.get("verdict/verdicts_total"):
+            still = stillness.lasts(counters, REST_SECONDS)
+            if ended and still and counters.get("verdict/verdicts_total"):
                 return counters
             if time.monotonic() > deadline:
                 raise RuntimeError(f"not at rest after {seconds:.0f} s: {counters}; logs in {self.folder}")

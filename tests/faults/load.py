@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -244,6 +245,10 @@ async def feed_actors(ground: Ground) -> None:
     await producer.stop()
 
 
+def _has_all_actors(ground: Ground, counter: str) -> bool:
+    return ground.stack.metrics().get(counter, 0) >= ACTORS
+
+
 def restart(folder: Path, bounds: dict[str, str]) -> None:
     ground = Ground(folder / "restart", 1, **bounds)
     try:
@@ -251,7 +256,7 @@ def restart(folder: Path, bounds: dict[str, str]) -> None:
         asyncio.run(feed_actors(ground))
         counters = {"detector": "actor/likes_total", "predictor": "predictor/predictor_likes_total"}
         for counter in counters.values():
-            wait(lambda: ground.stack.metrics().get(counter, 0) >= ACTORS, counter, 900)  # noqa: B023
+            wait(partial(_has_all_actors, ground, counter), counter, 900)
         time.sleep(30)
         size = sum(f.stat().st_size for f in (ground.folder / "checkpoints").rglob("*.npz")) / 2**20
         out.print(f"snapshots of {ACTORS:,} actors: {size:,.0f} MB (two of each)")
@@ -260,7 +265,8 @@ def restart(folder: Path, bounds: dict[str, str]) -> None:
             began = time.monotonic()
             ground.stack.kill(label)
             new = ground.restart(name, label)
-            wait(lambda: ground.ready(new) and ground.stack.metrics().get(counter, 0) >= ACTORS, new)  # noqa: B023
+            wait(partial(ground.ready, new), new)
+            wait(partial(_has_all_actors, ground, counter), counter)
             out.print(f"{name}: killed, started, ready with all of its state after {time.monotonic() - began:.1f} s")
     finally:
         ground.stop()

@@ -17,6 +17,7 @@ from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
 from tests.kafka.server import ApacheKafka
+from tests.stillness import Stillness
 from tests.topics import read_topic
 
 
@@ -72,15 +73,10 @@ class Platform:
 
     def rest(self, seconds: float = 60, still_seconds: float = 3) -> None:
         """Wait until all is read and nothing has been counted for a while: nothing more follows from what was sent."""
-        deadline = time.monotonic() + seconds
-        last, since = None, time.monotonic()
-        while time.monotonic() - since < still_seconds:
+        deadline, stillness = time.monotonic() + seconds, Stillness()
+        while not stillness.lasts(self.stack.metrics(), still_seconds):
             assert time.monotonic() < deadline, f"still at work; logs in {self.stack.folder}"
             time.sleep(0.2)
-            now = self.stack.metrics()
-            counted = {name: value for name, value in now.items() if name.endswith("_total")}
-            if counted != last or any(value for name, value in now.items() if "/lag_" in name):
-                last, since = counted, time.monotonic()
 
     def read(self, topic: str, partitions: int = 1) -> list[Any]:
         return asyncio.run(read_topic(self.settings, topic, partitions))
