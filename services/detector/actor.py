@@ -10,6 +10,7 @@ import pyarrow as pa
 from numba import njit
 
 from services.detector import rate
+from services.detector.actor_names import ActorNames
 from services.detector.settings import Judgement
 from services.detector.windows import UNKNOWN, Watermark, tumbling
 from services.ingest.framing import split
@@ -53,7 +54,7 @@ class ActorTask:
             settings.max_actors,
         )
         self.habits = SlotTable({"log_mean": np.float64}, settings.max_actors)
-        self.names: dict[int, list[tuple[npt.NDArray[np.uint64], pa.Array]]] = {}
+        self.names = ActorNames()
         self.to_targets: list[pa.RecordBatch] = []
         self.ticked_ms = UNKNOWN
 
@@ -113,11 +114,7 @@ class ActorTask:
         _running_counts(self.windows["likes"], slots, counts)
         location, spread = self.baseline.location_and_spread()
         odds, _ = rate.log_odds(counts, self._own_log_mean(actors), location, spread)
-        for start in np.unique(window[new]):
-            first = np.flatnonzero(new & (window == start))
-            self.names.setdefault(int(start), []).append(
-                (actors[first], likes.column("actor_id").take(pa.array(first)))
-            )
+        self.names.add(window[new], actors[new], likes.column("actor_id").filter(pa.array(new)))
         closed = self.windows["closed"][slots]
         self.counters["late_judged"] += int(closed.sum())
         self.counters["evicted_actor_windows"] = self.windows.evicted
@@ -147,7 +144,7 @@ class ActorTask:
         actors, window, counts = (self.windows[c][slots] for c in ("actor", "window", "likes"))
         location, spread = self.baseline.location_and_spread()
         odds, baseline = rate.log_odds(counts, self._own_log_mean(actors), location, spread)
-        ids = [self._name(int(w), a) for w, a in _by_window(window, actors)]
+        ids = [self.names.of(w, a) for w, a in _by_window(window, actors)]
         columns = [
             pa.concat_arrays(ids),
             pa.array(np.sort(window, kind="stable")),
@@ -158,12 +155,6 @@ class ActorTask:
         order = np.argsort(window, kind="stable")
         columns[2:] = [c.take(pa.array(order)) for c in columns[2:]]
         return pa.RecordBatch.from_arrays(columns, schema=frames.RATES)
-
-    def _name(self, window: int, actors: npt.NDArray[np.uint64]) -> pa.Array:
-        hashes = np.concatenate([h for h, _ in self.names[window]])
-        ids = pa.concat_arrays([i for _, i in self.names[window]])
-        order = np.argsort(hashes, kind="stable")
-        return ids.take(pa.array(order[np.searchsorted(hashes[order], actors)]))
 
     def _learn(self, slots: npt.NDArray[np.int64]) -> None:
         counts, actors = self.windows["likes"][slots], self.windows["actor"][slots]
@@ -179,9 +170,7 @@ class ActorTask:
         oldest = self.ticked_ms - self.settings.horizon_ms
         self.windows.expire(oldest)
         self.habits.expire(oldest)
-        used = self.windows.occupied()
-        alive = set(np.unique(self.windows["window"][used]).tolist())
-        self.names = {w: parts for w, parts in self.names.items() if w in alive}
+        self.names.keep(self.windows["window"][self.windows.occupied()])
 
     def _queue_for_targets(self, likes: pa.RecordBatch) -> None:
         given = likes.filter(pa.array(likes.column("action").to_numpy() != UNLIKE))
@@ -201,15 +190,11 @@ class ActorTask:
         ]
 
     def snapshot(self) -> Arrays:
-        joined = [(np.concatenate([h for h, _ in p]), pa.concat_arrays([i for _, i in p])) for p in self.names.values()]
-        names = [frames.encode(pa.RecordBatch.from_arrays([pa.array(h), i], ["hash", "id"])) for h, i in joined]
-        owners = np.array(list(self.names), np.int64)
         return {
             **self.windows.snapshot("windows"),
             **self.habits.snapshot("habits"),
-            **pack_blobs("names", names),
+            **self.names.snapshot(),
             **pack_blobs("to_targets", [frames.encode(b) for b in self.to_targets]),
-            "names.window": owners,
             "baseline": self.baseline.histogram.copy(),
             "watermark": self.watermark.snapshot(),
             "marks": self.marks.copy(),
@@ -219,10 +204,7 @@ class ActorTask:
     def restore(self, arrays: Arrays) -> None:
         self.windows.restore("windows", arrays)
         self.habits.restore("habits", arrays)
-        self.names = {}
-        for window, blob in zip(arrays["names.window"].tolist(), unpack_blobs("names", arrays), strict=True):
-            batch = frames.decode(blob)
-            self.names.setdefault(window, []).append((batch.column(0).to_numpy(), batch.column(1)))
+        self.names.restore(arrays)
         self.to_targets = [frames.decode(b) for b in unpack_blobs("to_targets", arrays)]
         self.baseline.histogram = arrays["baseline"].copy()
         self.watermark.restore(arrays["watermark"])

@@ -1,10 +1,9 @@
-"""From log-odds to a probability, a label, and sentences that a moderator can read."""
+"""From log-odds to a probability and a label."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -21,31 +20,6 @@ WEIGHT_STEPS: Final = 20
 SHARED_TASTE: Final = 12.0
 LEAST_EXPECTED: Final = 0.02
 MOST_LOCKSTEP_LOG_ODDS: Final = 9.0
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """One signal of a verdict: what was seen, what it was compared with, and how much it says (log-odds)."""
-
-    signal: str
-    value: float
-    baseline: float
-    log_odds: float
-    points_at: dict[str, list[str]]
-    sentence: str
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What was seen of an actor in a window (`verdicts.v1`). Times are ms since the epoch."""
-
-    verdict_id: str
-    actor_id: str
-    window_start: int
-    window_end: int
-    label: str
-    human_probability: float
-    likes: int
-    revision: int
-    evidence: list[Evidence]
 
 
 def human_probability(log_odds: npt.NDArray[Any], declared_agent: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
@@ -87,24 +61,3 @@ def lockstep_log_odds(
     """
     surprise = meetings * np.log(meetings / expected) - meetings + expected - np.log1p(mine)
     return np.where((meetings >= 2) & (meetings > expected), np.clip(surprise, 0.0, MOST_LOCKSTEP_LOG_ODDS), 0.0)
-
-
-def rate_evidence(likes: int, baseline: float, log_odds: float) -> Evidence:
-    sentence = f"{likes} likes in the window, where {baseline:.1f} would be usual for this actor and this stream."
-    return Evidence("rate", likes, round(baseline, 2), round(log_odds, 3), {}, sentence)
-
-
-def lockstep_evidence(
-    log_odds: float, meetings: int, expected: float, peers: list[str], targets: list[str], gap_seconds: int
-) -> Evidence:
-    others = f"{len(peers)} other actor{'s' if len(peers) != 1 else ''}"
-    sentence = (
-        f"Liked the same targets as {others} within {gap_seconds} s of each other, "
-        f"on up to {meetings} different targets, where chance would give {expected:.2g}."
-    )
-    points_at = {"peers": peers[:20], "targets": targets[:20]}
-    return Evidence("lockstep", meetings, round(expected, 4), round(log_odds, 3), points_at, sentence)
-
-
-def agent_evidence() -> Evidence:
-    return Evidence("declared_agent", 1.0, 0.0, 0.0, {}, "The actor declares itself automated (actor_kind=agent).")

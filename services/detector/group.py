@@ -15,6 +15,8 @@ from shared.frames import Frame, Output
 from shared.topics import CAMPAIGNS
 
 NAMED: Final = 50
+# Targets of a campaign that are counted and kept: the lowest by name, so that it does not matter how they came.
+MOST_TARGETS: Final = 10_000
 
 
 class Campaign(msgspec.Struct):
@@ -49,6 +51,8 @@ class GroupTask:
         outputs = []
         for identifier, campaign in changed.items():
             campaign.revision += 1
+            if len(campaign.targets) > MOST_TARGETS:
+                campaign.targets = set(nsmallest(MOST_TARGETS, campaign.targets))
             outputs.append(Output(CAMPAIGNS, describe(campaign), 0, identifier.encode()))
             if campaign.merged_into is not None:
                 del self.campaigns[identifier]
@@ -107,8 +111,9 @@ class GroupTask:
 
 def describe(campaign: Campaign) -> bytes:
     """The JSON of `campaigns.v1`: counts, the first names of each list, and a sentence."""
+    more = " or more" if len(campaign.targets) == MOST_TARGETS else ""
     sentence = (
-        f"{len(campaign.actors)} actors liked the same {len(campaign.targets)} targets within moments of each "
+        f"{len(campaign.actors)} actors liked the same {len(campaign.targets)}{more} targets within moments of each "
         f"other, again and again, from {rfc3339(campaign.first_at)} to {rfc3339(campaign.last_at)}."
     )
     body = {

@@ -66,6 +66,9 @@ class Pairs:
     """Meetings of the actors of one partition with anyone."""
 
     def __init__(self, max_pairs: int) -> None:
+        # Meetings taken in at once: a full table makes room by a quarter, so more would take the smallest of the
+        # tables, of repeated pairs, beyond its bound.
+        self.batch = max_pairs // 16
         # Nearly all pairs meet on one target and never again. They are most of the state, so little is kept of them.
         self.once = SlotTable({"target": np.uint64, "time": np.int64, "weight": np.float32}, max_pairs)
         self.table = SlotTable(
@@ -94,20 +97,27 @@ class Pairs:
         order = np.lexsort((targets, peers, actors, times))
         actors, peers, targets, times = actors[order], peers[order], targets[order], times[order]
         weights = meetings.column("weight").to_numpy()[order]
-        slots = self._repeated_of(actors, peers, targets, times, weights)
-        again = slots >= 0
-        slots, order, actors = slots[again], order[again], actors[again]
-        table = self.table
-        before = table["count"][slots].copy()
-        np.maximum.at(table["touched"], slots, times[again])
-        columns = table["count"], table["weight"], table["targets"], table["times"]
-        _meet(slots, targets[again], times[again], weights[again], *columns)
-        grown = table["count"][slots] > before
+        grown = np.zeros(len(order), np.bool_)
+        for start in range(0, len(order), self.batch):
+            here = slice(start, start + self.batch)
+            grown[here] = self._take(actors[here], peers[here], targets[here], times[here], weights[here])
         named = meetings.column("peer_id").take(pa.array(np.unique(order[grown]))).unique()
         self.names.update(zip(hash_strings(named).tolist(), named.to_pylist(), strict=True))
         changed = np.unique(actors[grown])
         self._score(changed)
         return changed
+
+    def _take(self, actors: U64, peers: U64, targets: U64, times: I64, weights: F32) -> npt.NDArray[np.bool_]:
+        """Take in meetings, in order of time; returns which of them are of pairs whose repeated meetings grew."""
+        slots = self._repeated_of(actors, peers, targets, times, weights)
+        again = slots >= 0
+        slots, table = slots[again], self.table
+        before = table["count"][slots].copy()
+        np.maximum.at(table["touched"], slots, times[again])
+        columns = table["count"], table["weight"], table["targets"], table["times"]
+        _meet(slots, targets[again], times[again], weights[again], *columns)
+        again[again] = table["count"][slots] > before
+        return again
 
     def _repeated_of(self, actors: U64, peers: U64, targets: U64, times: I64, weights: F32) -> Slots:
         """Slots in `table` of the pairs of these meetings, -1 of those that have met on one target only. A pair that

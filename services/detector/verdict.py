@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from services.detector import fusion
+from services.detector import evidence, fusion
+from services.detector.actor_names import ActorNames
 from services.detector.pairs import Pairs, Repeated
 from services.detector.retained import RetainedLikes
 from services.detector.settings import Judgement
+from services.detector.waiting_meetings import WaitingMeetings
 from services.detector.windows import UNKNOWN, Watermark, tumbling
 from shared import frames
-from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
+from shared.checkpoints import Arrays
 from shared.events import AGENT as DECLARED_AGENT
 from shared.frames import Frame, Lineage, Output, to_outputs
 from shared.hashing import U64, hash_strings, mix
@@ -31,8 +33,6 @@ I64 = npt.NDArray[np.int64]
 KNOWN_TARGETS: Final = 100_000
 PUBLISHED_AT_ONCE: Final = 200
 PUBLISHED_WHEN_IDLE: Final = 5_000
-
-_NAMES: Final = pa.schema([("id", pa.string())])
 
 _COLUMNS: Final = {
     "actor": np.uint64,
@@ -68,8 +68,8 @@ class VerdictTask:
         self.windows = SlotTable(_COLUMNS, settings.max_actors)
         self.pairs = Pairs(settings.max_pairs)
         self.retained = RetainedLikes(settings.max_retained_likes)
-        self.meetings: list[pa.RecordBatch] = []
-        self.names: dict[int, list[pa.RecordBatch]] = {}
+        self.meetings = WaitingMeetings(settings.window_ms)
+        self.names = ActorNames()
         self.watermark = Watermark(1 + settings.partitions)
         self.closed_ms = UNKNOWN
         # Windows (keys) judged human, whose verdicts are published a few at a time.
@@ -88,8 +88,7 @@ class VerdictTask:
             touched = self._take_rates(frame.batch)
             self.watermark.advance(0, frame.lineage.watermark)
         else:
-            if frame.batch.num_rows:
-                self.meetings.append(frame.batch)
+            self.meetings.add(frame.batch)
             self.watermark.advance(1 + frame.lineage.partition, frame.lineage.watermark)
         reopened = self.windows.keys[touched[self.windows["closed"][touched]]]
         # A late like is told of even where it changes neither probability nor label.
@@ -118,9 +117,9 @@ class VerdictTask:
         odds = likes.column("rate_log_odds").to_numpy() + self.pairs.log_odds(actors)
         probability = fusion.human_probability(odds, agent)
         label = fusion.label(probability, agent)
-        slots, stamps = self._note(actors, window, agent, probability, label)
+        slots, new, stamps = self._note(actors, window, agent, probability, label)
+        self.names.add(window[new], actors[new], likes.column("actor_id").filter(pa.array(new)))
         weight, label = fusion.of_stamp(stamps)
-        self._remember_names(likes, window)
         n = likes.num_rows
         columns = [
             *(likes.column(f.name) for f in frames.LIKES),
@@ -138,9 +137,9 @@ class VerdictTask:
         self.counters["judged_likes"] += n
         return outputs, np.unique(slots)
 
-    def _note(self, actors: U64, window: I64, agent: Any, probability: Any, label: Any) -> tuple[Slots, Any]:
-        """Take likes into their windows. Returns the windows' slots and the likes' stamps: in a window that is judged,
-        the one that its other likes have.
+    def _note(self, actors: U64, window: I64, agent: Any, probability: Any, label: Any) -> tuple[Slots, Any, Any]:
+        """Take likes into their windows. Returns the windows' slots, which likes are their windows' first, and the
+        likes' stamps: in a window that is judged, the one that its other likes have.
         """
         slots, new = self.windows.insert(mix(actors, window.astype(np.uint64)))
         t = self.windows
@@ -152,12 +151,7 @@ class VerdictTask:
         np.add.at(t["likes"], slots, 1)
         np.logical_or.at(t["agent"], slots, agent)
         t["probability"][slots[new]], t["label"][slots[new]] = probability[new], label[new]
-        return slots, stamps
-
-    def _remember_names(self, likes: pa.RecordBatch, window: I64) -> None:
-        for start in np.unique(window).tolist():
-            ids = likes.column("actor_id").filter(pa.array(window == start)).unique()
-            self.names.setdefault(start, []).append(pa.RecordBatch.from_arrays([ids], ["id"]))
+        return slots, new, stamps
 
     def _take_rates(self, rates: pa.RecordBatch) -> Slots:
         keys = mix(hash_strings(rates.column("actor_id")), rates.column("window_start").to_numpy().astype(np.uint64))
@@ -179,7 +173,7 @@ class VerdictTask:
             return outputs
         self.closed_ms = end
         links: list[Repeated] = []
-        for start, meetings in self._take_meetings(end):
+        for start, meetings in self.meetings.take(end):
             outputs += self._judge(self._due(start), offset)
             changed = self.pairs.meet(meetings)
             repeated = self.pairs.repeated(changed)
@@ -193,22 +187,6 @@ class VerdictTask:
         # Last, because it moves rows: slots do not outlive it.
         self._forget(end)
         return outputs
-
-    def _take_meetings(self, end: int) -> list[tuple[int, pa.RecordBatch]]:
-        """Meetings before `end` by the window that they lie in, oldest first; after a jump of the watermark these may
-        be many windows. The later ones wait.
-        """
-        meetings = frames.join(self.meetings, frames.MEETINGS)
-        times = meetings.column("occurred_at").to_numpy()
-        self.meetings = [meetings.filter(pa.array(times >= end))]
-        order = np.argsort(times, kind="stable")
-        order = order[: np.searchsorted(times[order], end)]
-        due = meetings.take(pa.array(order))
-        starts, first = np.unique(tumbling(times[order], self.settings.window_ms), return_index=True)
-        lengths = np.diff(np.r_[first, len(order)])
-        return [
-            (s, due.slice(at, n)) for s, at, n in zip(starts.tolist(), first.tolist(), lengths.tolist(), strict=True)
-        ]
 
     def _due(self, end: int) -> Slots:
         """Open windows that end by `end`; they count as closed from now on."""
@@ -233,8 +211,7 @@ class VerdictTask:
         if old.any():
             self.windows.keep(used[~old])
         # Also of windows that had to make room: names must not outlive them.
-        alive = set(np.unique(self.windows["window"][self.windows.occupied()]).tolist())
-        self.names = {start: parts for start, parts in self.names.items() if start in alive}
+        self.names.keep(self.windows["window"][self.windows.occupied()])
 
     def _judge(self, slots: Slots, offset: int, always: bool = False) -> list[Output]:
         """Publish the verdicts on these windows that are new or have changed, and correct their likes."""
@@ -286,23 +263,16 @@ class VerdictTask:
             t["actor"][slots].tolist(),
             strict=True,
         )
-        outputs = []
+        outputs, gap_seconds = [], self.settings.lockstep_gap_ms // 1000
         encode = msgspec.json.Encoder().encode
         for slot, p, code, lock, window, likes, revision, baseline, rate, agent, actor in rows:
-            evidence = [fusion.rate_evidence(likes, baseline, rate)]
+            seen = [evidence.rate_evidence(likes, baseline, rate)]
             if actor in pairs:
-                mine = pairs[actor]
-                seen = sorted({targets[x] for pair in mine for x in pair.targets if x in targets})
-                peers = sorted(self.pairs.names[pair.peer] for pair in mine if pair.peer in self.pairs.names)
-                evidence.append(
-                    fusion.lockstep_evidence(
-                        lock, *_strongest(mine), peers, seen, self.settings.lockstep_gap_ms // 1000
-                    )
-                )
+                seen.append(evidence.lockstep_evidence(lock, pairs[actor], self.pairs.names, targets, gap_seconds))
             if agent:
-                evidence.append(fusion.agent_evidence())
-            actor_id = names.get(slot, "")
-            verdict = fusion.Verdict(
+                seen.append(evidence.agent_evidence())
+            actor_id = names[slot]
+            verdict = evidence.Verdict(
                 f"{actor_id}@{window}",
                 actor_id,
                 window,
@@ -311,7 +281,7 @@ class VerdictTask:
                 round(p, 4),
                 likes,
                 revision,
-                evidence,
+                seen,
             )
             outputs.append(Output(VERDICTS, encode(verdict), self.partition, actor_id.encode()))
         self.counters["verdicts"] += len(outputs)
@@ -319,14 +289,10 @@ class VerdictTask:
 
     def _names_of(self, slots: Slots) -> dict[int, str]:
         names: dict[int, str] = {}
-        for start in np.unique(self.windows["window"][slots]).tolist():
-            wanted = slots[self.windows["window"][slots] == start]
-            ids = frames.join(self.names[start], _NAMES).column("id").unique()
-            self.names[start] = [pa.RecordBatch.from_arrays([ids], ["id"])]
-            hashes = hash_strings(ids)
-            order = np.argsort(hashes)
-            found = order[np.searchsorted(hashes[order], self.windows["actor"][wanted])]
-            names.update(zip(wanted.tolist(), ids.take(pa.array(found)).to_pylist(), strict=True))
+        windows, actors = self.windows["window"][slots], self.windows["actor"][slots]
+        for start in np.unique(windows).tolist():
+            here = windows == start
+            names.update(zip(slots[here].tolist(), self.names.of(start, actors[here]).to_pylist(), strict=True))
         return names
 
     def _target_names(self, pairs: list[Repeated]) -> dict[int, str]:
@@ -407,14 +373,12 @@ class VerdictTask:
         return Lineage(stage, self.partition, offset, self.closed_ms)
 
     def snapshot(self) -> Arrays:
-        names = [(w, frames.encode(frames.join(parts, _NAMES))) for w, parts in self.names.items()]
         return {
             **self.windows.snapshot("windows"),
             **self.pairs.snapshot(),
             **self.retained.snapshot(),
-            **pack_blobs("meetings", [frames.encode(b) for b in self.meetings]),
-            **pack_blobs("window_names", [b for _, b in names]),
-            "window_names.window": np.array([w for w, _ in names], np.int64),
+            **self.meetings.snapshot(),
+            **self.names.snapshot(),
             "watermark": self.watermark.snapshot(),
             "closed_ms": np.array([self.closed_ms]),
             "unpublished": self.unpublished.copy(),
@@ -424,18 +388,8 @@ class VerdictTask:
         self.windows.restore("windows", arrays)
         self.pairs.restore(arrays)
         self.retained.restore(arrays)
-        self.meetings = [frames.decode(b) for b in unpack_blobs("meetings", arrays)]
-        self.names = {}
-        for window, blob in zip(
-            arrays["window_names.window"].tolist(), unpack_blobs("window_names", arrays), strict=True
-        ):
-            self.names.setdefault(window, []).append(frames.decode(blob))
+        self.meetings.restore(arrays)
+        self.names.restore(arrays)
         self.watermark.restore(arrays["watermark"])
         self.closed_ms = int(arrays["closed_ms"][0])
         self.unpublished = arrays["unpublished"].copy()
-
-
-def _strongest(pairs: list[Repeated]) -> tuple[int, float]:
-    """Meetings of the closest pair, and how many chance would have given it."""
-    closest = max(pairs, key=lambda pair: (pair.log_odds, pair.peer))
-    return closest.meetings, closest.expected

@@ -80,10 +80,11 @@ class Gate:
         finally:
             self.held_bytes -= held
 
+    def has_room(self, likes: int) -> bool:
+        return not self.likes_under_way or self.likes_under_way + likes <= LIKES_UNDER_WAY
+
     async def take(self, events: list[bytes]) -> Receipt:
-        """Check and send. Raises Overloaded, and KafkaError or TimeoutError where not all is acknowledged."""
-        if self.likes_under_way and self.likes_under_way + len(events) > LIKES_UNDER_WAY:
-            raise Overloaded
+        """Check and send. Raises KafkaError or TimeoutError where not all is acknowledged."""
         self.likes_under_way += len(events)
         try:
             return await self._send(events)
@@ -167,10 +168,13 @@ async def _answer(gate: Gate, request: Request, body: bytes) -> Response:
         return problem(400, str(error))
     if len(events) > settings.ingest_max_batch:
         return problem(413, f"{len(events)} events in one request; at most {settings.ingest_max_batch}")
-    if (refusal := too_many(request.scope, len(events))) is not None:
-        return refusal
     if gate.producer is None:
         return gate.unavailable("the broker cannot be reached")
+    if not gate.has_room(len(events)):
+        raise Overloaded
+    # Last, so that a call which is refused for another reason costs its token nothing.
+    if (refusal := too_many(request.scope, len(events))) is not None:
+        return refusal
     try:
         receipt = await gate.take(events)
     except (KafkaError, TimeoutError):

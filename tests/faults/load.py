@@ -48,8 +48,8 @@ WORLD = {
     "SIMULATOR_ITEMS": str(PEOPLE // 5),
     "SIMULATOR_START": str(START_MS),
 }
-# Likes a second that one token may send; calls that are made at once.
-HTTP_RATE = 200
+# Likes a second that the token of a few callers may send, half of what one call brings; calls that are made at once.
+HTTP_RATE = 50
 HTTP_CALLERS = 600
 HTTP_BATCH = 100
 PAUSE_SECONDS = 2.0
@@ -184,9 +184,7 @@ def overload(folder: Path, bounds: dict[str, str]) -> None:
         simulate(
             ground,
             OVERLOAD,
-            SIMULATOR_PEOPLE=str(PEOPLE),
-            SIMULATOR_ITEMS=str(PEOPLE // 5),
-            SIMULATOR_START=str(START_MS),
+            **WORLD,
         )
         began = time.monotonic()
         with out.status("overload"), Callers(ground.stack.url("ingest"), {greedy: 4, crowd: HTTP_CALLERS}) as callers:

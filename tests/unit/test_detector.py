@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from services.detector import rate
 from services.detector.actor import ActorTask
-from services.detector.group import GroupTask
+from services.detector.group import MOST_TARGETS, GroupTask
 from services.detector.pairs import REMEMBERED_TARGETS, Pairs
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
@@ -152,6 +152,29 @@ def test_pairs_remember_on_which_targets_they_met_whatever_the_batches(
             {k: v.tolist() for k, v in p.snapshot().items() if k.startswith(f"{name}.")} for p in (pairs, other)
         )
         assert one == two
+
+
+def test_no_batch_takes_pairs_beyond_their_bound() -> None:
+    n = 20_000
+    meetings = pa.RecordBatch.from_arrays(
+        [
+            pa.array([f"a{k % 7000}" for k in range(n)]),
+            pa.array([f"b{k}" for k in range(n)]),
+            pa.array(["t"] * n),
+            pa.array(np.arange(n)),
+            pa.array(np.ones(n, np.float32)),
+        ],
+        schema=frames.MEETINGS,
+    )
+    # The newest thousand come again, in the same minute.
+    again = meetings.slice(n - 1000).set_column(2, "target_id", pa.array(["u"] * 1000))
+    pairs = Pairs(1600)
+    pairs.meet(meetings)
+    assert 1000 <= len(pairs.once) <= 1600
+    pairs.meet(again)
+    for table, bound in ((pairs.once, 1600), (pairs.table, 400), (pairs.actors, 1600), (pairs.peers, 1600)):
+        assert 300 <= len(table) <= bound
+        assert len(table.keys) <= 4096
 
 
 def run(
@@ -321,7 +344,7 @@ def test_names_leave_with_their_windows() -> None:
         list(detector.feed([frame]))
         for task in detector.tasks.values():
             if isinstance(task, ActorTask | VerdictTask):
-                assert len(task.names) <= 1000 // 200 + 3
+                assert len(task.names.windows) <= 1000 // 200 + 3
     assert detector.counters()["evicted_actor_windows"] > 0
 
 
@@ -361,6 +384,23 @@ def test_campaigns_merge_when_a_link_joins_them() -> None:
     copy.restore(task.snapshot())
     assert copy.campaigns == task.campaigns
     assert copy.of_actor == task.of_actor
+
+
+def test_a_campaign_keeps_the_same_targets_however_they_come() -> None:
+    tasks = GroupTask(0), GroupTask(0)
+    names = [f"t{n:05d}" for n in range(MOST_TARGETS + 500)]
+    orders = names, names[::-1]
+    last: list[dict[str, Any]] = []
+    for task, order in zip(tasks, orders, strict=True):
+        for start in range(0, len(order), 700):
+            link = {"actor_id": "a", "peer_id": "b", "target_ids": order[start : start + 700], "weight": 1.0}
+            batch = pa.RecordBatch.from_pylist([link | {"first_at": 1, "last_at": 2}], frames.LINKS)
+            (output,) = task.process(Frame("links", batch), start)
+        last.append(json.loads(output.value))
+    assert tasks[0].campaigns == tasks[1].campaigns
+    assert last[0] == last[1]
+    assert last[0]["target_count"] == MOST_TARGETS
+    assert f"the same {MOST_TARGETS} or more targets" in last[0]["sentence"]
 
 
 def test_stages_know_their_topics() -> None:
