@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from redis import Redis as BlockingRedis
 
@@ -104,10 +105,7 @@ def pauses(ground: Ground, times: int) -> Iterator[Happened]:
         os.kill(process.pid, signal.SIGSTOP)
         began = time.monotonic()
         others = [one for one in ground.labels[name] if one != label]
-        wait(
-            lambda: sum(ground.work_of(name, one) for one in others) > before,  # noqa: B023
-            f"nobody took over from {label}",
-        )
+        wait(partial(_works_beyond, ground, name, others, before), f"nobody took over from {label}")
         recovered = time.monotonic() - began
         time.sleep(max(0.0, PAUSE_SECONDS - recovered))
         os.kill(process.pid, signal.SIGCONT)
@@ -134,8 +132,17 @@ def workers(ground: Ground, times: int) -> Iterator[Happened]:
             ground.stack.stop(left)
             ground.labels[name] = ground.labels[name][2:]
         for name in names:
-            wait(lambda: ground.work(name) >= before[name], f"{name}: work of two that are gone is not taken over")  # noqa: B023
+            reached = partial(_works_beyond, ground, name, ground.labels[name], before[name] - 1)
+            wait(reached, f"{name}: work of two that are gone is not taken over")
         yield Happened("workers to 2", time.monotonic() - began)
+
+
+def _works_beyond(ground: Ground, name: str, labels: list[str], before: float) -> bool:
+    return sum(ground.work_of(name, label) for label in labels) > before
+
+
+def _is_filled(client: BlockingRedis) -> bool:
+    return client.dbsize() > 100
 
 
 def _working(ground: Ground) -> bool:
@@ -158,7 +165,7 @@ def broker(ground: Ground, times: int) -> Iterator[Happened]:
         yield Happened("/readyz after losing the broker", turned)
         ground.kafka.start_broker(0)
         ground.kafka.wait_for_broker(0)
-        yield Happened("broker killed" if kill else "broker restarted", wait(lambda: _working(ground), "broker"))
+        yield Happened("broker killed" if kill else "broker restarted", wait(partial(_working, ground), "broker"))
 
 
 def leader(ground: Ground, times: int) -> Iterator[Happened]:
@@ -169,9 +176,9 @@ def leader(ground: Ground, times: int) -> Iterator[Happened]:
         before = ground.work("ingest")
         ground.kafka.kill_broker(number)
         recovered = wait(
-            lambda: ground.work("ingest") > before and _working(ground),  # noqa: B023
-            "a lost broker of three",
+            partial(_works_beyond, ground, "ingest", ground.labels["ingest"], before), "a lost broker of three"
         )
+        recovered += wait(partial(_working, ground), "a lost broker of three")
         yield Happened("one broker of three killed", recovered)
         ground.kafka.start_broker(number)
         ground.kafka.wait_for_broker(number)
@@ -186,12 +193,11 @@ def redis(ground: Ground, times: int) -> Iterator[Happened]:
             ground.redis.kill()
             yield Happened("/readyz after losing Redis", _turned(ground, "redis", "predictor"))
             ground.redis.start()
-            yield Happened("Redis killed", wait(lambda: _working(ground), "Redis"))
+            yield Happened("Redis killed", wait(partial(_working, ground), "Redis"))
         else:
-            client = BlockingRedis.from_url(ground.redis.url)
-            client.flushall()
-            yield Happened("Redis emptied", wait(lambda: client.dbsize() > 100, "Redis stays empty"))  # noqa: B023
-            client.close()
+            with BlockingRedis.from_url(ground.redis.url) as client:
+                client.flushall()
+                yield Happened("Redis emptied", wait(partial(_is_filled, client), "Redis stays empty"))
 
 
 def disk(ground: Ground, times: int) -> Iterator[Happened]:
@@ -209,7 +215,7 @@ def disk(ground: Ground, times: int) -> Iterator[Happened]:
         yield Happened("/readyz after the disk is full", _turned(ground, "disk", "exporter"))
         time.sleep(BREATH_SECONDS)
         filler.unlink()
-        yield Happened("full disk", wait(lambda: _working(ground), "the exporter"))
+        yield Happened("full disk", wait(partial(_working, ground), "the exporter"))
 
 
 def network(ground: Ground, times: int) -> Iterator[Happened]:
@@ -233,11 +239,11 @@ def network(ground: Ground, times: int) -> Iterator[Happened]:
             time.sleep(NETWORK_SECONDS)
             for proxy in ground.proxies:
                 proxy.heal()
-            yield Happened("slow network", wait(lambda: _working(ground), "after a slow network"))
+            yield Happened("slow network", wait(partial(_working, ground), "after a slow network"))
         else:
             for proxy in ground.proxies:
                 proxy.cut()
             time.sleep(NETWORK_SECONDS)
             for proxy in ground.proxies:
                 proxy.heal()
-            yield Happened("cut off", wait(lambda: _working(ground), "after being cut off"))
+            yield Happened("cut off", wait(partial(_working, ground), "after being cut off"))
