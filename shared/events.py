@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from shared.contract.identifiers import text_of
+from shared.contract.times import epoch_ms
 
 ACTIONS: Final = ("like", "unlike", "share", "buy")
 ACTOR_KINDS: Final = ("unknown", "human", "agent")
@@ -18,30 +21,6 @@ SURFACES: Final = ("unknown", "organic", "search", "recommended", "autoplay", "a
 UNLIKE: Final = ACTIONS.index("unlike")
 AGENT: Final = ACTOR_KINDS.index("agent")
 
-LATEST_MS: Final = 7_258_118_400_000  # 2200-01-01; beyond it a number is not milliseconds since the epoch
-
-
-def epoch_ms(value: Any) -> int:
-    """Milliseconds since the epoch from RFC 3339 text with a zone, or from an integer of that unit.
-
-    Raises ValueError with the reason, as pydantic expects of a validator.
-    """
-    if type(value) is int:
-        ms = value
-    elif isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"not an RFC 3339 time: {value[:40]!r}") from None
-        if moment.tzinfo is None:
-            raise ValueError("a time needs a zone: write 2026-01-31T12:00:00Z")
-        ms = round(moment.timestamp() * 1000)
-    else:
-        raise ValueError("expected RFC 3339 text or integer milliseconds since the epoch")
-    if not 0 <= ms < LATEST_MS:
-        raise ValueError("a time must lie between 1970 and 2200, in milliseconds")
-    return ms
-
 
 def rfc3339(ms: int) -> str:
     """RFC 3339 text, UTC, with milliseconds where there are any."""
@@ -49,28 +28,69 @@ def rfc3339(ms: int) -> str:
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
 
 
+def _number(value: Any) -> Any:
+    """A number that is written as text, as columns of a CSV file are, is a number."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            raise ValueError(f"{value[:40]!r} is no number") from None
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """3.0, as a column with gaps has it, is 3."""
+    value = _number(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 EpochMs = Annotated[int, BeforeValidator(epoch_ms)]
-Identifier = Annotated[str, Field(min_length=1, max_length=128)]
+Identifier = Annotated[str, BeforeValidator(text_of)]
 LanguageTag = Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*$")]
+Rank = Annotated[int, Field(ge=0, le=2_147_483_647), BeforeValidator(_whole)]
+Propensity = Annotated[float, Field(gt=0, le=1), BeforeValidator(_number)]
 
 
 class Like(BaseModel):
-    """One like event. Unknown fields are kept out, not refused."""
+    """One like event. Unknown fields are kept out, not refused; null is absence."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
-    event_id: Annotated[str, Field(min_length=1, max_length=64)]
-    occurred_at: EpochMs
-    actor_id: Identifier
-    target_id: Identifier
+    event_id: Identifier = Field(description="Idempotency key: the same id and action twice count once")
+    occurred_at: EpochMs = Field(
+        description="RFC 3339 text, or a number of seconds, ms, µs or ns since 1970 (told apart by size)"
+    )
+    actor_id: Identifier = Field(description="Who liked: text of up to 512 bytes; an integer stands for its digits")
+    target_id: Identifier | None = Field(None, description="What was liked; required unless `undoes` says it")
     action: Literal["like", "unlike", "share", "buy"] = "like"
-    creator_id: Identifier | None = None
-    actor_kind: Literal["unknown", "human", "agent"] = "unknown"
-    actor_created_at: EpochMs | None = None
+    undoes: Identifier | None = Field(
+        None,
+        description="For an unlike that does not name its target: event_id (a URI) of this actor's like, not long ago",
+    )
+    creator_id: Identifier | None = Field(None, description="Who made the target")
+    actor_kind: Literal["unknown", "human", "agent"] = Field("unknown", description="agent: declares itself automated")
+    actor_created_at: EpochMs | None = Field(None, description="When the account was made; as occurred_at")
     content_origin: Literal["unknown", "human", "ai", "mixed"] = "unknown"
-    surface: Literal["unknown", "organic", "search", "recommended", "autoplay", "assistant"] = "unknown"
-    rank: Annotated[int, Field(ge=0, le=2_147_483_647)] | None = None
-    propensity: Annotated[float, Field(gt=0, le=1)] | None = None
-    actor_locale: LanguageTag | None = None
-    content_language: LanguageTag | None = None
-    origin_hash: Annotated[str, Field(max_length=64)] | None = None
+    surface: Literal["unknown", "organic", "search", "recommended", "autoplay", "assistant"] = Field(
+        "unknown", description="What brought the target before the actor"
+    )
+    rank: Rank | None = Field(None, description="Position shown, from 0")
+    propensity: Propensity | None = Field(None, description="Probability that the surface showed it")
+    actor_locale: LanguageTag | None = Field(None, description="BCP 47")
+    content_language: LanguageTag | None = Field(None, description="BCP 47")
+    origin_hash: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="Opaque, salted hash of device or network; never an address"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absence(cls, event: Any) -> Any:
+        if isinstance(event, dict) and None in event.values():
+            return {name: value for name, value in event.items() if value is not None}
+        return event
+
+    @model_validator(mode="after")
+    def _names_what_was_liked(self) -> Self:
+        if self.target_id is None and (self.action != "unlike" or self.undoes is None):
+            raise ValueError("target_id: Field required")
+        return self

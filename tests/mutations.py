@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.events import LATEST_MS
+from shared.contract.times import LATEST_MS
 from tests.likes import START_MS, like
 
 FIELDS = (

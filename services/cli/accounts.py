@@ -23,9 +23,9 @@ def losses(metrics: Metrics) -> list[str]:
     checks = [
         ("received by ingest", at["simulator/acknowledged_messages_total"], at["ingest/received_total"]),
         (
-            "accepted, rejected or duplicate",
+            "accepted, rejected, duplicate or ignored",
             at["ingest/received_total"],
-            accepted + at["ingest/rejected_total"] + at["ingest/duplicates_total"],
+            accepted + sum(at[f"ingest/{name}_total"] for name in ("rejected", "duplicates", "ignored")),
         ),
         ("counted by actor", accepted, at["actor/likes_total"]),
         ("weighed", judged, at["verdict/judged_likes_total"]),
@@ -41,6 +41,7 @@ _COUNTERS = (
     "ingest/accepted_total",
     "ingest/rejected_total",
     "ingest/duplicates_total",
+    "ingest/ignored_total",
     "actor/likes_total",
     "actor/late_likes_total",
     "verdict/judged_likes_total",

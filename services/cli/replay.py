@@ -12,7 +12,7 @@ import msgspec
 from services.replay.files import read_events
 from shared import kafka
 from shared.batches import BatchProducer
-from shared.events import epoch_ms
+from shared.contract.times import epoch_ms
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
 

@@ -13,14 +13,15 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from services.ingest.decode import Message, Rejection
 from services.ingest.framing import FrameBuilder
 from services.ingest.http import Gate, build_app
 from services.ingest.intake import Intake
+from services.ingest.registry import SchemaRegistry
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import Sources
 from shared import kafka
 from shared.checkpoints import Checkpoint, CheckpointStore, Fenced
+from shared.contract.decode import Message, Rejection
 from shared.dependency import Dependency, until_available
 from shared.events import rfc3339
 from shared.frames import Output
@@ -56,6 +57,12 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         # A snapshot is taken between batches, never while one is taken in: a rebalance may ask for it at any moment.
         self._between_batches = asyncio.Lock()
         self.disk = Dependency("disk", OSError)
+        password = settings.schema_registry_password
+        self.registry = SchemaRegistry(
+            settings.schema_registry_url,
+            settings.schema_registry_username,
+            password.get_secret_value() if password is not None else None,
+        )
         self.broker = BrokerProbe(settings, self._places)
         self._stall = StallWatch()
 
@@ -80,7 +87,7 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         assert self.consumer is not None
         for tp in sorted(assigned):
-            intake = Intake(self.settings.ingest_remembered_ids)
+            intake = Intake(self.settings.ingest_remembered_ids, self.settings.ingest_undoable_messages)
             saved = await self.disk.when_available(partial(self._claim, tp.partition))
             if saved is not None:
                 intake.restore(saved.arrays)
@@ -116,7 +123,9 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _take(self, partition: int, records: Sequence[Any], now: float) -> None:
         intake = self.intakes[partition]
-        taken = intake.take([_message(r) for r in records])
+        messages = [_message(r) for r in records]
+        await self.registry.fetch(messages)
+        taken = intake.take(messages, self.registry.readers)
         self.builder.add(taken.likes)
         self.offsets[partition] = records[-1].offset
         self.sources.read(partition, intake.latest_event_ms, now)
@@ -191,6 +200,7 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             "broker": self.broker.error,
             "partitions": None if self.intakes else "none assigned",
             "disk": self.disk.error,
+            "schema registry": self.registry.dependency.error,
         }
 
     def live(self) -> dict[str, str | None]:
@@ -210,7 +220,9 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def _message(record: Any) -> Message:
-    return Message(record.value, record.partition, record.offset, record.timestamp, dict(record.headers), record.key)
+    # A producer may send none (-1, or 0): then it was received now.
+    timestamp = record.timestamp if record.timestamp > 0 else int(time.time() * 1000)
+    return Message(record.value, record.partition, record.offset, timestamp, dict(record.headers), record.key)
 
 
 def _to_output(rejection: Rejection) -> Output:
@@ -261,3 +273,4 @@ async def main(settings: IngestSettings) -> None:
                 await worker.save()
             await worker.consumer.stop()
             await worker.producer.stop()
+            await worker.registry.close()

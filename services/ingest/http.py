@@ -1,4 +1,4 @@
-"""`POST /v1/likes`: one event, a JSON array, or NDJSON; 202 only for what Kafka has acknowledged."""
+"""`POST /v1/likes`: one event or many; 202 only for what Kafka has acknowledged."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from services.ingest.decode import NotALike, parse
+from services.ingest.bodies import Event, split_body
 from services.ingest.settings import IngestSettings
+from shared.contract.decode import NotALike, parse
+from shared.contract.envelopes import Ignored
 from shared.doors import too_many
 from shared.health import Health
 from shared.problems import problem, responses
@@ -48,6 +49,7 @@ class EventError(BaseModel):
 class Receipt(BaseModel):
     accepted: int
     rejected: int
+    ignored: Annotated[int, Field(description="Events of their source that are about something else than likes")] = 0
     errors: list[EventError]
 
 
@@ -59,7 +61,7 @@ class Gate:
         self.producer: AIOKafkaProducer | None = None
         self.held_bytes = 0
         self.likes_under_way = 0
-        self.counters = {"http_accepted": 0, "http_rejected": 0, "http_unavailable": 0}
+        self.counters = dict.fromkeys(("http_accepted", "http_rejected", "http_ignored", "http_unavailable"), 0)
 
     @asynccontextmanager
     async def body(self, request: Request, limit: int) -> AsyncIterator[bytes]:
@@ -83,7 +85,7 @@ class Gate:
     def has_room(self, likes: int) -> bool:
         return not self.likes_under_way or self.likes_under_way + likes <= LIKES_UNDER_WAY
 
-    async def take(self, events: list[bytes]) -> Receipt:
+    async def take(self, events: list[Event]) -> Receipt:
         """Check and send. Raises KafkaError or TimeoutError where not all is acknowledged."""
         self.likes_under_way += len(events)
         try:
@@ -91,38 +93,35 @@ class Gate:
         finally:
             self.likes_under_way -= len(events)
 
-    async def _send(self, events: list[bytes]) -> Receipt:
+    async def _send(self, events: list[Event]) -> Receipt:
         assert self.producer is not None
         now = int(time.time() * 1000)
-        errors, acknowledgements = [], []
+        errors, acknowledgements, ignored = [], [], 0
         async with asyncio.timeout(ACKNOWLEDGE_SECONDS):
             for index, event in enumerate(events):
                 try:
-                    like = parse(event, {}, now)
+                    like = parse(event.value, event.headers, now)
                 except NotALike as error:
                     errors.append(EventError(index=index, errors=list(error.errors)))
                     continue
+                except Ignored:
+                    ignored += 1
+                    continue
                 # Waits while the producer's buffer is full.
-                acknowledgements.append(await self.producer.send(LIKES, event, key=like.actor_id.encode()))
+                acknowledgements.append(
+                    await self.producer.send(
+                        LIKES, event.value, key=like.actor_id.encode(), headers=list(event.headers.items())
+                    )
+                )
             await asyncio.gather(*acknowledgements)
         self.counters["http_accepted"] += len(acknowledgements)
         self.counters["http_rejected"] += len(errors)
-        return Receipt(accepted=len(acknowledgements), rejected=len(errors), errors=errors)
+        self.counters["http_ignored"] += ignored
+        return Receipt(accepted=len(acknowledgements), rejected=len(errors), ignored=ignored, errors=errors)
 
     def unavailable(self, why: str) -> Response:
         self.counters["http_unavailable"] += 1
         return problem(503, why, {"Retry-After": "2"})
-
-
-def split_body(body: bytes, content_type: str) -> list[bytes]:
-    """The events of a request body as JSON texts. Raises ValueError with what is wrong."""
-    if "ndjson" in content_type or "jsonl" in content_type:
-        return [line for line in body.splitlines() if line.strip()]
-    try:
-        raw = msgspec.json.decode(body, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"body is neither a JSON object nor an array: {error}") from None
-    return [bytes(event) for event in raw] if isinstance(raw, list) else [body]
 
 
 def build_app(gate: Gate, health: Health) -> FastAPI:
@@ -133,19 +132,28 @@ def build_app(gate: Gate, health: Health) -> FastAPI:
         "/v1/likes",
         status_code=202,
         response_model=Receipt,
-        responses=responses(400, 401, 403, 408, 413, 429, 503),
+        responses={
+            200: {"model": Receipt, "description": "Nothing to accept: every event is about something else than likes"},
+            **responses(400, 401, 403, 408, 413, 422, 429, 503),
+        },
         openapi_extra={
             "requestBody": {
                 "required": True,
                 "content": {
                     "application/json": {"schema": {"type": ["object", "array"]}},
                     "application/x-ndjson": {"schema": {"type": "string"}},
+                    "application/json-seq": {"schema": {"type": "string"}},
+                    "application/cloudevents+json": {"schema": {"type": "object"}},
+                    "application/cloudevents-batch+json": {"schema": {"type": "array"}},
+                    "application/activity+json": {"schema": {"type": "object"}},
                 },
             }
         },
     )
     async def post_likes(request: Request) -> Response:
-        """Accept likes. Each event is checked by itself; 202 means: what is counted as accepted is in Kafka."""
+        """Accept likes. Each event is checked by itself; 202 means: what is counted as accepted is in Kafka. Where
+        nothing is accepted the answer is 422, with the reasons by the event's index.
+        """
         try:
             async with gate.body(request, settings.ingest_max_body_bytes) as body:
                 answer = await _answer(gate, request, body)
@@ -163,9 +171,11 @@ def build_app(gate: Gate, health: Health) -> FastAPI:
 async def _answer(gate: Gate, request: Request, body: bytes) -> Response:
     settings = gate.settings
     try:
-        events = split_body(body, request.headers.get("content-type", ""))
+        events = split_body(body, request.headers)
     except ValueError as error:
         return problem(400, str(error))
+    if not events:
+        return problem(422, "the request holds no event", accepted=0, rejected=0, errors=[])
     if len(events) > settings.ingest_max_batch:
         return problem(413, f"{len(events)} events in one request; at most {settings.ingest_max_batch}")
     if gate.producer is None:
@@ -179,4 +189,8 @@ async def _answer(gate: Gate, request: Request, body: bytes) -> Response:
         receipt = await gate.take(events)
     except (KafkaError, TimeoutError):
         return gate.unavailable("the broker did not acknowledge; send the same events again")
-    return JSONResponse(receipt.model_dump(), status_code=202)
+    if receipt.accepted == 0 and receipt.rejected > 0:
+        first = receipt.errors[0]
+        why = f"none of {len(events)} events is a like that can be accepted; event {first.index}: {first.errors[0]}"
+        return problem(422, why, **receipt.model_dump())
+    return JSONResponse(receipt.model_dump(), status_code=202 if receipt.accepted else 200)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from shared.settings import ServiceSettings
 
@@ -13,6 +13,16 @@ class IngestSettings(ServiceSettings):
     ingest_remembered_ids: int = Field(
         1_000_000, ge=1000, description="Event ids remembered per partition to recognise duplicates"
     )
+    ingest_undoable_messages: int = Field(
+        200_000,
+        ge=0,
+        description="How many messages of a partition back a like can be taken back by its event_id (a URI) alone",
+    )
+    schema_registry_url: str | None = Field(
+        None, description="Schema registry for likes framed by Confluent's serializers (Avro, JSON Schema)"
+    )
+    schema_registry_username: str | None = Field(None, description="User at the schema registry")
+    schema_registry_password: SecretStr | None = Field(None, description="Password at the schema registry")
     ingest_idle_seconds: float = Field(
         5.0,
         gt=0,

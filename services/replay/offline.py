@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from services.ingest.decode import Message, Rejection
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
 from services.ingest.sources import Sources
 from services.replay.files import read_events
-from shared.events import LATEST_MS
+from shared.contract.decode import NO_RECEIPT, Message, Rejection
+from shared.contract.times import LATEST_MS
 from shared.frames import Output, Progress
 from shared.hashing import hash_strings
 
@@ -49,7 +49,7 @@ class OfflineIngest:
         for partition, intake in enumerate(self.intakes):
             mine = np.flatnonzero(owners == partition)
             first = self._offsets[partition]
-            messages = [Message(values[i], partition, first + n, LATEST_MS, {}) for n, i in enumerate(mine.tolist())]
+            messages = [Message(values[i], partition, first + n, NO_RECEIPT, {}) for n, i in enumerate(mine.tolist())]
             self._offsets[partition] += len(messages)
             taken = intake.take(messages)
             self.builder.add(taken.likes)

@@ -26,12 +26,12 @@ from services.cli.embedded import Broker, Redis
 from services.cli.stack import PROJECT, SERVICES, Stack, latency_quantile
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from services.ingest.decode import FastLike, Message
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
 from services.replay.offline import OfflineIngest
 from shared import kafka
 from shared.batches import BatchProducer
+from shared.contract.decode import FastLike, Message
 from shared.events import Like
 from shared.frames import Progress
 from shared.settings import ServiceSettings

@@ -9,8 +9,8 @@ import time
 import httpx
 import pytest
 
-from services.ingest.decode import MOST_BYTES
 from shared import kafka
+from shared.contract.decode import MOST_BYTES
 from shared.topics import LIKES, LIKES_REJECTED
 from tests.integration.platform import Platform
 from tests.likes import crowd
@@ -57,7 +57,7 @@ def test_bad_messages_are_accounted_for_and_stop_nobody(platform: Platform) -> N
     assert time.monotonic() - began < 60
     assert counted["ingest/accepted_total"] + counted["ingest/rejected_total"] + counted[
         "ingest/duplicates_total"
-    ] == THROUGH_KAFKA + len(good)
+    ] + counted["ingest/ignored_total"] == THROUGH_KAFKA + len(good)
     assert counted["ingest/accepted_total"] > len(good) + THROUGH_KAFKA // 50
     assert counted["ingest/rejected_total"] > THROUGH_KAFKA // 2
     rejected = platform.read(LIKES_REJECTED)
@@ -89,7 +89,7 @@ def through_http(platform: Platform) -> None:
             for part in (small, *large):
                 content, kind = b"\n".join(part), {"content-type": "application/x-ndjson"}
                 answer = client.post(url, content=content, headers=kind)
-                assert answer.status_code == 202, answer.text[:300]
+                assert answer.status_code in (200, 202, 422), answer.text[:300]
                 receipt = answer.json()
                 assert receipt["accepted"] + receipt["rejected"] == len(part)
                 assert all(error["errors"] for error in receipt["errors"])

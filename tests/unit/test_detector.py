@@ -418,7 +418,7 @@ def test_real_shares_every_reported_pair_did_meet_that_often() -> None:
     """No false evidence: what a lockstep sentence says of two accounts can be recounted in the file."""
     with gzip.open(SHARED / "coordinated_shares.csv.gz", "rt") as file:
         rows = [line.rstrip("\n").split(",") for line in list(file)[1:]]
-    from shared.events import epoch_ms
+    from shared.contract.times import epoch_ms
 
     events = [{"event_id": e, "actor_id": a, "target_id": t, "occurred_at": epoch_ms(at)} for e, a, t, at in rows]
     outputs = run(events, list(range(4000, len(events), 4000)))

@@ -33,7 +33,7 @@ class Acknowledging:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
 
-    async def send(self, _: str, value: bytes, key: bytes) -> Any:
+    async def send(self, _: str, value: bytes, key: bytes, headers: Any) -> Any:
         self.sent.append(value)
 
         async def acknowledged() -> None: ...

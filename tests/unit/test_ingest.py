@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.ingest.app import _to_output
-from services.ingest.decode import FUTURE_TOLERANCE_MS, FastLike, Message, NotALike, decode, parse
+from services.ingest.bodies import split_body
 from services.ingest.framing import FrameBuilder
-from services.ingest.http import split_body
 from services.ingest.intake import Intake
 from services.ingest.sources import Sources
-from shared.events import LATEST_MS, Like
+from shared.contract.decode import FUTURE_TOLERANCE_MS, FastLike, Message, NotALike, decode, parse
+from shared.contract.times import LATEST_MS
+from shared.events import Like
 from shared.frames import Progress, from_message
 from tests.likes import START_MS, like
 
@@ -66,7 +67,6 @@ def test_the_fast_path_accepts_nothing_that_the_contract_refuses(event: dict[str
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (None, "has no value"),
         (b"", "not JSON"),
         (b"{", "not JSON"),
         (b"\xff", "not JSON"),
@@ -115,13 +115,14 @@ def test_envelopes_hold_the_same_like() -> None:
         parse(json.dumps(structured).encode(), {}, START_MS),
         parse(
             json.dumps(fields).encode(),
-            {"ce_specversion": b"1.0", "ce_id": b"e1", "ce_time": time.encode()},
+            {"ce_specversion": b"1.0", "ce_id": b"e1", "ce_source": b"/app", "ce_time": time.encode()},
             START_MS,
         ),
         parse(json.dumps(activity).encode(), {}, START_MS),
         parse(json.dumps(undo).encode(), {}, START_MS),
     ]
-    assert {(f.event_id, f.actor_id, f.target_id, f.occurred_at) for f in found} == {("e1", "ann", "song", START_MS)}
+    assert {(f.actor_id, f.target_id, f.occurred_at) for f in found} == {("ann", "song", START_MS)}
+    assert [f.event_id for f in found] == ["/app e1", "/app e1", "e1", "e1"]
     assert [f.action for f in found] == ["like", "like", "like", "unlike"]
 
 
@@ -153,7 +154,7 @@ def test_whatever_comes_is_a_like_or_has_a_reason(
     value: bytes | None, headers: dict[str, bytes], timestamp: int
 ) -> None:
     found = decode([Message(value, 0, 7, timestamp, headers, None)])
-    assert found.likes.num_rows + len(found.rejections) == 1
+    assert found.likes.num_rows + len(found.rejections) + found.ignored == 1
     for rejection in found.rejections:
         assert all(rejection.errors)
         output = _to_output(rejection)
@@ -196,7 +197,7 @@ def test_all_fields_reach_the_frame() -> None:
         action="buy",
         creator_id="c",
         actor_kind="agent",
-        actor_created_at=5,
+        actor_created_at=START_MS - 1,
         content_origin="ai",
         surface="assistant",
         rank=3,
@@ -217,7 +218,8 @@ def test_all_fields_reach_the_frame() -> None:
         "surface": 5,
     }
     assert all(
-        row[k] == event[k] for k in ("event_id", "creator_id", "rank", "propensity", "actor_locale", "origin_hash")
+        row[k] == event[k]
+        for k in ("event_id", "creator_id", "actor_created_at", "rank", "propensity", "actor_locale", "origin_hash")
     )
     assert frame.progress == Progress(4, {0: 7})
 
@@ -241,9 +243,9 @@ def test_an_idle_source_follows_the_furthest_and_the_clock() -> None:
     ],
 )
 def test_bodies_split_into_events(body: bytes, kind: str, count: int) -> None:
-    assert len(split_body(body, kind)) == count
+    assert len(split_body(body, {"content-type": kind})) == count
 
 
 def test_a_body_that_is_neither_says_so() -> None:
     with pytest.raises(ValueError, match="neither a JSON object nor an array"):
-        split_body(b"7", "application/json")
+        split_body(b"7", {"content-type": "application/json"})

@@ -16,7 +16,7 @@ from services.predictor.learning import NEIGHBOURS, REMEMBERED
 from services.predictor.model import CoPreference
 from services.predictor.publishing import Basis, Payloads, preference
 from services.predictor.ranking import TOP
-from shared.events import LATEST_MS
+from shared.contract.times import LATEST_MS
 
 NOW = 1_767_225_600_000
 

@@ -1,0 +1,68 @@
+"""Shapes that a like comes in where it is no plain object of the contract. A new one: a file here, a line below.
+
+A like may be inside several (a CloudEvent whose data is an activity, a Debezium change inside a Kafka Connect
+message): each is taken off in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.contract.envelopes import (
+    activitystreams,
+    cloudevents,
+    debezium,
+    gharchive,
+    jetstream,
+    kafka_connect,
+    lastfm,
+    listenbrainz,
+    segment,
+)
+from shared.contract.envelopes.envelope import Envelope, Ignored, Unwrapped
+
+__all__ = ["ENVELOPES", "Ignored", "Unwrapped", "expand", "unwrap"]
+
+# Most specific first: the first that recognises an event takes it.
+ENVELOPES: Final[tuple[Envelope, ...]] = (
+    cloudevents.ENVELOPE,
+    kafka_connect.ENVELOPE,
+    debezium.ENVELOPE,
+    jetstream.ENVELOPE,
+    gharchive.ENVELOPE,
+    segment.ENVELOPE,
+    listenbrainz.ENVELOPE,
+    lastfm.ENVELOPE,
+    activitystreams.ENVELOPE,
+)
+_MOST_LAYERS: Final = 4
+
+
+def unwrap(event: Any, headers: Mapping[str, bytes]) -> Unwrapped:
+    """The like's fields inside all envelopes of an event; what is in none comes back as it is.
+
+    `headers` are the message's own (CloudEvents in binary mode). Raises ValueError for an envelope that cannot hold a
+    like, and Ignored for an event that is about something else.
+    """
+    return _unwrap(event, headers, _MOST_LAYERS)
+
+
+def _unwrap(event: Any, headers: Mapping[str, bytes], layers: int) -> Unwrapped:
+    if not isinstance(event, dict) and "ce_specversion" not in headers:
+        return Unwrapped(event)
+    for envelope in ENVELOPES:
+        if envelope.recognises(event, headers):
+            if not layers:
+                raise ValueError(f"more than {_MOST_LAYERS} envelopes inside each other")
+            return envelope.unwrap(event, headers, lambda inner: _unwrap(inner, {}, layers - 1))
+    return Unwrapped(event)
+
+
+def expand(event: Any) -> list[Any]:
+    """The single events of one that is a batch (Segment, Last.fm, ListenBrainz); any other is its own batch of one."""
+    if isinstance(event, dict):
+        for envelope in ENVELOPES:
+            if envelope.expand is not None and (events := envelope.expand(event)) is not None:
+                return events
+    return [event]
