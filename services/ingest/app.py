@@ -16,7 +16,7 @@ from aiokafka.errors import CommitFailedError
 from services.ingest.framing import FrameBuilder
 from services.ingest.http import Gate, build_app
 from services.ingest.intake import Intake
-from services.ingest.registry import SchemaRegistry
+from services.ingest.registry import SchemaRegistry, client
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import Sources
 from shared import kafka
@@ -57,12 +57,7 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         # A snapshot is taken between batches, never while one is taken in: a rebalance may ask for it at any moment.
         self._between_batches = asyncio.Lock()
         self.disk = Dependency("disk", OSError)
-        password = settings.schema_registry_password
-        self.registry = SchemaRegistry(
-            settings.schema_registry_url,
-            settings.schema_registry_username,
-            password.get_secret_value() if password is not None else None,
-        )
+        self.registry = SchemaRegistry(client(settings))
         self.broker = BrokerProbe(settings, self._places)
         self._stall = StallWatch()
 

@@ -110,7 +110,7 @@ class Gate:
                 # Waits while the producer's buffer is full.
                 acknowledgements.append(
                     await self.producer.send(
-                        LIKES, event.value, key=like.actor_id.encode(), headers=list(event.headers.items())
+                        LIKES, event.value, key=str(like.actor_id).encode(), headers=list(event.headers.items())
                     )
                 )
             await asyncio.gather(*acknowledgements)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from services.ingest.settings import IngestSettings
 from shared.contract.confluent import Reader, reader_of, refusal, schema_id
 from shared.contract.decode import Message
 from shared.dependency import Dependency
@@ -22,14 +23,23 @@ class RegistryUnavailable(Exception):
     """The registry does not answer, or not as one that works."""
 
 
-class SchemaRegistry:
-    """`readers` has every schema that was asked for. Without a URL there are none."""
+def client(settings: IngestSettings) -> httpx.AsyncClient | None:
+    """For the registry that the settings name, if they do."""
+    if settings.schema_registry_url is None:
+        return None
+    password = settings.schema_registry_password
+    user = settings.schema_registry_username
+    auth = (user, password.get_secret_value() if password is not None else "") if user is not None else None
+    return httpx.AsyncClient(base_url=settings.schema_registry_url, timeout=TIMEOUT_SECONDS, auth=auth)
 
-    def __init__(self, url: str | None, username: str | None = None, password: str | None = None) -> None:
+
+class SchemaRegistry:
+    """`readers` has every schema that was asked for. Without a client there are none."""
+
+    def __init__(self, client: httpx.AsyncClient | None) -> None:
         self.readers: dict[int, Reader] = {}
         self.dependency = Dependency("schema registry", RegistryUnavailable)
-        auth = (username, password or "") if username is not None else None
-        self._client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, auth=auth) if url else None
+        self._client = client
 
     async def fetch(self, messages: Iterable[Message]) -> None:
         """Every schema that the messages name and that is not here yet. Waits while the registry is away."""

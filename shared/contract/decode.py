@@ -26,7 +26,7 @@ NO_RECEIPT: Final = LATEST_MS
 
 L = TypeVar("L", bound="FastLike | Like")
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | int
 _Tag = Annotated[str, msgspec.Meta(max_length=35, pattern=r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*\Z")]
 
 
@@ -53,6 +53,8 @@ class FastLike(msgspec.Struct, gc=False):
     actor_locale: _Tag | None = None
     content_language: _Tag | None = None
     origin_hash: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    # Flattened rows of Debezium have all the fields of a like also when they say that it is gone.
+    deleted: None = msgspec.field(name="__deleted", default=None)
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,7 @@ class NotALike(ValueError):
 
 
 _fast = msgspec.json.Decoder(FastLike)
-# In a message that holds one of these, fields alone do not say what it means.
-_NOT_FAST: Final = (b"__deleted", b"\\u0000")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def parse(
@@ -114,36 +115,47 @@ def parse(
     if len(value) > MOST_BYTES:
         raise NotALike(f"message: has {len(value)} bytes; at most {MOST_BYTES}")
     try:
-        if headers or any(mark in value for mark in _NOT_FAST):
+        if headers or (b"\\" in value and b"\\u0000" in value):
             raise msgspec.ValidationError
-        return _in_time(_with_times(_fast.decode(value)), timestamp)
-    except NotALike:
-        raise
+        like: FastLike | Like = _normal(_fast.decode(value))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return of_event(_event(value, readers or {}), headers, timestamp)
+    return _in_time(like, timestamp)
 
 
 def of_values(event: Mapping[str, Any], timestamp: int) -> FastLike | Like:
     """One like from plain values by the contract's names, as a row of a file has them. Raises as `parse`."""
     try:
-        if "__deleted" in event:
-            raise msgspec.ValidationError
-        fast = _with_times(msgspec.convert(event, FastLike))
-        msgspec.json.encode(fast)  # raises for what is no Unicode text
-        return _in_time(fast, timestamp)
-    except NotALike:
-        raise
-    except (msgspec.ValidationError, ValueError):
+        like = _of_fields(event)
+    except ValueError:
         return of_event(event, {}, timestamp)
+    return _in_time(like, timestamp)
 
 
-def of_event(event: Any, headers: Mapping[str, bytes], timestamp: int) -> Like:
+def of_event(event: Any, headers: Mapping[str, bytes], timestamp: int) -> FastLike | Like:
     """One like from an event in whatever envelopes. Raises as `parse`."""
     try:
         found = unwrap(event, headers)
     except (ValueError, RecursionError) as error:
         raise NotALike(f"envelope: {error}") from None
     fields = _with_receipt(found, timestamp) if found.receipt_is_the_time else found.fields
+    like: FastLike | Like
+    try:
+        like = _of_fields(fields)
+    except ValueError:
+        like = _of_contract(fields)
+    return _in_time(like, timestamp)
+
+
+def _of_fields(fields: Any) -> FastLike:
+    """Raises ValueError for what `Like` has to look at."""
+    fast = _normal(msgspec.convert(fields, FastLike))
+    if b"\\u0000" in msgspec.json.encode(fast):  # which raises for what is no Unicode text
+        raise ValueError
+    return fast
+
+
+def _of_contract(fields: Any) -> Like:
     try:
         like = Like.model_validate(fields)
     except ValidationError as error:
@@ -152,7 +164,7 @@ def of_event(event: Any, headers: Mapping[str, bytes], timestamp: int) -> Like:
         like.model_dump_json()
     except ValueError:  # a lone surrogate such as "\ud800" is JSON but no text
         raise NotALike("message: holds text that is not valid Unicode") from None
-    return _in_time(like, timestamp)
+    return like
 
 
 def _event(value: bytes, readers: Mapping[int, Reader]) -> Any:
@@ -162,17 +174,25 @@ def _event(value: bytes, readers: Mapping[int, Reader]) -> Any:
         except ValueError as error:
             raise NotALike(f"message: {error}") from None
     try:
-        return msgspec.json.decode(value)
+        return msgspec.json.decode(value.removeprefix(_BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotALike(f"message: not JSON: {error}") from None
 
 
-def _with_times(like: FastLike) -> FastLike:
+def _normal(like: FastLike) -> FastLike:
+    """Its times in ms, its ids as text."""
     like.occurred_at = epoch_ms(like.occurred_at)
     if like.actor_created_at is not None:
         like.actor_created_at = epoch_ms(like.actor_created_at)
-    if "\0" in like.event_id or "\0" in like.actor_id or "\0" in like.target_id:
-        raise ValueError  # `Like` has the sentence for it
+    # Written out, since every like comes by here.
+    if type(like.event_id) is int:
+        like.event_id = str(like.event_id)
+    if type(like.actor_id) is int:
+        like.actor_id = str(like.actor_id)
+    if type(like.target_id) is int:
+        like.target_id = str(like.target_id)
+    if type(like.creator_id) is int:
+        like.creator_id = str(like.creator_id)
     return like
 
 

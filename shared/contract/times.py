@@ -15,11 +15,12 @@ from typing import Any, Final
 
 LATEST_MS: Final = 7_258_118_400_000  # 2200-01-01
 
+_EARLIEST_MS: Final = 10**11
 # From this size on a number is in the unit named, of which so many are a millisecond.
 _UNITS: Final = (
     (10**17, "nanoseconds", 1_000_000),
     (10**14, "microseconds", 1_000),
-    (10**11, "milliseconds", 1),
+    (_EARLIEST_MS, "milliseconds", 1),
 )
 _EARLIEST_SECONDS: Final = 10**8
 _TOO_LARGE: Final = 10**20
@@ -39,6 +40,17 @@ class NotATime(ValueError):
 
 def epoch_ms(value: Any) -> int:
     """Milliseconds since the epoch. Raises NotATime with the reason, as pydantic expects of a validator."""
+    # Most are one of these two.
+    if type(value) is int:
+        if _EARLIEST_MS <= value < LATEST_MS:
+            return value
+    elif type(value) is str and value[4:5] == "-" and value.endswith("Z"):
+        try:
+            ms = round(datetime.fromisoformat(value).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            ms = -1
+        if 0 <= ms < LATEST_MS:
+            return ms
     return read_time(value)[0]
 
 
@@ -64,7 +76,7 @@ def read_time(value: Any, zone: tzinfo | None = None) -> tuple[int, str]:
 
 
 def _of_text(text: str, zone: tzinfo | None) -> tuple[int, str]:
-    if _NUMBER.fullmatch(text):
+    if text[4:5] != "-" and _NUMBER.fullmatch(text):
         return _of_number(int(text) if text.lstrip("+-").isdecimal() else Decimal(text))
     if _SCIENTIFIC.fullmatch(text):
         raise NotATime(f"{text[:40]!r} is in scientific notation, which drops digits of a time: write it out")
@@ -97,7 +109,7 @@ def _of_moment(moment: datetime, zone: tzinfo | None) -> int:
     if moment.tzinfo is None:
         if zone is None:
             raise NotATime(
-                f"a time needs a zone: write {moment.isoformat()}Z for UTC, or say where its clock stood (--timezone)"
+                f"a time needs a zone: write {moment.isoformat()}Z for UTC; for a file's own clock: --timezone"
             )
         moment = moment.replace(tzinfo=zone)
     try:

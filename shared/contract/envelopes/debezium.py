@@ -13,7 +13,7 @@ from typing import Any, Final
 from shared.contract.envelopes.envelope import Envelope, Ignored, Inner, Unwrapped
 from shared.contract.envelopes.rows import renamed
 
-_OPS: Final = frozenset("cudrtm")
+_OPS: Final = tuple("cudrtm")
 
 
 def _recognises(event: Any, headers: Mapping[str, bytes]) -> bool:
@@ -27,7 +27,7 @@ def _unwrap(event: Any, headers: Mapping[str, bytes], inner: Inner) -> Unwrapped
         deleted, row = str(event["__deleted"]).lower() == "true", event
         changed_at = event.get("__source_ts_ms") or event.get("__ts_ms")
     else:
-        if event["op"] in "tm":
+        if event["op"] in ("t", "m"):
             raise Ignored(f"a Debezium event with op {event['op']!r} is about no row")
         deleted = event["op"] == "d"
         row = event.get("before" if deleted else "after")
