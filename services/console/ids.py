@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from starlette.convertors import Convertor, register_url_convertor
 
 ID_BYTES: Final = 512
+NO_UTF8: Final = "what is percent-encoded here is not UTF-8"
 
 
 class IdConvertor(Convertor[str]):
@@ -33,7 +34,13 @@ class IdConvertor(Convertor[str]):
 register_url_convertor("id", IdConvertor())
 
 
+def _is_utf8(value: str) -> bool:
+    return not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def _checked(value: str) -> str:
+    if not _is_utf8(value):
+        raise PydanticCustomError("id_utf8", NO_UTF8)
     if not 1 <= len(value.encode()) <= ID_BYTES:
         raise PydanticCustomError("id_bytes", f"an id has 1 to {ID_BYTES} bytes of UTF-8")
     if "\0" in value:
@@ -61,6 +68,6 @@ async def query_is_utf8(request: Request) -> None:
     """Raises RequestValidationError naming the field: what is no UTF-8 would else be read as U+FFFD, another id."""
     query = request.scope["query_string"].decode("latin-1")
     for name, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
-        if any("\udc80" <= c <= "\udcff" for c in name + value):
+        if not _is_utf8(name + value):
             field = name.encode("utf-8", "backslashreplace").decode()
-            raise RequestValidationError([{"loc": ("query", field), "msg": "percent-encode UTF-8, and nothing else"}])
+            raise RequestValidationError([{"loc": ("query", field), "msg": NO_UTF8}])
