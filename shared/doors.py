@@ -48,6 +48,8 @@ class Doors:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # Doors and routes decide by the path as it was sent: decoded, `/v1/likes%0A` is `/v1/likes` to a route alone.
+        scope = {**scope, "path": scope["raw_path"].decode("latin-1")}
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

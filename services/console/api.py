@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from redis.asyncio import Redis
@@ -16,12 +16,19 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from services.console.ids import Identifier, query_is_utf8
 from shared import redis_keys
 from shared.health import Health
 from shared.labels import LABELS
 from shared.problems import problem, responses
 
-Identifier = Annotated[str, Path(min_length=1, max_length=128)]
+ABOUT: Final = """What was judged and predicted.
+
+An id may be anything of 1 to 512 bytes of UTF-8, and there are two ways to ask by one. In a path it reaches up to the
+end, or to the path's own ending, and is decoded once: percent-encode it whole, so that a `?`, a `#` or an ending like
+`/neighbours` is the id's. In a query (`/v1/targets?target_id=...`) it survives clients and proxies that change paths:
+many take `.` and `..` away, join slashes or decode `%2F`.
+"""
 
 
 class PredictedItem(BaseModel):
@@ -107,7 +114,11 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
     app = FastAPI(
         title="Truelike console",
         version="1",
+        description=ABOUT,
         routes=health.routes(),
+        dependencies=[Depends(query_is_utf8)],
+        # An id may end in a slash.
+        redirect_slashes=False,
         responses=responses(401, 403, 404, 422, 429, 503),
     )
 
@@ -124,7 +135,8 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
     async def as_unavailable(_: Request, __: RedisError) -> Response:
         return problem(503, "Redis cannot be reached", {"Retry-After": "2"})
 
-    @app.get("/v1/users/{user_id}/predictions")
+    @app.get("/v1/users/{user_id:id}/predictions")
+    @app.get("/v1/predictions")
     async def predictions(user_id: Identifier) -> Predictions:
         """What the user is likely to like next."""
         async with redis.pipeline(transaction=True) as both:
@@ -143,7 +155,8 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
             items=[PredictedItem(target_id=t.decode(), probability=p, because=b) for (t, p), b in rows],
         )
 
-    @app.get("/v1/actors/{actor_id}")
+    @app.get("/v1/actors/{actor_id:id}")
+    @app.get("/v1/actors")
     async def actor(actor_id: Identifier) -> Actor:
         """Verdicts on an actor, with their evidence."""
         found = [msgspec.json.decode(v) for v in await redis.lrange(redis_keys.verdict(actor_id), 0, -1)]
@@ -158,21 +171,24 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
             verdicts=verdicts,
         )
 
-    @app.get("/v1/targets/{target_id}")
-    async def target(target_id: Identifier) -> Target:
-        """Who likes a target: people, suspects, bots, agents."""
-        found = await redis.hgetall(redis_keys.target(target_id))
-        if not found:
-            raise HTTPException(404, f"no likes of target {target_id!r}")
-        return Target(target_id=target_id, likes=_counts(found))
-
-    @app.get("/v1/targets/{target_id}/neighbours")
+    # Before the target, whose id would else take this ending.
+    @app.get("/v1/targets/{target_id:id}/neighbours")
+    @app.get("/v1/neighbours")
     async def neighbours(target_id: Identifier) -> Neighbours:
         """What those who like a target also like."""
         found = await redis.zrevrange(redis_keys.neighbours(target_id), 0, -1, withscores=True)
         if not found:
             raise HTTPException(404, f"target {target_id!r} has no neighbours: nobody liked it and something else")
         return Neighbours(target_id=target_id, neighbours=_weighted(found))
+
+    @app.get("/v1/targets/{target_id:id}")
+    @app.get("/v1/targets")
+    async def target(target_id: Identifier) -> Target:
+        """Who likes a target: people, suspects, bots, agents."""
+        found = await redis.hgetall(redis_keys.target(target_id))
+        if not found:
+            raise HTTPException(404, f"no likes of target {target_id!r}")
+        return Target(target_id=target_id, likes=_counts(found))
 
     @app.get("/v1/stats/predictions")
     async def prediction_stats(
