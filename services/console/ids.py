@@ -11,7 +11,8 @@ from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.convertors import Convertor, register_url_convertor
 
-ID_BYTES: Final = 512
+from shared.contract.identifiers import MOST_BYTES
+
 NO_UTF8: Final = "what is percent-encoded here is not UTF-8"
 
 
@@ -41,8 +42,8 @@ def _is_utf8(value: str) -> bool:
 def _checked(value: str) -> str:
     if not _is_utf8(value):
         raise PydanticCustomError("id_utf8", NO_UTF8)
-    if not 1 <= len(value.encode()) <= ID_BYTES:
-        raise PydanticCustomError("id_bytes", f"an id has 1 to {ID_BYTES} bytes of UTF-8")
+    if not 1 <= len(value.encode()) <= MOST_BYTES:
+        raise PydanticCustomError("id_bytes", f"an id has 1 to {MOST_BYTES} bytes of UTF-8")
     if "\0" in value:
         raise PydanticCustomError("id_nul", "no id holds a NUL: take %00 out")
     return value
@@ -56,9 +57,9 @@ Identifier = Annotated[
         {
             "type": "string",
             "minLength": 1,
-            "maxLength": ID_BYTES,
+            "maxLength": MOST_BYTES,
             "pattern": r"^[^\x00]+$",
-            "description": f"Any id of 1 to {ID_BYTES} bytes of UTF-8, percent-encoded",
+            "description": f"Any id of 1 to {MOST_BYTES} bytes of UTF-8, percent-encoded",
         }
     ),
 ]
