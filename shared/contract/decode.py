@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -222,35 +223,39 @@ _CODES: Final = {
     "surface": {name: code for code, name in enumerate(SURFACES)},
 }
 _PLACE: Final = {"sent_at", "source_partition", "source_offset"}
+_GIVEN: Final = [column for column in frames.LIKES if column.name not in _PLACE]
+_row = attrgetter(*(column.name for column in _GIVEN))
 
 
 def decode(messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> Decoded:
     """Check and turn messages into one record batch. This loop is the edge: after it there are only columns."""
-    likes, kept, rejections = [], [], []
+    likes: list[FastLike | Like] = []
+    kept, rejections = [], []
+    undoes: dict[int, str] = {}
     for message in messages:
         try:
-            likes.append(parse(message.value, message.headers, message.timestamp, readers))
-            kept.append((message.timestamp, message.partition, message.offset))
+            like = parse(message.value, message.headers, message.timestamp, readers)
         except NotALike as error:
             rejections.append(Rejection(message, error.errors))
+            continue
         except Ignored:
             continue
-    undoes = {row: like.undoes for row, like in enumerate(likes) if like.target_id is None and like.undoes is not None}
+        if like.target_id is None and like.undoes is not None:
+            undoes[len(likes)] = like.undoes
+        likes.append(like)
+        kept.append((message.timestamp, message.partition, message.offset))
     ignored = len(messages) - len(likes) - len(rejections)
     return Decoded(to_batch(likes, kept), tuple(rejections), ignored, undoes)
 
 
 def to_batch(likes: Sequence[FastLike | Like], places: Sequence[tuple[int, int, int]]) -> pa.RecordBatch:
     """Likes as columns (schema `frames.LIKES`), with (time sent, partition, offset) of each."""
+    # Row-wise into tuples, then turned over: a third of the time of one attribute after the other.
+    by_column = zip(*map(_row, likes), strict=True) if likes else ((),) * len(_GIVEN)
     columns = []
-    for column in frames.LIKES:
-        if column.name in _PLACE:
-            continue
-        values: list[Any] = [getattr(like, column.name) for like in likes]
+    for column, values in zip(_GIVEN, by_column, strict=True):
         codes = _CODES.get(column.name)
-        if codes is not None:
-            values = [codes[name] for name in values]
-        columns.append(pa.array(values, column.type))
+        columns.append(pa.array([codes[name] for name in values] if codes is not None else values, column.type))
     place = np.array(places, np.int64).reshape(-1, 3)
     columns += [pa.array(place[:, 0]), pa.array(place[:, 1].astype(np.int32)), pa.array(place[:, 2])]
     return pa.RecordBatch.from_arrays(columns, schema=frames.LIKES)
