@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 ACTIONS: Final = ("like", "unlike", "share", "buy")
 ACTOR_KINDS: Final = ("unknown", "human", "agent")
@@ -49,7 +49,19 @@ def rfc3339(ms: int) -> str:
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
 
 
-EpochMs = Annotated[int, BeforeValidator(epoch_ms)]
+EpochMs = Annotated[
+    int,
+    BeforeValidator(epoch_ms),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "integer", "minimum": 0, "exclusiveMaximum": LATEST_MS},
+            ],
+            "description": "RFC 3339 with a zone, or ms since the epoch",
+        }
+    ),
+]
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 LanguageTag = Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*$")]
 
