@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from shared.contract.identifiers import text_of
+from shared.contract.identifiers import MOST_BYTES, text_of
 from shared.contract.times import epoch_ms
 
 ACTIONS: Final = ("like", "unlike", "share", "buy")
@@ -44,17 +44,63 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-EpochMs = Annotated[int, BeforeValidator(epoch_ms)]
-Identifier = Annotated[str, BeforeValidator(text_of)]
+# The schemas below accept at least what the contract does: sizes in bytes, and numbers that count as ids or times only
+# at some sizes, cannot be said in JSON Schema.
+EpochMs = Annotated[
+    int,
+    BeforeValidator(epoch_ms),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "minLength": 9}, {"type": "number", "minimum": 100_000_000}],
+            "description": "RFC 3339 with a zone, or a number since 1970 in seconds, ms, µs or ns, told apart by size",
+        }
+    ),
+]
+Identifier = Annotated[
+    str,
+    BeforeValidator(text_of),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "minLength": 1, "maxLength": MOST_BYTES}, {"type": "number", "multipleOf": 1}],
+            "description": f"Text of up to {MOST_BYTES} bytes; a whole number stands for its digits",
+        }
+    ),
+]
 LanguageTag = Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*$")]
-Rank = Annotated[int, Field(ge=0, le=2_147_483_647), BeforeValidator(_whole)]
-Propensity = Annotated[float, Field(gt=0, le=1), BeforeValidator(_number)]
+Rank = Annotated[
+    int,
+    Field(ge=0, le=2_147_483_647),
+    BeforeValidator(_whole),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 2_147_483_647}, {"type": "string"}]}),
+]
+Propensity = Annotated[
+    float,
+    Field(gt=0, le=1),
+    BeforeValidator(_number),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, {"type": "string"}]}),
+]
+
+
+def _with_null_and_undoes(schema: dict[str, Any]) -> None:
+    """What the validators of `Like` allow beyond its fields' types, for its JSON Schema."""
+    for name, found in schema["properties"].items():
+        if name not in schema["required"] and "enum" in found:
+            found["enum"] = [*found["enum"], None]
+            del found["type"]
+    undoes = {"required": ["undoes", "action"], "properties": {"action": {"const": "unlike"}}}
+    target = {"required": ["target_id"], "properties": {"target_id": {"not": {"type": "null"}}}}
+    schema["anyOf"] = [target, undoes]
 
 
 class Like(BaseModel):
     """One like event. Unknown fields are kept out, not refused; null is absence."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        strict=True,
+        json_schema_extra=_with_null_and_undoes,
+    )
 
     event_id: Identifier = Field(description="Idempotency key: the same id and action twice count once")
     occurred_at: EpochMs = Field(

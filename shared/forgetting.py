@@ -13,14 +13,13 @@ import msgspec
 import pyarrow as pa
 
 from shared import redis_keys
-from shared.frames import FORGET, Frame, Output, to_output
+from shared.frames import FORGET, FORGET_REQUESTS, Frame, Output, to_output
 from shared.guarded_redis import Command
 from shared.topics import TRUSTED_LIKES
 
 REPORT_TTL_SECONDS: Final = 86_400
 # Who must report before a request is done.
 SERVICES: Final = ("predictor", "exporter", "console")
-SCHEMA: Final = pa.schema([("user_id", pa.string()), ("request_id", pa.string()), ("requested_at", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Request:
 def to_message(request: Request) -> Output:
     count = len(request.user_ids)
     columns = [request.user_ids, [request.request_id] * count, [request.requested_at] * count]
-    return to_output(Frame(FORGET, pa.record_batch(columns, SCHEMA)), TRUSTED_LIKES, 0)
+    return to_output(Frame(FORGET, pa.record_batch(columns, FORGET_REQUESTS)), TRUSTED_LIKES, 0)
 
 
 def of_frame(frame: Frame) -> Request:

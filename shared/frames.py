@@ -9,6 +9,9 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
+from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES
+from shared.labels import LABELS
+
 # Below this a frame is mostly schema, and compressing each small buffer costs more than it saves.
 COMPRESSED_ROWS: Final = 128
 
@@ -94,6 +97,19 @@ TRUSTED_LIKES: Final = pa.schema(
 
 # A request to forget users, in trusted-likes.v1: so that all readers see it at one place in the order of likes.
 FORGET: Final = "forget"
+FORGET_REQUESTS: Final = pa.schema(
+    [("user_id", pa.string()), ("request_id", pa.string()), ("requested_at", pa.int64())]
+)
+
+# What the codes of enumerated columns stand for.
+CODES: Final[dict[str, tuple[str, ...]]] = {
+    "action": ACTIONS,
+    "actor_kind": ACTOR_KINDS,
+    "content_origin": CONTENT_ORIGINS,
+    "surface": SURFACES,
+    "label": LABELS,
+    "previous_label": LABELS,
+}
 
 
 class Lineage(msgspec.Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, get_args
 
-LABELS: Final = ("human", "suspect", "bot", "agent")
+Label = Literal["human", "suspect", "bot", "agent"]
+LABELS: Final[tuple[Label, ...]] = get_args(Label)
 HUMAN, SUSPECT, BOT, AGENT = range(4)

@@ -1,9 +1,19 @@
-"""Every arrow of docs/architecture.md: each topic's name, how it is cut, and who it is keyed by."""
+"""Every arrow of docs/architecture.md: each topic's name, how it is cut, who it is keyed by, and what it carries.
+
+docs/contracts is made from this list (shared/contracts.py).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+
+import pyarrow as pa
+from pydantic import BaseModel
+
+from shared import frames
+from shared.events import Like
+from shared.messages import Campaign, Preference, RejectionHeaders, Verdict
 
 LIKES: Final = "likes.v1"
 LIKES_REJECTED: Final = "likes.rejected.v1"
@@ -18,14 +28,44 @@ PREFERENCES: Final = "preferences.v1"
 
 
 @dataclass(frozen=True)
+class Json:
+    """One JSON object a message. With `tombstones` a message without a value says that the key's is gone."""
+
+    model: type[BaseModel]
+    tombstones: bool = False
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """One frame a message; schemas by the kind that the frame's header names."""
+
+    kinds: dict[str, pa.Schema]
+
+
+@dataclass(frozen=True)
+class AsItCame:
+    """The bytes of a message of ours or anyone's, with these headers."""
+
+    headers: type[BaseModel]
+
+
+@dataclass(frozen=True)
 class Topic:
-    """A topic to create. `keyed` topics get the configured number of partitions, the others one."""
+    """A topic to create. `keyed` topics get the configured number of partitions, the others one. `key` says what
+    decides on the partition.
+    """
 
     name: str
     keyed: bool
-    content: str
+    summary: str
+    content: Json | Arrow | AsItCame
     key: str
     config: dict[str, str]
+
+    @property
+    def public(self) -> bool:
+        """Others may rely on what has a version; the rest is between Truelike's own stages."""
+        return self.name.rpartition(".")[2].startswith("v")
 
 
 DAY_MS: Final = 24 * 3600 * 1000
@@ -41,25 +81,64 @@ TOPICS: Final = (
     Topic(
         LIKES,
         True,
-        "JSON, one like",
+        "Likes as a platform tells of them; also inside CloudEvents or ActivityStreams",
+        Json(Like),
         "actor_id",
         {**_retained(7), "message.timestamp.type": "LogAppendTime", "max.message.bytes": str(1 << 20)},
     ),
     Topic(
         LIKES_REJECTED,
         False,
-        "the message as it came, reasons in headers",
+        "Messages of likes.v1 that did not fit, with the reasons",
+        AsItCame(RejectionHeaders),
         "as it came",
         {**_retained(30), "max.message.bytes": str(2 << 20)},
     ),
-    Topic(FRAMES_BY_ACTOR, True, "Arrow frame of likes", "hash of actor_id", _retained(2)),
-    Topic(FRAMES_BY_TARGET, True, "Arrow frame of likes, slim", "hash of target_id", _retained(2)),
-    Topic(EVIDENCE_BY_ACTOR, True, "Arrow frames: likes, rates, meetings", "hash of actor_id", _retained(2)),
+    Topic(
+        FRAMES_BY_ACTOR,
+        True,
+        "Likes that fit, each for the first time",
+        Arrow({"likes": frames.LIKES}),
+        "hash of actor_id",
+        _retained(2),
+    ),
+    Topic(
+        FRAMES_BY_TARGET,
+        True,
+        "Likes, slim",
+        Arrow({"target-likes": frames.TARGET_LIKES}),
+        "hash of target_id",
+        _retained(2),
+    ),
+    Topic(
+        EVIDENCE_BY_ACTOR,
+        True,
+        "Likes with what is usual for their actors, rates, and who met whom",
+        Arrow({"likes": frames.JUDGED_LIKES, "rates": frames.RATES, "meetings": frames.MEETINGS}),
+        "hash of actor_id",
+        _retained(2),
+    ),
     # One partition: only pairs that met repeatedly come here, and a group has no key before it is known.
-    Topic(LINKS_BY_GROUP, False, "Arrow frame of repeated pairs", "none", _retained(2)),
-    Topic(VERDICTS, True, "JSON, one verdict", "actor_id", _retained(30)),
-    Topic(CAMPAIGNS, False, "JSON, one campaign", "campaign_id", {"cleanup.policy": "compact"}),
+    Topic(LINKS_BY_GROUP, False, "Repeated pairs", Arrow({"links": frames.LINKS}), "none", _retained(2)),
+    Topic(VERDICTS, True, "Verdicts on actors, a window each", Json(Verdict), "actor_id", _retained(30)),
+    Topic(
+        CAMPAIGNS, False, "Groups of actors in lockstep", Json(Campaign), "campaign_id", {"cleanup.policy": "compact"}
+    ),
     # One partition: the order in which likes are learnt is part of the result (docs/decisions/0006).
-    Topic(TRUSTED_LIKES, False, "Arrow frame of weighted likes", "none", _retained(30)),
-    Topic(PREFERENCES, True, "JSON, one user's predictions", "user_id", {"cleanup.policy": "compact"}),
+    Topic(
+        TRUSTED_LIKES,
+        False,
+        "Likes with their weights, corrections of them, and requests to forget users",
+        Arrow({"trusted-likes": frames.TRUSTED_LIKES, frames.FORGET: frames.FORGET_REQUESTS}),
+        "none",
+        _retained(30),
+    ),
+    Topic(
+        PREFERENCES,
+        True,
+        "Users' predictions",
+        Json(Preference, tombstones=True),
+        "user_id",
+        {"cleanup.policy": "compact"},
+    ),
 )

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from services.cli import files, token
+from services.cli import contracts, files, token
 from services.cli.files import File, Mapping, parse_mapping, progress
 from services.cli.output import err, fail, out
 from services.replay.files import UnreadableFile
@@ -37,6 +37,7 @@ ENDPOINTS = Path(".truelike/endpoints")
 
 app.command()(files.detect)
 app.command()(files.predict)
+app.command("contracts")(contracts.write_or_check)
 evaluate_app.command("predictions")(files.evaluate_predictions)
 
 

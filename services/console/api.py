@@ -16,10 +16,12 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from services.console import schemas
 from services.console.ids import Identifier, query_is_utf8
 from shared import redis_keys
 from shared.health import Health
 from shared.labels import LABELS
+from shared.messages import Campaign, PredictedItem, Verdict
 from shared.problems import problem, responses
 
 ABOUT: Final = """What was judged and predicted.
@@ -29,14 +31,6 @@ end, or to the path's own ending, and is decoded once: percent-encode it whole, 
 `/neighbours` is the id's. In a query (`/v1/targets?target_id=...`) it survives clients and proxies that change paths:
 many take `.` and `..` away, join slashes or decode `%2F`.
 """
-
-
-class PredictedItem(BaseModel):
-    target_id: str
-    probability: Annotated[
-        float, Field(description="How often, so far, the next like was at this place of a ranking as clear as this")
-    ]
-    because: Annotated[str | None, Field(description="The own like that speaks most for it; null: it is popular")]
 
 
 class Predictions(BaseModel):
@@ -51,7 +45,7 @@ class Actor(BaseModel):
     actor_id: str
     label: Annotated[str, Field(description="The worst of the latest revisions of its windows' verdicts")]
     human_probability: float
-    verdicts: Annotated[list[dict[str, Any]], Field(description="Latest revision of each window, newest first")]
+    verdicts: Annotated[list[Verdict], Field(description="Latest revision of each window, newest first")]
 
 
 class Target(BaseModel):
@@ -86,7 +80,7 @@ class PredictionStats(BaseModel):
 
 class Campaigns(BaseModel):
     total: int
-    campaigns: list[dict[str, Any]]
+    campaigns: list[Campaign]
 
 
 class Stats(BaseModel):
@@ -218,6 +212,8 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
             campaigns=await redis.hlen(redis_keys.CAMPAIGNS),
             predictions=msgspec.json.decode(figures) if figures else {},
         )
+
+    app.include_router(schemas.router)
 
     for path, name, kind in (
         ("/", "page.html", "text/html"),

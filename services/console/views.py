@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from shared import forgetting, redis_keys
 from shared.forgetting import Request
-from shared.frames import FORGET, Frame, decode
+from shared.frames import FORGET, FORGET_REQUESTS, Frame, decode
 from shared.guarded_redis import Command
 from shared.labels import LABELS
 
@@ -35,7 +35,7 @@ def of_campaign(value: bytes) -> list[Command]:
 def of_trusted_likes(value: bytes) -> list[Command]:
     """Likes per target and label; a correction moves a like from its old label to the new one."""
     likes = decode(value)
-    if likes.schema.equals(forgetting.SCHEMA):
+    if likes.schema.equals(FORGET_REQUESTS):
         return _of_forget(forgetting.of_frame(Frame(FORGET, likes)))
     changes: dict[tuple[str, int], int] = {}
     totals = dict.fromkeys(range(len(LABELS)), 0)

@@ -15,18 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES
-from shared.labels import LABELS
+from shared.frames import CODES
 from shared.topics import LIKES
 
-_NAMES = {
-    "action": ACTIONS,
-    "actor_kind": ACTOR_KINDS,
-    "content_origin": CONTENT_ORIGINS,
-    "surface": SURFACES,
-    "label": LABELS,
-    "previous_label": LABELS,
-}
 _TIMES = ("occurred_at", "actor_created_at", "sent_at", "window_start")
 
 
@@ -35,8 +26,8 @@ def readable(likes: pa.RecordBatch) -> pa.Table:
     columns = {}
     for name in likes.schema.names:
         column = likes.column(name)
-        if name in _NAMES:
-            column = pa.DictionaryArray.from_arrays(column.cast(pa.int32()), pa.array(_NAMES[name]))
+        if name in CODES:
+            column = pa.DictionaryArray.from_arrays(column.cast(pa.int32()), pa.array(CODES[name]))
         elif name in _TIMES:
             column = column.cast(pa.timestamp("ms", "UTC"))
         columns[name] = column

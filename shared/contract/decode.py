@@ -17,7 +17,7 @@ from shared import frames
 from shared.contract.confluent import MAGIC, Reader, unframe
 from shared.contract.envelopes import Ignored, Unwrapped, unwrap
 from shared.contract.times import LATEST_MS, epoch_ms
-from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES, Like
+from shared.events import Like
 
 FUTURE_TOLERANCE_MS: Final = 5 * 60 * 1000
 # A like with every field at its longest has about 6 kB.
@@ -217,10 +217,9 @@ def _sentence(error: Any) -> str:
 
 
 _CODES: Final = {
-    "action": {name: code for code, name in enumerate(ACTIONS)},
-    "actor_kind": {name: code for code, name in enumerate(ACTOR_KINDS)},
-    "content_origin": {name: code for code, name in enumerate(CONTENT_ORIGINS)},
-    "surface": {name: code for code, name in enumerate(SURFACES)},
+    column: {name: code for code, name in enumerate(names)}
+    for column, names in frames.CODES.items()
+    if column in frames.LIKES.names
 }
 _PLACE: Final = {"sent_at", "source_partition", "source_offset"}
 _GIVEN: Final = [column for column in frames.LIKES if column.name not in _PLACE]
@@ -263,13 +262,12 @@ def to_batch(likes: Sequence[FastLike | Like], places: Sequence[tuple[int, int, 
 
 def to_messages(likes: pa.RecordBatch) -> list[bytes]:
     """Rows of `frames.LIKES` as messages of `likes.v1`: the same likes when they are decoded."""
-    names = {name: list(codes) for name, codes in _CODES.items()}
     messages = []
     for row in likes.drop_columns(list(_PLACE)).to_pylist():
         event = {name: value for name, value in row.items() if value is not None}
-        for column, of_code in names.items():
+        for column in _CODES:
             code = event.pop(column)
             if code:
-                event[column] = of_code[code]
+                event[column] = frames.CODES[column][code]
         messages.append(msgspec.json.encode(event))
     return messages

@@ -1,0 +1,35 @@
+"""What is in the topics of a running platform is as the contracts describe it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import jsonschema_rs
+import pytest
+
+from services.cli.forget import forget
+from shared.topics import LIKES, LIKES_REJECTED, TOPICS
+from tests.contracts import described_as, descriptions
+from tests.integration.platform import Platform
+from tests.likes import crowd, like
+
+pytestmark = pytest.mark.integration
+
+
+def test_every_message_in_every_topic_is_as_described(platform: Platform) -> None:
+    events = [*crowd(seed=8), *(like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent") for n in range(9))]
+    unfit = [like(99_000, rank=-1), like(99_001, action="adore")]
+    asyncio.run(platform.send([*events, *unfit]))
+    platform.wait("predictor/predictor_likes_total", len(events))
+    assert "predictor" in asyncio.run(forget(platform.settings, ["person0"], 30))
+    platform.rest()
+    found, refused = set(), []
+    for topic in TOPICS:
+        for record in platform.read(topic.name, platform.settings.partitions if topic.keyed else 1):
+            try:
+                found.add((topic.name, described_as(topic.name, record.key, record.value, list(record.headers))))
+            except jsonschema_rs.ValidationError:
+                refused.append((topic.name, record.value))
+    assert found == descriptions()
+    assert sorted(refused) == sorted((LIKES, r.value) for r in platform.read(LIKES_REJECTED))
+    assert len(refused) == len(unfit)
