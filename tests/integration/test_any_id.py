@@ -36,7 +36,7 @@ def test_any_id_goes_the_whole_way(platform: Platform) -> None:
     pairs = [(user, (user + 7 * n) % count) for n in range(6) for user in range(count)]
     events = [like(n, IDS[user], IDS[target], n) for n, (user, target) in enumerate(pairs)]
     receipt = httpx.post(f"{platform.stack.url('ingest')}/v1/likes", json=events).json()
-    assert receipt == {"accepted": len(events), "rejected": 0, "errors": []}
+    assert receipt == {"accepted": len(events), "rejected": 0, "ignored": 0, "errors": []}
     platform.wait("predictor/predictor_likes_total", len(events))
     console = platform.stack.url("console")
     deadline = time.monotonic() + 60
