@@ -17,12 +17,11 @@ from typing import Any, Final
 EARLIEST_MS: Final = 10**11  # 1973-03-03
 LATEST_MS: Final = 7_258_118_400_000  # 2200-01-01
 
-_EARLIEST_MS: Final = 10**11
 # From this size on a number is in the unit named, of which so many are a millisecond.
 _UNITS: Final = (
     (10**17, "nanoseconds", 1_000_000),
     (10**14, "microseconds", 1_000),
-    (_EARLIEST_MS, "milliseconds", 1),
+    (EARLIEST_MS, "milliseconds", 1),
 )
 _EARLIEST_SECONDS: Final = 10**8
 _TOO_LARGE: Final = 10**20
@@ -44,14 +43,14 @@ def epoch_ms(value: Any) -> int:
     """Milliseconds since the epoch. Raises NotATime with the reason, as pydantic expects of a validator."""
     # Most are one of these two.
     if type(value) is int:
-        if _EARLIEST_MS <= value < LATEST_MS:
+        if EARLIEST_MS <= value < LATEST_MS:
             return value
     elif type(value) is str and value[4:5] == "-" and value.endswith("Z"):
         try:
             ms = round(datetime.fromisoformat(value).timestamp() * 1000)
         except (ValueError, OverflowError):
             ms = -1
-        if 0 <= ms < LATEST_MS:
+        if EARLIEST_MS <= ms < LATEST_MS:
             return ms
     return read_time(value)[0]
 
