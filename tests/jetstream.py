@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 POST = "app.bsky.feed.post"
 LIKE = "app.bsky.feed.like"
@@ -87,7 +88,7 @@ class JetstreamServer:
         self.queries.append(query)
         cursor, sent, place = int(query["cursor"][0]), 0, 0
         try:
-            while True:
+            while socket.state is State.OPEN:
                 for frame in self.frames[place:]:
                     place += 1
                     if frame["time_us"] < cursor or not _wanted(frame, query["wantedCollections"]):

@@ -13,7 +13,7 @@ from typing import Any, Final
 from shared.contract.envelopes.envelope import Envelope, Ignored, Inner, Unwrapped
 from shared.contract.envelopes.rows import renamed
 
-_OPS: Final = frozenset("cudrtm")
+_OPS: Final = tuple("cudrtm")
 
 
 def _recognises(event: Any, headers: Mapping[str, bytes]) -> bool:

@@ -13,7 +13,7 @@ from shared.contract.envelopes.envelope import Envelope, Ignored, Inner, Unwrapp
 
 LIKE: Final = "app.bsky.feed.like"
 REPOST: Final = "app.bsky.feed.repost"
-_KINDS: Final = frozenset({"commit", "identity", "account", "sync", "info"})
+_KINDS: Final = ("commit", "identity", "account", "sync", "info")
 
 
 def _recognises(event: Any, headers: Mapping[str, bytes]) -> bool:
