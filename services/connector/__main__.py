@@ -4,9 +4,9 @@ import argparse
 import sys
 
 from services.connector.app import main
+from services.connector.kind import Kind
 from services.connector.settings import ConnectorSettings
 from services.connector.sources import KINDS
-from services.connector.sources.kind import Kind
 from shared.service import run
 from shared.settings import load
 

@@ -7,8 +7,8 @@ import asyncio
 import structlog
 from starlette.applications import Starlette
 
+from services.connector.kind import Worker
 from services.connector.settings import ConnectorSettings
-from services.connector.sources.kind import Worker
 from shared import kafka
 from shared.checkpoints import Fenced
 from shared.dependency import until_available

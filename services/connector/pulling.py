@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 from starlette.routing import BaseRoute
 
 from services.connector.delivery import Delivery
+from services.connector.kind import Kind, Pulled
 from services.connector.settings import ConnectorSettings
-from services.connector.sources.kind import Kind, Pulled
 from services.connector.turn import Turn
 from shared.checkpoints import Checkpoint, CheckpointStore, Fenced
 from shared.dependency import Dependency
@@ -84,7 +84,7 @@ class Puller:
             self.source.counters.update(saved.facts["counters"])
             self._number = saved.offset
             self.source.changed = False
-        self._whole = True
+        self._whole, self._saved_at = True, time.monotonic()
         log.info("going on", kind=self._kind, cursor_ms=self.source.cursor_ms())
 
     async def emit(self, outputs: Sequence[Output]) -> None:

@@ -17,8 +17,8 @@ from starlette.routing import BaseRoute, Route
 
 from services.connector.convert import Ignored, rejected
 from services.connector.delivery import Delivery
+from services.connector.kind import Kind, Posted
 from services.connector.settings import ConnectorSettings
-from services.connector.sources.kind import Kind, Posted
 from shared.bodies import Event, split_body
 from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
 from shared.contract.decode import NotALike

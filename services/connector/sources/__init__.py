@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.connector.kind import Kind
 from services.connector.sources import jetstream, listenbrainz, segment, webhook
-from services.connector.sources.kind import Kind
 
 KINDS: Final[tuple[Kind, ...]] = (jetstream.KIND, segment.KIND, webhook.KIND, listenbrainz.KIND)

@@ -21,9 +21,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from services.connector.convert import Counts
+from services.connector.kind import Emit
 from services.connector.pulling import pulled
 from services.connector.settings import ConnectorSettings
-from services.connector.sources.kind import Emit
 from shared.contract.envelopes.jetstream import LIKE, REPOST
 from shared.dependency import Dependency
 from shared.forgetting import Request, to_message
@@ -85,7 +85,7 @@ class Feed:
         self.changed = True
         try:
             head = _head.decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._counts.judge(frame, f"jetstream/{self.cursor_us}", now_ms)
         if head.account is not None and self._forget:
             self._note(head.did, head.account, head.time_us, now_ms)

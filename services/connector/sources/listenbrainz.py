@@ -20,9 +20,9 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from services.connector.convert import Counts
+from services.connector.kind import Emit
 from services.connector.pulling import pulled
 from services.connector.settings import ConnectorSettings
-from services.connector.sources.kind import Emit
 from shared.dependency import Dependency
 from shared.frames import Output
 
