@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from shared import frames
 from shared.contract.confluent import MAGIC, Reader, unframe
 from shared.contract.envelopes import Ignored, Unwrapped, unwrap
-from shared.contract.times import LATEST_MS, epoch_ms
-from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES, Like
+from shared.contract.times import LATEST_MS, LEAST_MS, epoch_ms
+from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES, Like, rfc3339
 
 FUTURE_TOLERANCE_MS: Final = 5 * 60 * 1000
 # A like with every field at its longest has about 6 kB.
@@ -196,10 +196,19 @@ def _sentence(error: Any) -> str:
 
 
 def to_message(like: FastLike | Like) -> bytes:
-    """The like as a message of `likes.v1`: what differs from the defaults, times in ms."""
+    """The like as a message of `likes.v1`: what differs from the defaults."""
     if isinstance(like, FastLike):
-        return msgspec.json.encode(like)
-    return like.model_dump_json(exclude_defaults=True, exclude_none=True).encode()
+        return _encoded(msgspec.to_builtins(like))
+    return _encoded(like.model_dump(exclude_defaults=True, exclude_none=True))
+
+
+def _encoded(event: dict[str, Any]) -> bytes:
+    """Times as ms, but as text where a number so small would be read as seconds."""
+    for name in ("occurred_at", "actor_created_at"):
+        ms = event.get(name)
+        if ms is not None and ms < LEAST_MS:
+            event[name] = rfc3339(ms)
+    return msgspec.json.encode(event)
 
 
 _CODES: Final = {
@@ -253,5 +262,5 @@ def to_messages(likes: pa.RecordBatch) -> list[bytes]:
             code = event.pop(column)
             if code:
                 event[column] = of_code[code]
-        messages.append(msgspec.json.encode(event))
+        messages.append(_encoded(event))
     return messages

@@ -15,11 +15,14 @@ from typing import Any, Final
 
 LATEST_MS: Final = 7_258_118_400_000  # 2200-01-01
 
+# A number of milliseconds is at least this.
+LEAST_MS: Final = 10**11
+
 # From this size on a number is in the unit named, of which so many are a millisecond.
 _UNITS: Final = (
     (10**17, "nanoseconds", 1_000_000),
     (10**14, "microseconds", 1_000),
-    (10**11, "milliseconds", 1),
+    (LEAST_MS, "milliseconds", 1),
 )
 _EARLIEST_SECONDS: Final = 10**8
 _TOO_LARGE: Final = 10**20

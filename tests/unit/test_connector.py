@@ -460,4 +460,7 @@ def test_a_like_as_a_message_is_the_same_like_when_read() -> None:
     event = {"event_id": "e", "occurred_at": START_US // 1000, "actor_id": "a", "target_id": "t", "rank": 0}
     fast = parse(json.dumps({**event, "surface": "search", "action": "like"}).encode(), {}, NOW_MS)
     slow = Like.model_validate({**event, "surface": "search"})
+    old = {**event, "occurred_at": "1970-06-01T00:00:00Z", "actor_created_at": "1971-01-01T00:00:00Z"}
+    read = Like.model_validate(old)
+    assert Like.model_validate_json(to_message(read)) == read
     assert json.loads(to_message(fast)) == json.loads(to_message(slow)) == {**event, "surface": "search"}
