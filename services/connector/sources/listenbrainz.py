@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -103,10 +104,10 @@ class Loves:
         """What changed since the last look: what was taken back, then what is new, the oldest first."""
         known = self._known.setdefault(user, Known())
         found = {love.recording: love for love in loves if love.created >= known.floor}
-        gone = [r for r, at in known.loves.items() if r not in found or found[r].created != at]
         outputs: list[Output] = []
-        for recording in gone:
-            outputs += self._judge(user, recording, known.loves[recording], now_ms, taken_back=True)
+        for recording, created in sorted(known.loves.items(), key=lambda love: love[1]):
+            if recording not in found or found[recording].created != created:
+                outputs += self._judge(user, recording, created, now_ms, taken_back=True)
         for love in sorted(found.values(), key=lambda love: love.created):
             if known.loves.get(love.recording) != love.created:
                 outputs += self._judge(user, love.recording, love.created, now_ms)
@@ -185,13 +186,13 @@ class ListenBrainz(Loves):
             answer = await client.get(url, params={"score": 1, "count": PAGE, "offset": offset})
         except httpx.HTTPError as error:
             raise Unavailable(f"{self._url}: {type(error).__name__} {error}") from None
-        self._pause_until = time.monotonic() + _pause(answer)
+        self._pause_until = time.monotonic() + _pause(answer, time.time())
         if answer.status_code == 404:
             log.warning("user not known at listenbrainz", user_id=user)
             return None
         if answer.status_code != 200:
             self.dependency.error = f"{self._url} answers {answer.status_code}"
-            await asyncio.sleep(_pause(answer))
+            await asyncio.sleep(_pause(answer, time.time()))
             raise Unavailable(self.dependency.error)
         try:
             return Page.model_validate_json(answer.content)
@@ -205,15 +206,24 @@ class ListenBrainz(Loves):
             await asyncio.sleep(min(TICK_SECONDS, left))
 
 
-def _pause(answer: httpx.Response) -> float:
+def _pause(answer: httpx.Response, now: float) -> float:
     """Seconds to leave the server alone: Retry-After, or X-RateLimit-Reset-In where nothing remains."""
     headers = answer.headers
     said = headers.get("retry-after")
     if said is None and (answer.status_code == 429 or headers.get("x-ratelimit-remaining") == "0"):
         said = headers.get("x-ratelimit-reset-in", "1")
     try:
-        return min(MOST_PAUSE_SECONDS, max(0.0, float(said or 0)))
-    except ValueError:  # a date, which Retry-After may be
+        seconds = float(said or 0)
+    except ValueError:
+        seconds = _until(str(said), now)
+    return min(MOST_PAUSE_SECONDS, max(0.0, seconds))
+
+
+def _until(date: str, now: float) -> float:
+    """Retry-After may be a date (RFC 9110)."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - now
+    except ValueError:
         return 1.0
 
 
