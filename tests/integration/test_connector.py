@@ -1,5 +1,5 @@
-"""A connector killed in mid stream: every like is in likes.v1, what is there twice has one id, and ingest counts each
-once.
+"""Connectors before ingest. Killed in mid stream: every like is in likes.v1, what is there twice has one id, and ingest
+counts each once.
 """
 
 from __future__ import annotations
@@ -11,19 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from services.cli.embedded import free_port
 from shared.forgetting import of_frame
 from shared.frames import from_message
 from shared.topics import LIKES, LIKES_REJECTED, TRUSTED_LIKES
 from tests.integration.platform import Platform
 from tests.jetstream import JetstreamServer, account, commit, identity
+from tests.listenbrainz import ListenBrainzServer
 
 pytestmark = pytest.mark.integration
 
 PEOPLE = 40
 EACH = 40
 STEP_US = 1000
+TRACK = {"type": "track", "event": "Post Liked", "userId": "ann", "properties": {"post_id": "p"}}
 
 
 @pytest.fixture
@@ -103,3 +107,48 @@ def test_a_connector_killed_in_mid_stream_loses_nothing(platform: Platform) -> N
     asked = [of_frame(from_message(r.value, r.headers)) for r in platform.read(TRUSTED_LIKES)]
     assert {tuple(request.user_ids) for request in asked} == {(f"did:plc:{0:024}",)}
     assert len(asked) == 1
+
+
+def test_calls_and_loves_reach_ingest_and_a_lost_broker_is_said(platform: Platform) -> None:
+    created = int(time.time()) - 3600
+    loves = {"ann": {f"recording{n}": created + n for n in range(150)}}
+    ports = {kind: free_port() for kind in ("segment", "webhook", "listenbrainz")}
+    with ListenBrainzServer(loves) as server:
+        settings = {
+            "SEGMENT_WRITE_KEY": "key",
+            "WEBHOOK_MAP": "event_id=id,actor_id=user.id,target_id=post",
+            "LISTENBRAINZ_URL": server.url,
+            "LISTENBRAINZ_USERS": "ann",
+            "LISTENBRAINZ_SECONDS": "1",
+        }
+        for kind, port in ports.items():
+            platform.stack.start(f"connector {kind}", kind, HTTP_PORT=str(port), **settings)
+        platform.stack.wait_ready(*ports)
+        batch = {"batch": [{**TRACK, "messageId": f"m{n}", "timestamp": created} for n in range(200)]}
+        answer = httpx.post(f"http://127.0.0.1:{ports['segment']}/v1/batch", json=batch, auth=("key", ""))
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 200)
+        events = [{"id": f"w{n}", "user": {"id": n}, "post": "p"} for n in range(100)] + [{"id": "w"}]
+        url = f"http://127.0.0.1:{ports['webhook']}/"
+        answer = httpx.post(url, json=events)
+        assert (answer.status_code, answer.json()["accepted"], answer.json()["rejected"]) == (200, 100, 1)
+        platform.wait("ingest/accepted_total", 450)
+        for n in range(40):
+            del loves["ann"][f"recording{n}"]
+        platform.wait("ingest/accepted_total", 490)
+        platform.stack.kill("listenbrainz")
+        platform.stack.start("connector listenbrainz", "listenbrainz", **settings)
+        del loves["ann"]["recording40"]
+        platform.wait("ingest/accepted_total", 491)
+        (record,) = platform.read(LIKES_REJECTED)
+        assert (json.loads(record.value), dict(record.headers)["truelike-source"]) == ({"id": "w"}, b"webhook/")
+        platform.stack.kill("ingest")
+        platform.broker.stop()
+        began = time.monotonic()
+        answer = httpx.post(url, json=events[:1], timeout=30)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert time.monotonic() - began < 15
+        wait_until(lambda: httpx.get(f"{url}readyz").status_code == 503)
+        assert httpx.get(f"{url}readyz").json()["checks"]["broker"] != "ok"
+        assert httpx.get(f"{url}healthz").status_code == 200
+        codes = platform.stack.stop(*ports)
+    assert codes == dict.fromkeys(ports, 0)
