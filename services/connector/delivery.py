@@ -17,7 +17,7 @@ from shared.settings import ServiceSettings
 log = structlog.get_logger()
 
 # What a producer whose broker is away still holds is sent again by whoever goes on from the cursor.
-CLOSE_SECONDS: Final = 5.0
+CLOSE_SECONDS: Final = 3.0
 
 
 class Delivery:

@@ -23,7 +23,7 @@ from shared.health import Sample, StallWatch
 
 log = structlog.get_logger()
 
-FINISH_SECONDS: Final = 5.0
+FINISH_SECONDS: Final = 4.0
 
 
 class Puller:
