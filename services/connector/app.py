@@ -24,7 +24,11 @@ TOPICS = (LIKES, LIKES_REJECTED, TRUSTED_LIKES)
 
 async def main(settings: ConnectorSettings, worker: Worker) -> None:
     probe = BrokerProbe(settings, list)
-    health = Health("connector", lambda: {"broker": probe.error, **worker.ready()}, worker.live, worker.samples)
+
+    def ready() -> dict[str, str | None]:
+        return {"broker": probe.error, **worker.ready()}
+
+    health = Health("connector", ready, lambda: worker.live(ready().values()), worker.samples)
     app = Starlette(routes=[*health.routes(), *worker.routes()])
     async with Service("connector", settings, app, [probe], worker.entrance) as service:
         if not await until_available("kafka", lambda: kafka.require_topics(settings, *TOPICS), service.stopping):

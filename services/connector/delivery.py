@@ -53,13 +53,18 @@ class Delivery:
         """Hand over, waiting while too many are not acknowledged. Raises KafkaError, also for earlier ones."""
         for output in outputs:
             while len(self._pending) >= self._most_pending:
-                await self._pending.popleft()
+                await self._oldest()
             self._pending += await self.hand_over([output])
 
     async def settle(self) -> None:
         """Wait until everything sent is acknowledged. Raises KafkaError."""
         while self._pending:
-            await self._pending.popleft()
+            await self._oldest()
+
+    async def _oldest(self) -> None:
+        """Given up while it waits, it still counts as not acknowledged."""
+        await asyncio.shield(self._pending[0])
+        self._pending.popleft()
 
     async def close(self) -> None:
         producer, self._producer = self._producer, None

@@ -70,7 +70,8 @@ class Worker(Protocol):
 
     def ready(self) -> dict[str, str | None]: ...
 
-    def live(self) -> dict[str, str | None]: ...
+    def live(self, missing: Iterable[str | None]) -> dict[str, str | None]:
+        """`missing`: what of its needs is away, and why. None for one that is there."""
 
     def samples(self) -> Iterable[Sample | Latency]: ...
 

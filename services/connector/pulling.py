@@ -90,7 +90,11 @@ class Puller:
     async def emit(self, outputs: Sequence[Output]) -> None:
         """Send what the source's state already contains. Raises KafkaError."""
         self._whole = False
-        await self.delivery.send(outputs)
+        try:
+            await self.delivery.send(outputs)
+        except OSError as error:
+            # The source must not take it for one of its own, and go on without what was not sent.
+            raise KafkaError(f"{type(error).__name__}: {error}") from error
         self._whole = True
         self._progressed_at = time.monotonic()
         if self.source.changed and self._progressed_at - self._saved_at >= self._seconds:
@@ -125,10 +129,9 @@ class Puller:
         needs = (self._turn.dependency, self.kafka, self.disk, self.source.dependency)
         return {need.name: need.error for need in needs}
 
-    def live(self) -> dict[str, str | None]:
+    def live(self, missing: Iterable[str | None]) -> dict[str, str | None]:
         # A source that is there is asked, or heard, all the time.
-        stalled = self._stall.stalled(1, self._progressed_at, self.ready().values(), time.monotonic())
-        return {"progress": stalled}
+        return {"progress": self._stall.stalled(1, self._progressed_at, missing, time.monotonic())}
 
     def samples(self) -> Iterable[Sample]:
         labels = {"stage": "connector", "kind": self._kind}

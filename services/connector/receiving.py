@@ -152,7 +152,7 @@ class Receiver(BodyReader):
     def ready(self) -> dict[str, str | None]:
         return {"kafka": self.kafka.error}
 
-    def live(self) -> dict[str, str | None]:
+    def live(self, missing: Iterable[str | None]) -> dict[str, str | None]:
         return {"progress": None}
 
     def samples(self) -> Iterable[Sample]:

@@ -15,6 +15,7 @@ import pytest
 from services.cli.embedded import free_port
 from services.cli.stack import Stack
 from shared import kafka
+from shared.health import StallWatch
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
 from tests.jetstream import JetstreamServer, commit
@@ -60,7 +61,8 @@ def test_a_broker_that_is_killed_and_comes_back(tmp_path: Path) -> None:
             broker.kill_broker(0)
             wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 503)
             assert httpx.get(f"{url}/readyz").json()["checks"]["broker"] != "ok"
-            time.sleep(10)
+            # Longer than a process may stand still that has all it needs.
+            time.sleep(StallWatch.STALLED_SECONDS + 5)
             assert httpx.get(f"{url}/healthz").status_code == 200
             broker.start_broker(0)
             broker.wait_for_broker(0)

@@ -7,12 +7,13 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from services.connector import pulling
 from services.connector.delivery import Delivery
@@ -371,6 +372,50 @@ async def test_stopped_in_the_middle_nothing_is_saved_that_was_not_handed_over(t
     wire.acknowledge(2)
     await worker.finish()
     assert saved(tmp_path) == 0
+
+
+async def test_stopped_while_it_waits_for_acknowledgements_it_does_not_forget_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulling, "FINISH_SECONDS", 0.2)
+    wire = Wire()
+    worker = puller(tmp_path, 10, wire)
+    working = asyncio.create_task(worker.run())
+    await until(lambda: len(wire.sent) == 10)
+    await asyncio.sleep(0.15)
+    working.cancel()
+    await asyncio.wait([working])
+    for _, future in wire.sent[1:]:
+        future.set_result(None)
+    await worker.finish()
+    assert saved(tmp_path) == 0
+
+
+async def test_an_error_of_the_producer_is_not_taken_for_one_of_the_source(tmp_path: Path) -> None:
+    wire = Wire()
+    worker = puller(tmp_path, 10, wire)
+    await wire.open()
+    await worker._claim()
+    await worker._restore()
+
+    async def broken(_: Any) -> list[asyncio.Future[Any]]:
+        raise ConnectionResetError
+
+    wire.hand_over = broken  # type: ignore[method-assign]
+    with pytest.raises(KafkaError):
+        await worker.emit([Output(LIKES, b"1")])
+
+
+async def test_who_waits_for_what_is_away_does_not_stand_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    worker = puller(tmp_path, 10, Wire())
+    assert worker.live([None]) == {"progress": None}
+    now += 1000
+    assert worker.live([None, "broker: away"]) == {"progress": None}
+    assert worker.live([None]) == {"progress": None}
+    now += 31
+    assert worker.live([None])["progress"] is not None
 
 
 async def test_a_second_connector_stands_by_and_an_earlier_one_is_fenced(tmp_path: Path) -> None:

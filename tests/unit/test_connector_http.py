@@ -94,7 +94,7 @@ def connector(
     receiver = Receiver(found, source.__name__.lower(), source(found))
     wire = Wire()
     receiver.delivery = wire  # type: ignore[assignment]
-    health = Health("connector", receiver.ready, receiver.live, receiver.samples)
+    health = Health("connector", receiver.ready, lambda: receiver.live([]), receiver.samples)
     doors = Doors(Starlette(routes=[*health.routes(), *receiver.routes()]), tokens, receiver.entrance)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(doors), base_url="http://connector")
     return client, wire, receiver
