@@ -64,6 +64,3 @@ class Counts:
             return []
         self.counters["accepted"] += 1
         return [output]
-
-
-__all__ = ["Counts", "Ignored", "content_id", "json_of", "like", "rejected"]

@@ -15,13 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from services.connector.convert import Ignored, rejected
+from services.connector.convert import rejected
 from services.connector.delivery import Delivery
 from services.connector.kind import Kind, Posted
 from services.connector.settings import ConnectorSettings
 from shared.bodies import Event, split_body
 from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
 from shared.contract.decode import NotALike
+from shared.contract.envelopes import Ignored
 from shared.dependency import Dependency
 from shared.doors import Entrance, too_many
 from shared.frames import Output

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from services.connector.convert import Ignored, content_id, json_of, like
+from services.connector.convert import content_id, json_of, like
 from services.connector.receiving import posted
 from services.connector.settings import ConnectorSettings
 from services.connector.signatures import is_signed
 from shared.bodies import Event
 from shared.contract.decode import NotALike
+from shared.contract.envelopes import Ignored
 from shared.events import ACTIONS, Like
 from shared.frames import Output
 
