@@ -6,6 +6,7 @@ import ipaddress
 import math
 import time
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,7 +20,19 @@ from shared.problems import problem
 CALLER: Final = "truelike.caller"
 # Orchestrators ask these without a token; they say nothing of anybody.
 OPEN: Final = frozenset({"/healthz", "/readyz", "/", "/page.js", "/page.css", "/docs", "/openapi.json"})
-WRITES_LIKES: Final = frozenset({"/v1/likes"})
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """Where a service takes likes. `checked`: it checks every call there itself (a signature, a key), so that none
+    needs a token as well.
+    """
+
+    paths: frozenset[str]
+    checked: bool = False
+
+
+LIKES_ENTRANCE: Final = Entrance(frozenset({"/v1/likes"}))
 
 _POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:"
 # Swagger UI comes from a CDN, with a script and a style of its own in the page.
@@ -40,9 +53,10 @@ HEADERS: Final = {
 class Doors:
     """Lets in who may come in. `access` None: everybody, for a service that only this machine reaches."""
 
-    def __init__(self, app: ASGIApp, access: Access | None) -> None:
+    def __init__(self, app: ASGIApp, access: Access | None, entrance: Entrance = LIKES_ENTRANCE) -> None:
         self._app = app
         self._access = access
+        self._entrance = entrance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,9 +72,9 @@ class Doors:
                 headers["Content-Security-Policy"] = _DOCS_POLICY if scope["path"] == "/docs" else _POLICY
             await send(message)
 
-        refusal = None
-        if self._access is not None and scope["path"] not in OPEN:
-            refusal = self._refusal(self._access, scope)
+        # An entrance comes first: one at "/" is not open because a page there would be.
+        is_open = self._entrance.checked if scope["path"] in self._entrance.paths else scope["path"] in OPEN
+        refusal = self._refusal(self._access, scope) if self._access is not None and not is_open else None
         await (refusal or self._app)(scope, receive, with_headers)
 
     def _refusal(self, access: Access, scope: Scope) -> ASGIApp | None:
@@ -71,13 +85,13 @@ class Doors:
         if caller is None:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             return problem(401, "this token is not known here", challenge)
-        wanted: AccessScope = "likes:write" if scope["path"] in WRITES_LIKES else "read"
+        wanted: AccessScope = "likes:write" if scope["path"] in self._entrance.paths else "read"
         if not caller.may(wanted):
             challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{wanted}"'}
             return problem(403, f"this token lacks the scope {wanted}", challenge)
         scope[CALLER] = caller
         # Likes are counted by who reads the body.
-        return too_many(scope, 1) if scope["path"] not in WRITES_LIKES else None
+        return too_many(scope, 1) if wanted == "read" else None
 
 
 def too_many(scope: MutableMapping[str, Any], units: int) -> Response | None:

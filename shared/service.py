@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from shared import access
 from shared.access import Access
-from shared.doors import Doors, only_this_machine
+from shared.doors import LIKES_ENTRANCE, Doors, Entrance, only_this_machine
 from shared.probes import Probe
 from shared.pseudonyms import Pseudonyms
 from shared.settings import ServiceSettings
@@ -116,11 +116,18 @@ def access_of(settings: ServiceSettings) -> Access | None:
 class Service:
     """The life of a process: `async with` starts the HTTP server; `stopping` is set by SIGTERM or SIGINT."""
 
-    def __init__(self, name: str, settings: ServiceSettings, app: ASGIApp, probes: Sequence[Probe] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        app: ASGIApp,
+        probes: Sequence[Probe] = (),
+        entrance: Entrance = LIKES_ENTRANCE,
+    ) -> None:
         self.name = name
         self.settings = settings
         self.stopping = asyncio.Event()
-        self._app = Doors(app, access_of(settings))
+        self._app = Doors(app, access_of(settings), entrance)
         self._probes = probes
         self._probing: list[asyncio.Task[None]] = []
 

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 S = TypeVar("S", bound=BaseSettings)
 
 # Settings whose value is never printed.
-SECRET: Final = re.compile("PASSWORD|URL|LOG_KEY")
+SECRET: Final = re.compile("PASSWORD|SECRET|URL|LOG_KEY|WRITE_KEY")
 
 
 class ServiceSettings(BaseSettings):

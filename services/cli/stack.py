@@ -45,11 +45,11 @@ class Stack:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, label: str | None = None, **environment: str) -> subprocess.Popen[bytes]:
-        """Start one service; its log goes to `<folder>/<label>.log`."""
+        """Start one service, `name` with its arguments; its log goes to `<folder>/<label>.log`."""
         label = label or name
         with (self.folder / f"{label}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}"],
+                [sys.executable, "-m", *f"services.{name}".split()],
                 env={**self.environment, **environment},
                 stdout=log,
                 stderr=log,

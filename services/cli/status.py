@@ -11,6 +11,7 @@ from rich.table import Table
 from services.cli.stack import read_endpoints, scrape
 
 COUNTS = (
+    "read_total",
     "received_total",
     "accepted_total",
     "likes_total",

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError
@@ -19,11 +18,10 @@ from services.ingest.intake import Intake
 from services.ingest.registry import SchemaRegistry, client
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import Sources
-from shared import kafka
+from shared import kafka, rejections
 from shared.checkpoints import Checkpoint, CheckpointStore, Fenced
 from shared.contract.decode import Message, Rejection
 from shared.dependency import Dependency, until_available
-from shared.events import rfc3339
 from shared.frames import Output
 from shared.health import Health, Latency, Sample, StallWatch
 from shared.probes import BrokerProbe
@@ -34,7 +32,6 @@ log = structlog.get_logger()
 
 GROUP = "truelike-ingest"
 FETCHED_AT_ONCE = 4000
-MOST_REJECTED_BYTES = 1 << 20
 # A fetch that finds nothing is answered within milliseconds; one that is not tells nothing of the partition's end.
 FETCH_IS_LATE_MS = 2000
 
@@ -222,26 +219,7 @@ def _message(record: Any) -> Message:
 
 def _to_output(rejection: Rejection) -> Output:
     message = rejection.message
-    value = message.value or b""
-    headers = [
-        *((name, value) for name, value in message.headers.items() if not name.startswith("truelike-")),
-        ("truelike-errors", msgspec.json.encode(rejection.errors)),
-        ("truelike-source", f"{LIKES}/{message.partition}/{message.offset}".encode()),
-        ("truelike-time", _sent_at(message.timestamp).encode()),
-    ]
-    if len(value) > MOST_REJECTED_BYTES:
-        # Only where the broker was told to take larger likes than ours: it would refuse the whole as well.
-        headers.append(("truelike-truncated", str(len(value)).encode()))
-        value = value[:MOST_REJECTED_BYTES]
-    return Output(LIKES_REJECTED, value, 0, message.key, headers)
-
-
-def _sent_at(timestamp_ms: int) -> str:
-    """RFC 3339, or the number as it is where a producer made up one that is no time."""
-    try:
-        return rfc3339(timestamp_ms)
-    except (ValueError, OverflowError, OSError):
-        return str(timestamp_ms)
+    return rejections.to_output(rejection, f"{LIKES}/{message.partition}/{message.offset}")
 
 
 async def main(settings: IngestSettings) -> None:

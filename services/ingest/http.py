@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
 from aiokafka import AIOKafkaProducer
@@ -14,8 +12,9 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from services.ingest.bodies import Event, split_body
 from services.ingest.settings import IngestSettings
+from shared.bodies import Event, split_body
+from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
 from shared.contract.decode import NotALike, parse
 from shared.contract.envelopes import Ignored
 from shared.doors import too_many
@@ -24,21 +23,6 @@ from shared.problems import problem, responses
 from shared.topics import LIKES
 
 ACKNOWLEDGE_SECONDS = 10.0
-# A body that takes longer to come is given up: who sends a byte now and then must not hold a place.
-BODY_SECONDS = 30.0
-# Bodies of all requests under way; more are answered with 503.
-BODIES_BYTES = 64 << 20
-# Likes of all requests on their way to the broker. More at once would only wait longer for their answers than callers
-# do; they are answered with 503. One request may always come in.
-LIKES_UNDER_WAY = 10_000
-
-
-class BodyTooLarge(Exception):
-    """One body has more bytes than the limit."""
-
-
-class Overloaded(Exception):
-    """All requests under way have more bytes, or more likes, than may be held."""
 
 
 class EventError(BaseModel):
@@ -53,37 +37,14 @@ class Receipt(BaseModel):
     errors: list[EventError]
 
 
-class Gate:
+class Gate(BodyReader):
     """Where HTTP likes enter Kafka; `producer` is None while the broker is away."""
 
     def __init__(self, settings: IngestSettings) -> None:
+        super().__init__()
         self.settings = settings
         self.producer: AIOKafkaProducer | None = None
-        self.held_bytes = 0
-        self.likes_under_way = 0
         self.counters = dict.fromkeys(("http_accepted", "http_rejected", "http_ignored", "http_unavailable"), 0)
-
-    @asynccontextmanager
-    async def body(self, request: Request, limit: int) -> AsyncIterator[bytes]:
-        """The body, held until the request is answered. Raises BodyTooLarge, Overloaded, TimeoutError."""
-        held = 0
-        parts: list[bytes] = []
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for part in request.stream():
-                    held += len(part)
-                    self.held_bytes += len(part)
-                    if held > limit:
-                        raise BodyTooLarge
-                    if self.held_bytes > BODIES_BYTES:
-                        raise Overloaded
-                    parts.append(part)
-            yield b"".join(parts)
-        finally:
-            self.held_bytes -= held
-
-    def has_room(self, likes: int) -> bool:
-        return not self.likes_under_way or self.likes_under_way + likes <= LIKES_UNDER_WAY
 
     async def take(self, events: list[Event]) -> Receipt:
         """Check and send. Raises KafkaError or TimeoutError where not all is acknowledged."""

@@ -40,7 +40,9 @@ class Undoable:
         if kept.num_rows == 0:
             return
         offsets = kept.column("source_offset").to_numpy()
-        first = int(np.searchsorted(self._offsets, offsets[-1] - self._span))
+        # What the first of these messages could still take back must stay until all of them are through.
+        oldest = likes.column("source_offset")[0].as_py() - self._span
+        first = int(np.searchsorted(self._offsets, oldest))
         self._keys = np.concatenate([self._keys[first:], _keys(kept.column("actor_id"), kept.column("event_id"))])
         self._offsets = np.concatenate([self._offsets[first:], offsets])
         self._targets = pa.concat_arrays([self._targets[first:], kept.column("target_id")])

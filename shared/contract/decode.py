@@ -31,7 +31,7 @@ _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | int
 _Tag = Annotated[str, msgspec.Meta(max_length=35, pattern=r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*\Z")]
 
 
-class FastLike(msgspec.Struct, gc=False):
+class FastLike(msgspec.Struct, gc=False, omit_defaults=True):
     """The same contract as `Like` for the hot path, 2.5 times as fast.
 
     It may refuse what `Like` accepts (then `Like` decides), never accept what `Like` refuses:
@@ -214,6 +214,13 @@ def _sentence(error: Any) -> str:
     if not error["loc"] and error["type"] == "value_error":  # of several fields: it names them itself
         return message
     return f"{'.'.join(str(part) for part in error['loc']) or 'message'}: {message}"
+
+
+def to_message(like: FastLike | Like) -> bytes:
+    """The like as a message of `likes.v1`: what differs from the defaults, times in ms."""
+    if isinstance(like, FastLike):
+        return msgspec.json.encode(like)
+    return like.model_dump_json(exclude_defaults=True, exclude_none=True).encode()
 
 
 _CODES: Final = {

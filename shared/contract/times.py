@@ -17,6 +17,7 @@ from typing import Any, Final
 EARLIEST_MS: Final = 10**11  # 1973-03-03
 LATEST_MS: Final = 7_258_118_400_000  # 2200-01-01
 
+
 # From this size on a number is in the unit named, of which so many are a millisecond.
 _UNITS: Final = (
     (10**17, "nanoseconds", 1_000_000),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.topics import read_topic
 class Platform:
     """Broker, Redis and services, and a producer as a platform would have one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, services: Sequence[str] = SERVICES) -> None:
         on_kafka = os.environ.get("TRUELIKE_TEST_BROKER") == "kafka"
         self.broker = ApacheKafka(folder) if on_kafka else Broker(folder)
         self.redis = Redis(folder)
@@ -43,9 +44,9 @@ class Platform:
         self.settings = ServiceSettings.model_validate({k.lower(): v for k, v in self.environment.items()})
         asyncio.run(kafka.create_topics(self.settings))
         self.stack = Stack(folder, self.environment)
-        for name in SERVICES:
+        for name in services:
             self.stack.start(name)
-        self.stack.wait_ready(*SERVICES)
+        self.stack.wait_ready(*services)
 
     def stop(self) -> dict[str, int]:
         codes = self.stack.stop()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.bodies import split_body
+from shared.bodies import split_body
 from shared.contract.decode import NO_RECEIPT, Message, NotALike, decode, of_event, of_values, parse, to_messages
 from shared.contract.envelopes import ENVELOPES, Ignored, expand, unwrap
 from shared.contract.identifiers import MOST_BYTES, text_of

@@ -24,7 +24,7 @@ from services.console.api import build_app
 from services.detector.group import GroupTask
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from services.ingest.app import MOST_REJECTED_BYTES, _to_output
+from services.ingest.app import _to_output
 from services.predictor.model import CoPreference
 from services.predictor.publishing import Basis, preference
 from services.replay.offline import OfflineIngest
@@ -37,6 +37,7 @@ from shared.forgetting import Request, to_message
 from shared.frames import Frame, Output
 from shared.health import Health
 from shared.labels import LABELS
+from shared.rejections import MOST_BYTES
 from shared.topics import LIKES, LIKES_REJECTED, PREFERENCES, TOPICS, Arrow, Json
 from tests.contracts import described_as, descriptions, of_topic
 from tests.likes import START_MS, crowd, like
@@ -53,7 +54,7 @@ def sent_by_ingest() -> Iterator[Output]:
     yield from ingest.end()
     rejections = [Rejection(r.message, r.errors) for r in ingest.rejections]
     assert len(rejections) == 2
-    large = Message(b"x" * (MOST_REJECTED_BYTES + 1), 0, 7, START_MS, {"ce_id": b"1"}, b"ann")
+    large = Message(b"x" * (MOST_BYTES + 1), 0, 7, START_MS, {"ce_id": b"1"}, b"ann")
     for rejection in (*rejections, Rejection(large, ("message: not JSON",))):
         yield _to_output(rejection)
 

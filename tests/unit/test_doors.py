@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from services.cli.app import app as cli
 from services.console.api import build_app as console_app
-from services.ingest.http import BODIES_BYTES, LIKES_UNDER_WAY, Gate
+from services.ingest.http import Gate
 from services.ingest.http import build_app as ingest_app
 from services.ingest.settings import IngestSettings
 from shared import access
 from shared.access import BURST_SECONDS, Access, Bucket
+from shared.body_reader import BODIES_BYTES, LIKES_UNDER_WAY
 from shared.doors import Doors, only_this_machine
 from shared.health import Health
 from shared.pseudonyms import Pseudonyms

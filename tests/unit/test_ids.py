@@ -126,6 +126,9 @@ def everything_of(name: str) -> Held:
         "label": "human",
         "human_probability": 0.9,
         "window_start": 1,
+        "window_end": 2,
+        "likes": 3,
+        "evidence": [],
         "actor_id": name,
     }
     return Held(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.ingest.app import _to_output
-from services.ingest.bodies import split_body
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
 from services.ingest.sources import Sources
+from shared.bodies import split_body
 from shared.contract.decode import FUTURE_TOLERANCE_MS, FastLike, Message, NotALike, decode, parse
 from shared.contract.times import LATEST_MS
 from shared.events import Like

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.connector.settings import ConnectorSettings
 from services.console.app import ConsoleSettings
 from services.detector.settings import DetectorSettings
 from services.exporter.app import ExporterSettings
@@ -24,6 +25,7 @@ KINDS = (
     PredictorSettings,
     ExporterSettings,
     ConsoleSettings,
+    ConnectorSettings,
     SimulatorSettings,
 )
 

@@ -12,6 +12,7 @@ from shared.contract.envelopes.envelope import Envelope, Ignored, Inner, Unwrapp
 from shared.contract.envelopes.rows import missing, renamed
 from shared.contract.verbs import action_of
 
+# Looked up in tuples, here and in other envelopes: what comes may be a list, which no set can look for.
 _CALLS: Final = ("track", "identify", "page", "screen", "group", "alias")
 _MARKS: Final = ("messageId", "userId", "anonymousId", "originalTimestamp")
 

@@ -1,4 +1,4 @@
-"""Bodies of `POST /v1/likes` as single events, each as a message of `likes.v1` would have it.
+"""Bodies of HTTP requests as single events, each as a message of `likes.v1` would have it.
 
 One JSON object, an array, NDJSON, JSON text sequences (RFC 7464), batches of the envelopes that know some, and
 CloudEvents over HTTP in binary, structured and batched mode (CloudEvents HTTP binding 1.0.2).
