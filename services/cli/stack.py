@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from services.cli.output import fail
 from shared.latency import quantile
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -161,8 +162,13 @@ def read_endpoints(folder: Path) -> list[dict[str, str]]:
 
 
 def authorization() -> dict[str, str]:
-    """The token of ACCESS_TOKEN, for services that ask for one."""
-    token = os.environ.get("ACCESS_TOKEN")
+    """The token of ACCESS_TOKEN, or of the file ACCESS_TOKEN_FILE, for services that ask for one."""
+    token, file = os.environ.get("ACCESS_TOKEN"), os.environ.get("ACCESS_TOKEN_FILE")
+    if not token and file:
+        try:
+            token = Path(file).read_text().strip()
+        except OSError as error:
+            raise fail(f"ACCESS_TOKEN_FILE={file}: {error.strerror}; name a file that holds a token") from None
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
