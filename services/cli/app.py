@@ -52,14 +52,15 @@ def replay(
     Example: `truelike replay likes.csv.gz --speed 60x --map actor_id=user`
     """
     from services.cli import replay as replaying
-    from services.cli.stack import read_endpoints, scrape
+    from services.cli.stack import endpoints, scrape
 
     settings = _settings()
     try:
         factor = replaying.parse_speed(speed)
     except ValueError:
         raise fail(f"--speed {speed!r}: write max, real, or a factor such as 60x") from None
-    ingest = [e["url"] for e in read_endpoints(settings.endpoint_dir or ENDPOINTS) if e["service"] == "ingest"]
+    known = endpoints(os.environ.get("ENDPOINTS", "").split(), settings.endpoint_dir or ENDPOINTS)
+    ingest = [e["url"] for e in known if e["service"] == "ingest"]
 
     def counts() -> dict[str, int]:
         found = [scrape(url) for url in ingest]
@@ -182,9 +183,8 @@ def status(
     """
     from services.cli.status import look, table
 
-    named = [{"service": n, "url": u} for n, _, u in (e.partition("=") for e in endpoint or [])]
     folder = Path(os.environ.get("ENDPOINT_DIR", ENDPOINTS))
-    seen = look(named or None, folder)
+    seen = look(endpoint or [], folder)
     if as_json:
         print(json.dumps([asdict(one) for one in seen], indent=2))
     else:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 from rich.table import Table
 
-from services.cli.stack import Metrics, read_endpoints, scrape
+from services.cli.stack import Metrics, endpoints, scrape
 
 COUNTS = (
     "received_total",
@@ -37,14 +36,13 @@ class Seen:
     metrics: Metrics
 
 
-def look(named: list[dict[str, str]] | None, folder: Path) -> list[Seen]:
+def look(named: Sequence[str], folder: Path) -> list[Seen]:
     """At the named endpoints, or at those found in `folder`."""
     if not named and (folder.parent / "environment.json").exists():
         folder = Path(json.loads((folder.parent / "environment.json").read_text())["ENDPOINT_DIR"])
-    endpoints = [one for each in named for one in _processes(each)] if named else read_endpoints(folder)
     return [
         Seen(e["service"], e["url"], _check(f"{e['url']}/healthz"), _check(f"{e['url']}/readyz"), scrape(e["url"]))
-        for e in endpoints
+        for e in endpoints(named, folder)
     ]
 
 
@@ -59,19 +57,6 @@ def table(seen: list[Seen]) -> Table:
     if not seen:
         rows.add_row("none found", "", "", "", "", "start `make demo`, or name them with --endpoint")
     return rows
-
-
-def _processes(endpoint: dict[str, str]) -> list[dict[str, str]]:
-    """One endpoint for each address of a name: behind a service's name in a container network are all its processes."""
-    parts = urlsplit(endpoint["url"])
-    try:
-        found = socket.getaddrinfo(parts.hostname, parts.port, socket.AF_INET, socket.SOCK_STREAM)
-    except (OSError, ValueError):
-        return [endpoint]
-    hosts = sorted({str(address[0]) for *_, address in found})
-    if len(hosts) < 2 or parts.scheme != "http":
-        return [endpoint]
-    return [{**endpoint, "url": parts._replace(netloc=f"{host}:{parts.port or 80}").geturl()} for host in hosts]
 
 
 def _check(url: str) -> str:
