@@ -8,15 +8,15 @@ RATE ?= 2000
 SEEDS ?= 1
 LIKES ?= 500000
 
-.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka test-faults test-faults-short check format lint types bench lock clean compose-check
+.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka test-faults test-faults-short check format lint types bench lock clean test-compose
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Truelike needs Python 3.11 or newer; set PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
@@ -70,14 +70,15 @@ format: $(STAMP) ## Format and sort imports
 bench: $(STAMP) ## The benchmark table: docs/benchmarks.md; LIKES=5000000 for the memory row's full length
 	$(BIN)/python -m tests.bench.run
 
-compose-check: ## Compose's own parser on docker-compose.yml
-	docker compose config --quiet
+test-compose: $(STAMP) ## docker-compose.yml from build to end: likes, kills, a restart, every like accounted for (needs Docker)
+	$(BIN)/python -m tests.compose
 
-lock: $(STAMP) ## Resolve requirements.txt anew (versions and hashes, no addresses)
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11
+
+lock: $(STAMP) ## Resolve anew (versions and hashes, no addresses): requirements-dev.txt with all extras, requirements.txt for what runs
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  --python-version 3.11 --all-extras pyproject.toml --output-file requirements.txt --upgrade
-	printf '%s\n' setuptools | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate - >> requirements.txt
+	echo setuptools | $(LOCK) --all-extras pyproject.toml - --output-file requirements-dev.txt --upgrade
+	echo setuptools | $(LOCK) --constraint requirements-dev.txt pyproject.toml - --output-file requirements.txt
 
 clean: ## Remove the environment and what runs left behind
 	rm -rf $(VENV) .truelike .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from shared import kafka
+from shared.frames import Frame, from_message, lineage_of
 from shared.settings import ServiceSettings
 
 
@@ -25,3 +26,20 @@ async def read_topic(settings: ServiceSettings, topic: str, partitions: int = 1)
     finally:
         await consumer.stop()
     return found
+
+
+async def read_frames(settings: ServiceSettings, topic: str) -> tuple[list[tuple[int, Frame]], int]:
+    """Frames of a topic of one partition with their offsets, and how many repetitions after a crash were left out by
+    lineage, as docs/reliability.md tells every reader to.
+    """
+    marks: dict[str, int] = {}
+    found, repetitions = [], 0
+    for record in await read_topic(settings, topic):
+        lineage = lineage_of(record.headers)
+        if lineage is not None:
+            if lineage.place <= marks.get(lineage.source, -1):
+                repetitions += 1
+                continue
+            marks[lineage.source] = lineage.place
+        found.append((record.offset, from_message(record.value, record.headers)))
+    return found, repetitions

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -52,14 +53,15 @@ def replay(
     Example: `truelike replay likes.csv.gz --speed 60x --map actor_id=user`
     """
     from services.cli import replay as replaying
-    from services.cli.stack import read_endpoints, scrape
+    from services.cli.stack import endpoints, scrape
 
     settings = _settings()
     try:
         factor = replaying.parse_speed(speed)
     except ValueError:
         raise fail(f"--speed {speed!r}: write max, real, or a factor such as 60x") from None
-    ingest = [e["url"] for e in read_endpoints(settings.endpoint_dir or ENDPOINTS) if e["service"] == "ingest"]
+    known = endpoints(os.environ.get("ENDPOINTS", "").split(), settings.endpoint_dir or ENDPOINTS)
+    ingest = [e["url"] for e in known if e["service"] == "ingest"]
 
     def counts() -> dict[str, int]:
         found = [scrape(url) for url in ingest]
@@ -168,20 +170,27 @@ def rebuild(
 def status(
     endpoint: Annotated[
         list[str] | None,
-        typer.Option(help="name=http://host:port of a service; repeat for each. Default: those on this machine"),
+        typer.Option(
+            envvar="ENDPOINTS",
+            help="name=http://host:port of a service, or of several behind one name; repeat for each. "
+            "Default: those on this machine",
+        ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all that is known, for programs to read")] = False,
 ) -> None:
     """Health, lag and counts of all services. Exits 1 if one is not ready.
 
     Example: `truelike status --endpoint ingest=http://127.0.0.1:8081`
     """
-    from services.cli.status import table
+    from services.cli.status import look, table
 
-    named = [{"service": n, "url": u} for n, _, u in (e.partition("=") for e in endpoint or [])]
     folder = Path(os.environ.get("ENDPOINT_DIR", ENDPOINTS))
-    rows, fine = table(named or None, folder)
-    out.print(rows)
-    raise typer.Exit(0 if fine else 1)
+    seen = look(endpoint or [], folder)
+    if as_json:
+        print(json.dumps([asdict(one) for one in seen], indent=2))
+    else:
+        out.print(table(seen))
+    raise typer.Exit(0 if seen and all(one.ready == "ok" for one in seen) else 1)
 
 
 @app.command()

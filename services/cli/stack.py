@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from services.cli.output import fail
 from shared.latency import quantile
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -160,9 +163,35 @@ def read_endpoints(folder: Path) -> list[dict[str, str]]:
     return found
 
 
+def endpoints(named: Sequence[str], folder: Path) -> list[dict[str, str]]:
+    """Addresses as named (`ingest=http://host:port`), or else those that services wrote down."""
+    if not named:
+        return read_endpoints(folder)
+    pairs = [(service, url) for service, _, url in (one.partition("=") for one in named)]
+    return [{"service": service, "url": process} for service, url in pairs for process in _processes(url)]
+
+
+def _processes(url: str) -> list[str]:
+    """One for each address of the host: behind a service's name in a container network are all its processes."""
+    parts = urlsplit(url)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port, socket.AF_INET, socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        return [url]
+    hosts = sorted({str(address[0]) for *_, address in found})
+    if len(hosts) < 2 or parts.scheme != "http":
+        return [url]
+    return [parts._replace(netloc=f"{host}:{parts.port or 80}").geturl() for host in hosts]
+
+
 def authorization() -> dict[str, str]:
-    """The token of ACCESS_TOKEN, for services that ask for one."""
-    token = os.environ.get("ACCESS_TOKEN")
+    """The token of ACCESS_TOKEN, or of the file ACCESS_TOKEN_FILE, for services that ask for one."""
+    token, file = os.environ.get("ACCESS_TOKEN"), os.environ.get("ACCESS_TOKEN_FILE")
+    if not token and file:
+        try:
+            token = Path(file).read_text().strip()
+        except OSError as error:
+            raise fail(f"ACCESS_TOKEN_FILE={file}: {error.strerror}; name a file that holds a token") from None
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 

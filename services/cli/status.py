@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from rich.table import Table
 
-from services.cli.stack import read_endpoints, scrape
+from services.cli.stack import Metrics, endpoints, scrape
 
 COUNTS = (
     "read_total",
@@ -24,25 +26,38 @@ COUNTS = (
 )
 
 
-def table(named: list[dict[str, str]] | None, folder: Path) -> tuple[Table, bool]:
-    """Rows for the named endpoints, or for those found in `folder`; and whether all are ready."""
+@dataclass(frozen=True)
+class Seen:
+    """What one process says of itself; `healthy` and `ready` are "ok" or what is wrong."""
+
+    service: str
+    url: str
+    healthy: str
+    ready: str
+    metrics: Metrics
+
+
+def look(named: Sequence[str], folder: Path) -> list[Seen]:
+    """At the named endpoints, or at those found in `folder`."""
     if not named and (folder.parent / "environment.json").exists():
         folder = Path(json.loads((folder.parent / "environment.json").read_text())["ENDPOINT_DIR"])
-    endpoints = named or read_endpoints(folder)
+    return [
+        Seen(e["service"], e["url"], _check(f"{e['url']}/healthz"), _check(f"{e['url']}/readyz"), scrape(e["url"]))
+        for e in endpoints(named, folder)
+    ]
+
+
+def table(seen: list[Seen]) -> Table:
     rows = Table("service", "address", "healthy", "ready", "lag", "counts")
-    fine = bool(endpoints)
-    for endpoint in endpoints:
-        healthy, ready = (_check(f"{endpoint['url']}/{path}") for path in ("healthz", "readyz"))
-        metrics = scrape(endpoint["url"])
-        lag = sum(v for k, v in metrics.items() if "/lag_" in k)
+    for one in seen:
+        lag = sum(v for k, v in one.metrics.items() if "/lag_" in k)
         counts = ", ".join(
-            f"{n.removesuffix('_total')} {v:,.0f}" for k, v in metrics.items() if (n := k.split("/")[1]) in COUNTS
+            f"{n.removesuffix('_total')} {v:,.0f}" for k, v in one.metrics.items() if (n := k.split("/")[1]) in COUNTS
         )
-        rows.add_row(endpoint["service"], endpoint["url"], healthy, ready, f"{lag:,.0f}", counts)
-        fine = fine and ready == "ok"
-    if not endpoints:
-        rows.add_row("none found", str(folder), "", "", "", "start `make demo`, or name them with --endpoint")
-    return rows, fine
+        rows.add_row(one.service, one.url, one.healthy, one.ready, f"{lag:,.0f}", counts)
+    if not seen:
+        rows.add_row("none found", "", "", "", "", "start `make demo`, or name them with --endpoint")
+    return rows
 
 
 def _check(url: str) -> str:

@@ -64,6 +64,8 @@ class Simulator:
         self.counters = {"simulated_likes": 0, "simulated_duplicates": 0, "simulated_malformed": 0}
         self.producer: BatchProducer | None = None
         self.finished = False
+        # Of this process alone, so that one that is started again repeats no event id.
+        self.first_number = 0 if settings.simulator_start is not None else time.time_ns() // 1000
 
     async def run(self, stopping: asyncio.Event, enough: asyncio.Event) -> None:
         """Send until told to stop, or until the configured time or number is reached."""
@@ -106,7 +108,7 @@ class Simulator:
     async def _send(self, start_ms: int, stop_ms: int, count: int) -> str:
         assert self.producer is not None
         likes = self.world.likes(start_ms, max(stop_ms, start_ms + 1), count)
-        first = self.counters["simulated_likes"]
+        first = self.first_number + self.counters["simulated_likes"]
         events = self.world.events(likes, first)
         values = [msgspec.json.encode(e) for e in events]
         keys = [a.encode() for a in likes.actors]

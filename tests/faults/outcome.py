@@ -16,12 +16,11 @@ import pyarrow.parquet as pq
 from services.predictor.publishing import Basis, preference
 from services.predictor.task import PredictorTask
 from shared import redis_connection, redis_keys
-from shared.frames import from_message, lineage_of
 from shared.labels import LABELS
 from shared.settings import ServiceSettings
 from shared.topics import CAMPAIGNS, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
 from tests.faults.log import Log
-from tests.topics import read_topic
+from tests.topics import read_frames, read_topic
 
 Weight = tuple[float, int]
 
@@ -91,20 +90,11 @@ async def _campaigns(settings: ServiceSettings, found: Outcome) -> None:
 
 
 async def _trusted_likes(settings: ServiceSettings, found: Outcome) -> None:
-    """Weights, and the predictions of an undisturbed predictor. Repetitions after a crash are left out by lineage, as
-    docs/reliability.md tells every reader to.
-    """
-    marks: dict[str, int] = {}
+    """Weights, and the predictions of an undisturbed predictor."""
     predictor = PredictorTask(settings.partitions)
-    for record in await read_topic(settings, TRUSTED_LIKES):
-        lineage = lineage_of(record.headers)
-        if lineage is not None:
-            if lineage.place <= marks.get(lineage.source, -1):
-                found.repetitions += 1
-                continue
-            marks[lineage.source] = lineage.place
-        frame = from_message(record.value, record.headers)
-        predictor.process(frame, record.offset)
+    frames, found.repetitions = await read_frames(settings, TRUSTED_LIKES)
+    for offset, frame in frames:
+        predictor.process(frame, offset)
         columns = ("event_id", "revision", "human_probability", "label", "target_id")
         for event_id, revision, probability, label, target in zip(
             *(frame.batch.column(c).to_pylist() for c in columns), strict=True

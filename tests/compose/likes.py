@@ -1,0 +1,92 @@
+"""Likes of now, with ids that are known, sent through the port that a platform's own producers would use."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import msgspec
+
+from services.simulator.world import World, WorldSettings
+from shared import kafka
+from shared.batches import BatchProducer
+from shared.settings import ServiceSettings
+from shared.topics import LIKES
+
+# The simulator of the demo has another one, and with it other event ids.
+SEED = 4711
+STEP_SECONDS = 0.1
+MINUTE_MS = 60_000
+# Before the present: their windows are closed, so that verdicts on them are there soon.
+EARLIER_MINUTES = 20
+
+
+def make(likes: int) -> list[dict[str, Any]]:
+    """People's, bots' and agents' likes in order, each with `occurred_at` in ms since the first."""
+    world = World(WorldSettings(seed=SEED, people=2000, items=600))
+    events: list[dict[str, Any]] = []
+    for minute in range(EARLIER_MINUTES):
+        count = likes * (minute + 1) // EARLIER_MINUTES - likes * minute // EARLIER_MINUTES
+        drawn = world.likes(minute * MINUTE_MS, (minute + 1) * MINUTE_MS, count)
+        events += world.events(drawn, len(events))
+    for event in events:
+        # Actors and targets of their own, beside the simulator's.
+        event["actor_id"] = f"test-{event['actor_id']}"
+        event["target_id"] = f"test-{event['target_id']}"
+        event.pop("actor_created_at", None)
+    return events
+
+
+def earlier(events: list[dict[str, Any]], now_ms: int) -> list[dict[str, Any]]:
+    """Given over the last minutes."""
+    begin = now_ms - EARLIER_MINUTES * MINUTE_MS
+    return [{**event, "occurred_at": begin + event["occurred_at"]} for event in events]
+
+
+def live(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without a time: given when they are sent."""
+    return [{name: value for name, value in event.items() if name != "occurred_at"} for event in events]
+
+
+class Feeder:
+    """A thread that sends, at a rate, likes that are given just then. All are acknowledged once `join` returns."""
+
+    def __init__(self, settings: ServiceSettings, events: list[dict[str, Any]], rate: float) -> None:
+        self.rate = rate
+        self.sent = 0
+        self._settings, self._events = settings, events
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Raises what kept it from sending."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def done(self) -> bool:
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._feed())
+        except BaseException as error:
+            self._error = error
+
+    async def _feed(self) -> None:
+        producer = kafka.producer(self._settings)
+        await producer.start()
+        sender = BatchProducer(producer, LIKES, self._settings.partitions)
+        while self.sent < len(self._events):
+            now = round(time.time() * 1000)
+            part = self._events[self.sent : self.sent + max(1, round(STEP_SECONDS * self.rate))]
+            part = [{"occurred_at": now, **event} for event in part]
+            await sender.send([e["actor_id"].encode() for e in part], [msgspec.json.encode(e) for e in part], now)
+            self.sent += len(part)
+            await asyncio.sleep(STEP_SECONDS)
+        await sender.flush()
+        await producer.stop()
