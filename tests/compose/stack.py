@@ -127,7 +127,7 @@ class ComposeStack:
                 raise RuntimeError(
                     f"not healthy after {seconds:.0f} s: {names}; {'; '.join(wrong)}\n{self.logs(waiting)}"
                 )
-            time.sleep(1)
+            time.sleep(2)
 
     def wrong(self, found: Sequence[Container]) -> list[str]:
         return [c.wrong for c in found if c.wrong is not None]
