@@ -7,6 +7,7 @@ import msgspec
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.replay.offline import OfflineIngest
+from shared.contract.times import EARLIEST_MS
 
 
 def warm_up() -> None:
@@ -16,7 +17,7 @@ def warm_up() -> None:
         likes = [
             {
                 "event_id": f"{turn}-{actor}",
-                "occurred_at": 600_000 * (turn + 1),
+                "occurred_at": EARLIEST_MS + 600_000 * turn,
                 "actor_id": actor,
                 "target_id": f"t{turn}",
             }

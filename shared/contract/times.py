@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
+# A number below is one of seconds; and who writes a moment of 1970 means that there is none.
+EARLIEST_MS: Final = 10**11  # 1973-03-03
 LATEST_MS: Final = 7_258_118_400_000  # 2200-01-01
 
 # From this size on a number is in the unit named, of which so many are a millisecond.
@@ -58,8 +60,8 @@ def read_time(value: Any, zone: tzinfo | None = None) -> tuple[int, str]:
         ms, form = _of_number(value)
     else:
         raise NotATime("expected RFC 3339 text, or a number of seconds, ms, µs or ns since 1970")
-    if not 0 <= ms < LATEST_MS:
-        raise NotATime("a time must lie between 1970 and 2200")
+    if not EARLIEST_MS <= ms < LATEST_MS:
+        raise NotATime("a time must lie between 1973 and 2200")
     return ms, form
 
 
@@ -103,7 +105,7 @@ def _of_moment(moment: datetime, zone: tzinfo | None) -> int:
     try:
         return math.floor(moment.timestamp() * 1000 + 0.5)
     except (OverflowError, ValueError):
-        raise NotATime("a time must lie between 1970 and 2200") from None
+        raise NotATime("a time must lie between 1973 and 2200") from None
 
 
 def _of_number(number: int | float | Decimal) -> tuple[int, str]:
