@@ -48,8 +48,9 @@ class Decoded:
 class Decoding:
     """Counts what it meets in `result`."""
 
-    def __init__(self, mapping: Mapping[str, str], zone: tzinfo | None, result: Result) -> None:
+    def __init__(self, mapping: Mapping[str, str], zone: tzinfo | None, result: Result, queried: bool = False) -> None:
         self._mapping = dict(mapping)
+        self._queried = queried
         self._zone = zone
         self._result = result
         self._met: set[str] = set()
@@ -100,8 +101,7 @@ class Decoding:
                     event[field] = _moment(value) if name in moments and not rest else value
             return event
 
-        typed = any(direct.get(field) in moments for field in _TIMES)
-        return self._of_events(part, _to_rows(table), fields, typed)
+        return self._of_events(part, _to_rows(table), fields, direct.get("occurred_at") in moments)
 
     def _of_columns(self, part: Part, columns: dict[str, Any], times: set[str], count: int) -> Decoded | None:
         found = vectors.likes(columns, times, count)
@@ -129,9 +129,8 @@ class Decoding:
         row = dict.fromkeys(names)
         if any(envelope.recognises(_guess(row), {}) for envelope in ENVELOPES):
             return None
-        raise UnreadableFile(
-            f"no column {lacking[0]}; columns are {_listed(names)}: say which it is, --map {lacking[0]}=COLUMN"
-        )
+        fix = f"select it as {lacking[0]}" if self._queried else f"say which it is, --map {lacking[0]}=COLUMN"
+        raise UnreadableFile(f"no column {lacking[0]}; columns are {_listed(names)}: {fix}")
 
     def _of_events(self, part: Part, events: Sequence[Any], fields: Any, typed: bool = False) -> Decoded:
         likes, rows, refused = [], [], []

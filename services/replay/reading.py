@@ -40,7 +40,7 @@ def opened(path: Path, options: ReadOptions, result: Result, advance: Advance) -
         content = look(path, folder, options.kind, options.encoding)
         result.notes += content.notes()
         spool = Spool(folder, path.name)
-        decoding = Decoding(options.mapping, options.zone, result)
+        decoding = Decoding(options.mapping, options.zone, result, options.sql is not None)
         try:
             for part, total in _parts(content, options, folder, result):
                 decoded = decoding.take(part)

@@ -138,8 +138,8 @@ def _sorted(table: pa.Table) -> Sorted:
 
 
 def connected(folder: Path) -> Any:
-    """DuckDB in memory, bounded: what does not fit goes to `folder`. Nothing is loaded from outside."""
-    return duckdb.connect(
+    """DuckDB in memory, bounded: what does not fit goes to `folder`. It loads nothing from outside and prints nothing."""
+    connection = duckdb.connect(
         config={
             "memory_limit": MEMORY,
             "temp_directory": str(folder / "duckdb"),
@@ -148,6 +148,8 @@ def connected(folder: Path) -> Any:
             "autoinstall_known_extensions": False,
         }
     )
+    connection.execute("set enable_progress_bar = false")
+    return connection
 
 
 def _quoted(path: Path) -> str:
