@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from services.cli.beside import output, require_apart
 from services.cli.output import err, fail, out
@@ -21,12 +19,13 @@ from services.replay import formats
 from services.replay.content import UnreadableFile, WrongUse
 from services.replay.options import KINDS, ReadOptions, parse_delimiter, parse_mapping, parse_zone
 from services.replay.reading import Advance, opened
-from services.replay.result import Reason, Result
+from services.replay.result import Result
 from services.replay.spool import Spool
 from shared.events import rfc3339
 
 NOTHING_ACCEPTED: Final = 1
 TOO_MANY_REJECTED: Final = 3
+_MOST_REASONS: Final = 10
 _PANEL: Final = "How the file is read"
 
 File = Annotated[Path, typer.Argument(help="CSV, JSON or Parquet, compressed or not; told by content, not by name")]
@@ -171,18 +170,12 @@ def close(result: Result) -> None:
     out.print(f"{result.rows:,} rows: {said}", highlight=False, soft_wrap=True)
     if not result.rows:
         out.print("no likes in it", highlight=False)
-    if result.rejected or result.ignored:
-        table = Table("", "rows", "reason", "first rows")
-        for what, reasons in (("rejected", result.rejected), ("ignored", result.ignored)):
-            for reason in sorted(reasons.values(), key=lambda r: -r.count)[:10]:
-                table.add_row(*_row(what, reason))
-        out.print(table)
+    for what, reasons in (("rejected", result.rejected), ("ignored", result.ignored)):
+        for reason in sorted(reasons.values(), key=lambda r: -r.count)[:_MOST_REASONS]:
+            line = f"  {what} {reason.count:,}: {reason.said} (first rows: {', '.join(reason.examples)})"
+            out.print(line, highlight=False, markup=False, soft_wrap=True)
     for note in _notes(result):
         out.print(note, highlight=False, markup=False, soft_wrap=True)
-
-
-def _row(what: str, reason: Reason) -> tuple[str, ...]:
-    return what, f"{reason.count:,}", escape(reason.said), ", ".join(reason.examples)
 
 
 def _notes(result: Result) -> Iterator[str]:

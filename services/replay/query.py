@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from services.replay.content import UnreadableFile
 from services.replay.delimited import Header
 from services.replay.parts import Part
-from services.replay.spool import connected
+from services.replay.spool import connected, quoted
 
 BATCH_ROWS: Final = 10_000
 
@@ -79,13 +79,7 @@ def _cleaned(value: Any) -> Any:
 def view_of(kind: str, path: Path, folder: Path) -> str:
     """The view's SQL: of a Parquet file itself, of text as `spool_rows` and `spool_events` wrote it."""
     if kind == "parquet":
-        return f"select * from read_parquet('{_quoted(path)}')"
+        return f"select * from read_parquet('{quoted(path)}')"
     if kind == "csv":
-        return f"select * from read_parquet('{_quoted(folder / 'rows.parquet')}')"
-    return (
-        f"select * from read_json('{_quoted(folder / 'rows.jsonl')}', format = 'newline_delimited', sample_size = -1)"
-    )
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+        return f"select * from read_parquet('{quoted(folder / 'rows.parquet')}')"
+    return f"select * from read_json('{quoted(folder / 'rows.jsonl')}', format = 'newline_delimited', sample_size = -1)"

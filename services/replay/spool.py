@@ -101,21 +101,26 @@ class Spool:
         return dict(zip(found.column("event_id").to_pylist(), found.column("row").to_pylist(), strict=True))
 
     def batches(self) -> Iterator[Sorted]:
-        """Each of BATCH_ROWS rows but the last, whatever order they came in. Sorts in bounded memory."""
+        """Each of BATCH_ROWS rows but the last, whatever order they came in. Sorts in bounded memory, free again
+        before the first is given.
+        """
         self._writer.close()
         if not self.rows:
             return
+        path = self._folder / "sorted.parquet"
         with connected(self._folder) as connection:
-            relation = connection.sql(f"select * from read_parquet('{_quoted(self._path)}') order by {_ORDER}")
-            held: list[pa.RecordBatch] = []
-            for batch in relation.to_arrow_reader(BATCH_ROWS):
+            query = f"select * from read_parquet('{quoted(self._path)}') order by {_ORDER}"
+            connection.execute(f"copy ({query}) to '{quoted(path)}' (format parquet, row_group_size {BATCH_ROWS})")
+        held: list[pa.RecordBatch] = []
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for batch in file.iter_batches(BATCH_ROWS):
                 held.append(batch)
                 while sum(b.num_rows for b in held) >= BATCH_ROWS:
                     table = pa.Table.from_batches(held).combine_chunks()
                     yield _sorted(table.slice(0, BATCH_ROWS))
                     held = table.slice(BATCH_ROWS).to_batches()
-            if held:
-                yield _sorted(pa.Table.from_batches(held))
+        if held:
+            yield _sorted(pa.Table.from_batches(held))
 
 
 def _sorted(table: pa.Table) -> Sorted:
@@ -138,7 +143,7 @@ def _sorted(table: pa.Table) -> Sorted:
 
 
 def connected(folder: Path) -> Any:
-    """DuckDB in memory, bounded: what does not fit goes to `folder`. It loads nothing from outside and prints nothing."""
+    """DuckDB in bounded memory, the rest goes to `folder`. It loads nothing from outside and prints nothing."""
     connection = duckdb.connect(
         config={
             "memory_limit": MEMORY,
@@ -152,7 +157,8 @@ def connected(folder: Path) -> Any:
     return connection
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """As SQL's text has it."""
     return str(path).replace("'", "''")
 
 
