@@ -185,12 +185,12 @@ def test_a_bad_row_is_one_rejection_and_the_rest_is_read(kind: str, tmp_path: Pa
     assert result.rows == accepted + 1
 
 
-@pytest.mark.parametrize("method", ["gzip", "xz"])
+@pytest.mark.parametrize("method", ["gzip", "xz", "bz2", "zstd"])
 def test_a_cut_archive_is_read_up_to_where_it_was_cut(method: str, tmp_path: Path) -> None:
     rng = random.Random(5)
     rows = [f"e{n},{T},a{rng.getrandbits(60)},t{rng.getrandbits(60)}" for n in range(40_000)]
     data = "\n".join([HEADER, *rows]).encode()
-    whole = gzip.compress(data) if method == "gzip" else lzma.compress(data)
+    whole = {"gzip": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zstd": zstd}[method](data)
     (tmp_path / "f").write_bytes(whole[: len(whole) // 2])
     result, likes = read(tmp_path / "f")
     assert 10_000 < result.accepted < 30_000
