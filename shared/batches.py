@@ -12,12 +12,16 @@ from aiokafka.partitioner import DefaultPartitioner
 
 
 class BatchProducer:
-    """Keyed like any Kafka producer would (murmur2 of the key), or as told. `acknowledged`: what the broker has."""
+    """Keyed like any Kafka producer would (murmur2 of the key), or as told. `acknowledged`: what the broker has;
+    `places`: where, as (partition, first offset, count), if `keep_places`.
+    """
 
     MAX_PENDING = 64
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int, keep_places: bool = False) -> None:
         self.acknowledged = 0
+        self.places: list[tuple[int, int, int]] = []
+        self._keep_places = keep_places
         self._producer = producer
         self._topic = topic
         self._all = list(range(partitions))
@@ -62,11 +66,14 @@ class BatchProducer:
         count = batch.record_count()
         batch.close()
         future = await self._producer.send_batch(batch, self._topic, partition=partition)
-        future.add_done_callback(lambda _: self._count(count))
+        future.add_done_callback(lambda done: self._count(done, count))
         self._pending.add(future)
 
-    def _count(self, count: int) -> None:
+    def _count(self, future: asyncio.Future[Any], count: int) -> None:
         self.acknowledged += count
+        if self._keep_places and not future.cancelled() and future.exception() is None:
+            metadata = future.result()
+            self.places.append((metadata.partition, metadata.offset, count))
 
     async def _settle(self, when: str) -> None:
         done, self._pending = await asyncio.wait(self._pending, return_when=when)

@@ -26,6 +26,9 @@ CAMPAIGNS: Final = "campaigns.v1"
 TRUSTED_LIKES: Final = "trusted-likes.v1"
 PREFERENCES: Final = "preferences.v1"
 
+# The group that reads likes.v1: what it has committed is in frames.by-actor, in likes.rejected.v1, or counted twice.
+INGEST_GROUP: Final = "truelike-ingest"
+
 
 @dataclass(frozen=True)
 class Json:

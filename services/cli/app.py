@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from services.cli import contracts, files, token
-from services.cli.files import File, Mapping, parse_mapping, progress
+from services.cli.environment import ENDPOINTS
+from services.cli.environment import settings as settings_here
 from services.cli.output import err, fail, out
-from services.replay.files import UnreadableFile
-from shared.settings import ServiceSettings, load
+from services.cli.replay import replay
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,64 +33,11 @@ evaluate_app = typer.Typer(no_args_is_help=True, help="How good it is, beside ot
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(token.app, name="token")
 
-ENDPOINTS = Path(".truelike/endpoints")
-
 app.command()(files.detect)
 app.command()(files.predict)
+app.command()(replay)
 app.command("contracts")(contracts.write_or_check)
 evaluate_app.command("predictions")(files.evaluate_predictions)
-
-
-@app.command()
-def replay(
-    file: File,
-    speed: Annotated[str, typer.Option(help="max, real, or a factor such as 60x")] = "max",
-    mapping: Mapping = None,
-) -> None:
-    """Send a file's likes to likes.v1 and wait until ingest has taken them.
-
-    Example: `truelike replay likes.csv.gz --speed 60x --map actor_id=user`
-    """
-    from services.cli import replay as replaying
-    from services.cli.stack import endpoints, scrape
-
-    settings = _settings()
-    try:
-        factor = replaying.parse_speed(speed)
-    except ValueError:
-        raise fail(f"--speed {speed!r}: write max, real, or a factor such as 60x") from None
-    known = endpoints(os.environ.get("ENDPOINTS", "").split(), settings.endpoint_dir or ENDPOINTS)
-    ingest = [e["url"] for e in known if e["service"] == "ingest"]
-
-    def counts() -> dict[str, int]:
-        found = [scrape(url) for url in ingest]
-        names = ("received", "accepted", "rejected", "duplicates")
-        return {n: int(sum(m.get(f"ingest/{n}_total", 0) for m in found)) for n in names}
-
-    before = counts()
-    try:
-        with progress("replaying", file) as advance:
-            sent = asyncio.run(replaying.replay(file, settings, factor, parse_mapping(mapping), advance))
-    except (UnreadableFile, ValueError) as error:
-        raise fail(str(error)) from None
-    except (KafkaError, OSError) as error:
-        raise fail(f"Kafka at {settings.kafka_bootstrap_servers}: {error}") from None
-    out.print(f"{sent:,} likes in Kafka", highlight=False)
-    if not ingest:
-        out.print("no running ingest found here; `truelike status --help` tells how to name one")
-        return
-    deadline = time.monotonic() + 120
-    while counts()["received"] - before["received"] < sent and time.monotonic() < deadline:
-        time.sleep(0.5)
-    taken = {name: value - before[name] for name, value in counts().items()}
-    lost = sent - taken["received"]
-    # Ingest's counts are of all producers: exact while nothing else sends.
-    out.print(
-        f"accepted {taken['accepted']:,}, rejected {taken['rejected']:,}, "
-        f"duplicates {taken['duplicates']:,}, lost {lost:,}",
-        highlight=False,
-    )
-    raise typer.Exit(1 if lost > 0 else 0)
 
 
 @topics_app.command("create")
@@ -101,7 +47,7 @@ def create_topics(
     """Create the topics that are missing. Brokers come from KAFKA_BOOTSTRAP_SERVERS, partitions from PARTITIONS."""
     from shared import kafka
 
-    settings = _settings()
+    settings = settings_here()
     try:
         created = asyncio.run(kafka.create_topics(settings, replication))
     except (KafkaError, OSError) as error:
@@ -124,7 +70,7 @@ def forget(
     from services.cli.forget import forget as ask
     from shared.forgetting import SERVICES as REPORTING
 
-    settings = _settings()
+    settings = settings_here()
     try:
         with err.status("waiting for the services"):
             reports = asyncio.run(ask(settings, user, wait))
@@ -153,7 +99,7 @@ def rebuild(
 
     from services.cli.rebuild import rebuild as ask
 
-    settings = _settings()
+    settings = settings_here()
     bar = Progress(TextColumn("shares written"), BarColumn(), MofNCompleteColumn(), console=err)
     try:
         with bar:
@@ -218,15 +164,6 @@ def demo(
     except RuntimeError as error:
         raise fail(str(error)) from None
     raise typer.Exit(code)
-
-
-def _settings() -> ServiceSettings:
-    """Settings from the environment; a demo that runs in this folder is found by itself."""
-    demo_environment = ENDPOINTS.parent / "environment.json"
-    if "KAFKA_BOOTSTRAP_SERVERS" not in os.environ and demo_environment.exists():
-        for name, value in json.loads(demo_environment.read_text()).items():
-            os.environ.setdefault(name, value)
-    return load(ServiceSettings)
 
 
 def main() -> None:

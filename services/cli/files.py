@@ -1,146 +1,153 @@
-"""What `truelike` does with a file, without a broker; and what is asked of every file."""
+"""What `truelike` does with a file, without a broker."""
 
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager, nullcontext
+import os
+import tempfile
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from services.cli.beside import output
 from services.cli.output import err, fail, out
-from services.replay.files import UnreadableFile, count_rows
+from services.cli.reading import NOTHING_ACCEPTED, File, Reading, bars, close, likes_of, reads_a_file
+from services.replay.result import Result
 
-File = Annotated[Path, typer.Argument(help="CSV, JSON lines (both also .gz) or Parquet")]
-Mapping = Annotated[
-    list[str] | None,
-    typer.Option("--map", help="field=column where the file's column has another name, e.g. actor_id=user"),
-]
+PICTURES = ("hr_over_time.png", "reliability.png")
 
 
-def parse_mapping(pairs: list[str] | None) -> dict[str, str]:
-    mapping = {}
-    for pair in pairs or []:
-        field, found, column = pair.partition("=")
-        if not found:
-            raise fail(f"--map {pair!r}: write field=column, e.g. --map actor_id=user")
-        mapping[field] = column
-    return mapping
-
-
-@contextmanager
-def progress(what: str, path: Path) -> Any:
-    """A progress bar over the file's rows; yields the function to advance it."""
-    if not path.is_file():
-        raise fail(f"no such file: {path}")
-    bar = Progress(
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=not err.is_terminal,
-    )
-    with bar:
-        task = bar.add_task(what, total=count_rows(path))
-        yield lambda rows: bar.advance(task, rows)
-
-
+@reads_a_file
 def detect(
     file: File,
+    reading: Reading,
     out_file: Annotated[Path, typer.Option("--out", help="Verdicts, JSON lines")] = Path("verdicts.jsonl"),
     campaigns: Annotated[Path | None, typer.Option(help="Campaigns, JSON lines")] = None,
     window: Annotated[int, typer.Option(help="Length of a verdict's window, s", min=1)] = 300,
     gap: Annotated[int, typer.Option(help="Two actors meet within this time on one target, s", min=1)] = 60,
     horizon: Annotated[float, typer.Option(help="How long meetings are remembered, days", min=0.01)] = 30.0,
-    mapping: Mapping = None,
 ) -> None:
-    """Judge the likes of a file with the detector's own code; needs no broker.
+    """Judge the likes of a file with the detector's own code; needs no broker. Rows may be in any order.
+
+    Exits 1 if nothing was accepted (then nothing is written), 3 if more than --tolerate was rejected.
 
     Example: `truelike detect likes.csv.gz --out verdicts.jsonl --campaigns campaigns.jsonl`
+
+    Example: `truelike detect export.csv --sql "select user as actor_id, song as target_id, occurred_at from file"`
     """
     from services.cli import offline
     from services.detector.settings import Judgement
 
     settings = Judgement(4, window * 1000, horizon_ms=round(horizon * 86_400_000), lockstep_gap_ms=gap * 1000)
-    columns = parse_mapping(mapping)
-    try:
-        with (
-            progress("judging", file) as advance,
-            out_file.open("wb") as verdicts,
-            campaigns.open("wb") if campaigns else nullcontext() as groups,
-        ):
-            report = offline.detect(file, settings, verdicts, groups, columns, advance)
-    except UnreadableFile as error:
-        raise fail(str(error)) from None
-    table = Table("verdicts", "number", title=f"{report['accepted']:,} likes judged, {report['rejected']:,} rejected")
-    for label in ("human", "suspect", "bot", "agent"):
-        table.add_row(label, f"{report[f'final_{label}']:,}")
-    table.add_row("campaigns", f"{report['campaigns']:,}")
-    out.print(table)
-    out.print(f"{report['likes_per_second']:,} likes/s; verdicts in {out_file}", highlight=False)
+    result = Result()
+    with (
+        bars() as bar,
+        likes_of(file, reading, result, {"--out": out_file, "--campaigns": campaigns}, bar("reading")) as spool,
+        output(out_file) as verdicts,
+        output(campaigns) if campaigns is not None else nullcontext() as groups,
+    ):
+        report = offline.detect(
+            spool, settings, verdicts.file, groups.file if groups is not None else None, result, bar("judging")
+        )
+        if result.accepted:
+            verdicts.publish()
+            if groups is not None:
+                groups.publish()
+    if result.accepted:
+        judged = result.accepted - result.late
+        table = Table("verdicts", "number", title=f"{judged:,} likes judged")
+        for label in ("human", "suspect", "bot", "agent"):
+            table.add_row(label, f"{report[f'final_{label}']:,}")
+        table.add_row("campaigns", f"{report['campaigns']:,}")
+        out.print(table)
+        out.print(f"{report['likes_per_second']:,} likes/s; verdicts in {out_file}", highlight=False, soft_wrap=True)
+    close(result)
+    raise typer.Exit(reading.code(result))
 
 
+@reads_a_file
 def predict(
     file: File,
+    reading: Reading,
     report: Annotated[Path, typer.Option(help="Where the report goes, JSON")] = Path("report.json"),
-    mapping: Mapping = None,
 ) -> None:
-    """Predict each like of a file before learning it, and report how often that was right; needs no broker.
+    """Predict each like of a file before learning it, in order of time, and report how often that was right; needs no
+    broker.
+
+    Exits 1 if nothing was accepted (then nothing is written), 3 if more than --tolerate was rejected.
 
     Example: `truelike predict likes.parquet --report report.json --map actor_id=user --map target_id=song`
+
+    Example: `truelike predict ratings.csv --format movielens`
     """
     from services.cli import offline
 
-    columns = parse_mapping(mapping)
-    try:
-        with progress("predicting", file) as advance:
-            figures = offline.predict(file, columns, advance)
-    except UnreadableFile as error:
-        raise fail(str(error)) from None
-    report.write_text(json.dumps(figures, indent=2) + "\n")
-    table = Table("figure", "value", title=f"{figures['predictions']:,.0f} likes scored before they were learnt")
-    for name in ("hr@10", "hr@20", "mrr@20", "ece", "surprise_bits"):
-        table.add_row(name, f"{figures[name]:.4f}")
-    table.add_row("likes/s", f"{figures['likes_per_second']:,}")
-    out.print(table)
+    result = Result()
+    with (
+        bars() as bar,
+        likes_of(file, reading, result, {"--report": report}, bar("reading")) as spool,
+        output(report) as written,
+    ):
+        figures = offline.predict(spool, result, bar("predicting"))
+        if result.accepted:
+            written.file.write(json.dumps(figures, indent=2).encode() + b"\n")
+            written.publish()
+    if result.accepted:
+        table = Table("figure", "value", title=f"{figures['predictions']:,.0f} likes scored before they were learnt")
+        for name in ("hr@10", "hr@20", "mrr@20", "ece", "surprise_bits"):
+            table.add_row(name, f"{figures[name]:.4f}")
+        table.add_row("likes/s", f"{figures['likes_per_second']:,}")
+        out.print(table)
+    close(result)
+    raise typer.Exit(reading.code(result))
 
 
+@reads_a_file
 def evaluate_predictions(
     file: File,
+    reading: Reading,
     folder: Annotated[Path, typer.Option("--out", help="Folder for report.json and the pictures")] = Path("evaluation"),
     river: Annotated[bool, typer.Option(help="Also River's recommenders (slow)")] = True,
     bots: Annotated[bool, typer.Option(help="Also with bots' likes laid over the stream")] = True,
     seed: Annotated[int, typer.Option(help="Seed of the bots", min=0)] = 7,
-    mapping: Mapping = None,
 ) -> None:
     """Rank each like before learning it, by Truelike and by others, and draw how that went; needs no broker.
+
+    Exits 1 if nothing was accepted (then nothing is written), 3 if more than --tolerate was rejected.
 
     Example: `truelike evaluate predictions likes.parquet --map actor_id=user --map target_id=song`
     """
     from services.evaluation import plots, predictions, stream, tables
 
-    columns = parse_mapping(mapping)
-    try:
-        with progress("reading", file) as advance:
-            likes = stream.read(file, columns, advance)
-    except UnreadableFile as error:
-        raise fail(str(error)) from None
-    if len(likes) == 0:
-        raise fail(f"{file} has no likes that ingest accepts")
+    result = Result()
+    places = {f"--out's {name}": folder / name for name in ("report.json", *PICTURES)}
+    with bars() as bar, likes_of(file, reading, result, dict(places), bar("reading")) as spool:
+        likes = stream.read(spool, result, bar("sorting"))
+    if not len(likes):
+        close(result)
+        raise typer.Exit(NOTHING_ACCEPTED)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with err.status("") as status:
-            report = predictions.evaluate(likes, river, bots, seed, lambda what: status.update(f"measuring: {what}"))
-        pictures = plots.draw(report, folder)
-    except ImportError as error:
-        raise fail(f"{error}: pip install 'truelike[evaluate]', or leave River out with --no-river") from None
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    with tempfile.TemporaryDirectory(prefix=".evaluation-", dir=folder) as name:
+        made = Path(name)
+        try:
+            with err.status("") as status:
+                report = predictions.evaluate(
+                    likes, river, bots, seed, lambda what: status.update(f"measuring: {what}")
+                )
+            pictures = plots.draw(report, made)
+        except ImportError as error:
+            raise fail(f"{error}: pip install 'truelike[evaluate]', or leave River out with --no-river") from None
+        (made / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        for path in (*pictures, made / "report.json"):
+            os.replace(path, folder / path.name)
     for table in tables.render(report):
         out.print(table)
     for left in report["left_out"]:
         out.print(f"left out: {left}", highlight=False)
-    out.print(f"{folder / 'report.json'}, {', '.join(map(str, pictures))}", highlight=False)
+    names = ", ".join(str(folder / path.name) for path in (made / "report.json", *pictures))
+    out.print(names, highlight=False, soft_wrap=True)
+    close(result)
+    raise typer.Exit(reading.code(result))

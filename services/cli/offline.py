@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import IO, Any
 
 import numpy as np
@@ -14,25 +13,26 @@ from services.detector.settings import Judgement
 from services.predictor.model import CoPreference
 from services.predictor.task import warm_up
 from services.replay.offline import OfflineIngest
+from services.replay.reading import Advance
+from services.replay.result import Result
+from services.replay.spool import Spool
 from shared import frames
 from shared.events import UNLIKE
 from shared.frames import Output, from_message
 from shared.topics import CAMPAIGNS, FRAMES_BY_ACTOR, VERDICTS
 
-Advance = Callable[[int], None]
-
 
 def detect(
-    path: Path,
+    spool: Spool,
     settings: Judgement,
     verdicts: IO[bytes],
     campaigns: IO[bytes] | None,
-    mapping: Mapping[str, str],
+    result: Result,
     advance: Advance,
 ) -> dict[str, Any]:
-    """Judge a file's likes; writes verdicts and campaigns as JSON lines. Returns counts."""
+    """Judge a file's likes; writes verdicts and campaigns as JSON lines. Returns the detector's counts."""
     ingest, detector = OfflineIngest(settings.partitions), Detector(settings)
-    began = time.perf_counter()
+    began, done = time.perf_counter(), 0
 
     def write(outputs: Iterable[Output]) -> None:
         for output in outputs:
@@ -41,26 +41,23 @@ def detect(
             elif output.topic == CAMPAIGNS and campaigns is not None:
                 campaigns.write(output.value + b"\n")
 
-    for rows, messages in ingest.frames(path, mapping):
+    for rows, messages in ingest.frames(spool, result):
         write(detector.feed(messages))
-        advance(rows)
+        done += rows
+        advance(done, spool.rows)
     write(detector.finish())
     seconds = time.perf_counter() - began
-    counters = {**ingest.counters(), **detector.counters()}
-    return {
-        **counters,
-        "seconds": round(seconds, 3),
-        "likes_per_second": round(counters["accepted"] / max(seconds, 1e-9)),
-    }
+    counters = detector.counters()
+    result.late = counters["late_likes"]
+    return {**counters, "likes_per_second": round(result.accepted / max(seconds, 1e-9))}
 
 
-def predict(path: Path, mapping: Mapping[str, str], advance: Advance) -> dict[str, Any]:
-    """Score and learn a file's likes in file order, all with full trust. Returns the report."""
+def predict(spool: Spool, result: Result, advance: Advance) -> dict[str, Any]:
+    """Score and learn a file's likes in order of time, all with full trust. Returns the report."""
     ingest, model = OfflineIngest(1), CoPreference()
     warm_up()
-    learning = 0.0
-    learnt = 0
-    for rows, messages in ingest.frames(path, mapping):
+    learning, learnt, done = 0.0, 0, 0
+    for rows, messages in ingest.frames(spool, result):
         for message in messages:
             if message.topic != FRAMES_BY_ACTOR:
                 continue
@@ -78,9 +75,13 @@ def predict(path: Path, mapping: Mapping[str, str], advance: Advance) -> dict[st
             )
             learning += time.perf_counter() - began
             learnt += likes.num_rows
-        advance(rows)
+        done += rows
+        advance(done, spool.rows)
+    counts = {"rows": result.rows, "accepted": result.accepted, "rejected": result.rejections}
     return {
-        **ingest.counters(),
+        **counts,
+        "duplicates": result.duplicates,
+        "ignored": result.ignorations,
         **model.report(),
         "likes_per_second": round(learnt / max(learning, 1e-9)),
     }

@@ -9,7 +9,7 @@ err = Console(stderr=True)
 out = Console()
 
 
-def fail(message: str) -> typer.Exit:
-    """To raise: the message is on stderr, the exit code is 2."""
-    err.print(f"truelike: {message}", style="red", markup=False, highlight=False)
-    return typer.Exit(2)
+def fail(message: str, code: int = 2) -> typer.Exit:
+    """To raise: the message is on stderr. Code 2 is wrong usage."""
+    err.print(f"truelike: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    return typer.Exit(code)

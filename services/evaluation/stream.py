@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,6 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from services.replay.offline import OfflineIngest
+from services.replay.reading import Advance
+from services.replay.result import Result
+from services.replay.spool import Spool
 from shared import frames
 from shared.events import UNLIKE
 from shared.frames import from_message
@@ -57,12 +58,13 @@ def of_likes(likes: pa.RecordBatch) -> Stream:
     return Stream(kept, users, items, kept.column("occurred_at").to_numpy())
 
 
-def read(path: Path, mapping: Mapping[str, str], advance: Callable[[int], None]) -> Stream:
-    """A file's likes in file order, after ingest's own checks. Raises UnreadableFile."""
-    ingest, batches = OfflineIngest(1), []
-    for rows, messages in ingest.frames(path, mapping):
+def read(spool: Spool, result: Result, advance: Advance) -> Stream:
+    """A file's likes in order of time, after ingest's own checks."""
+    ingest, batches, done = OfflineIngest(1), [], 0
+    for rows, messages in ingest.frames(spool, result):
         batches += [from_message(m.value, m.headers).batch for m in messages if m.topic == FRAMES_BY_ACTOR]
-        advance(rows)
+        done += rows
+        advance(done, spool.rows)
     return of_likes(frames.join(batches, frames.LIKES))
 
 

@@ -26,11 +26,10 @@ from shared.frames import Output
 from shared.health import Health, Latency, Sample, StallWatch
 from shared.probes import BrokerProbe
 from shared.service import Service
-from shared.topics import LIKES, LIKES_REJECTED
+from shared.topics import INGEST_GROUP, LIKES, LIKES_REJECTED
 
 log = structlog.get_logger()
 
-GROUP = "truelike-ingest"
 FETCHED_AT_ONCE = 4000
 # A fetch that finds nothing is answered within milliseconds; one that is not tells nothing of the partition's end.
 FETCH_IS_LATE_MS = 2000
@@ -232,7 +231,7 @@ async def main(settings: IngestSettings) -> None:
         ):
             return
         worker.producer = kafka.producer(settings)
-        worker.consumer = kafka.consumer(settings, group=GROUP)
+        worker.consumer = kafka.consumer(settings, group=INGEST_GROUP)
         await worker.producer.start()
         gate.producer = worker.producer
         worker.consumer.subscribe([LIKES], listener=worker)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
-import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
 from services.ingest.sources import Sources
-from services.replay.files import read_events
+from services.replay.parts import Refused
+from services.replay.result import Result
+from services.replay.spool import Sorted, Spool
+from shared import frames
 from shared.contract.decode import NO_RECEIPT, Message, Rejection
 from shared.contract.times import LATEST_MS
 from shared.frames import Output, Progress
@@ -34,14 +36,31 @@ class OfflineIngest:
         for p in range(partitions):
             self.sources.take(p, -1, 0.0)
 
-    def frames(self, path: Path, mapping: Mapping[str, str] | None = None) -> Iterator[tuple[int, list[Output]]]:
-        """(rows read, frames by actor) for each batch of the file; the last closes every window."""
-        for events in read_events(path, mapping):
-            yield (
-                len(events),
-                self.take([msgspec.json.encode(e) for e in events], [str(e.get("actor_id", "")) for e in events]),
-            )
+    def frames(self, spool: Spool, result: Result) -> Iterator[tuple[int, list[Output]]]:
+        """(rows taken, frames by actor) for each batch of the file; the last closes every window. What is refused or
+        counted twice only now goes into `result`.
+        """
+        for batch in spool.batches():
+            yield batch.likes.num_rows, self._admit(batch, result)
+        counters = self.counters()
+        result.accepted, result.duplicates = counters["accepted"], counters["duplicates"]
         yield 0, self.end()
+
+    def _admit(self, batch: Sorted, result: Result) -> list[Output]:
+        owners = hash_strings(batch.likes.column("actor_id")) % self.partitions
+        for partition, intake in enumerate(self.intakes):
+            mine = np.flatnonzero(owners == partition)
+            likes = _placed(batch.likes.take(pa.array(mine)), partition, self._offsets[partition])
+            self._offsets[partition] += len(mine)
+            undoes = {n: batch.undoes[row] for n, row in enumerate(mine.tolist()) if row in batch.undoes}
+            admitted, unknown = intake.admit(likes, undoes)
+            result.reject(
+                Refused(int(batch.rows[mine[n]]), (intake.not_undoable(undoes[n]),), {"undoes": undoes[n]})
+                for n in unknown
+            )
+            self.builder.add(admitted)
+            self.sources.read(partition, intake.latest_event_ms, 0.0)
+        return self.builder.close(self.sources.progress(0.0))
 
     def take(self, values: list[bytes], keys: list[str]) -> list[Output]:
         """Messages with their keys, in order, to frames by actor."""
@@ -64,3 +83,14 @@ class OfflineIngest:
 
     def counters(self) -> dict[str, int]:
         return {name: sum(i.counters[name] for i in self.intakes) for name in self.intakes[0].counters}
+
+
+def _placed(likes: pa.RecordBatch, partition: int, first: int) -> pa.RecordBatch:
+    """With the place that a broker would have given them."""
+    offsets: npt.NDArray[np.int64] = np.arange(first, first + likes.num_rows)
+    place = {
+        "source_partition": pa.array(np.full(likes.num_rows, partition, np.int32)),
+        "source_offset": pa.array(offsets),
+    }
+    columns = [place.get(field.name, likes.column(field.name)) for field in frames.LIKES]
+    return pa.RecordBatch.from_arrays(columns, schema=frames.LIKES)

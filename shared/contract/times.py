@@ -110,9 +110,8 @@ def _of_relaxed_text(text: str, zone: tzinfo | None) -> datetime:
 def _of_moment(moment: datetime, zone: tzinfo | None) -> int:
     if moment.tzinfo is None:
         if zone is None:
-            raise NotATime(
-                f"a time needs a zone: write {moment.isoformat()}Z for UTC; for a file's own clock: --timezone"
-            )
+            written = f"write {moment.isoformat()}Z for UTC"
+            raise NotATime(f"a time needs a zone: {written}, or say where its clock stood (--timezone)")
         moment = moment.replace(tzinfo=zone)
     try:
         return math.floor(moment.timestamp() * 1000 + 0.5)

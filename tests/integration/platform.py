@@ -42,11 +42,16 @@ class Platform:
             "EVENT_TIME_SPEED": "600",
         }
         self.settings = ServiceSettings.model_validate({k.lower(): v for k, v in self.environment.items()})
-        asyncio.run(kafka.create_topics(self.settings))
         self.stack = Stack(folder, self.environment)
-        for name in services:
-            self.stack.start(name)
-        self.stack.wait_ready(*services)
+        try:
+            asyncio.run(kafka.create_topics(self.settings))
+            for name in services:
+                self.stack.start(name)
+            self.stack.wait_ready(*services)
+        except BaseException:
+            # A test that cannot begin must not leave its processes to the next one.
+            self.stop()
+            raise
 
     def stop(self) -> dict[str, int]:
         codes = self.stack.stop()

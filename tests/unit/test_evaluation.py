@@ -17,6 +17,9 @@ from services.evaluation import rivals
 from services.evaluation.predictions import ours
 from services.evaluation.rivals import NOT_SCORED, WHOLE
 from services.evaluation.stream import Stream, read, with_bots
+from services.replay.options import ReadOptions
+from services.replay.reading import opened
+from services.replay.result import Result
 from tests.likes import crowd, like
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=2, max_size=60)
@@ -25,7 +28,9 @@ rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=2, max
 def stream_of(tmp: Path, events: list[dict[str, Any]]) -> Stream:
     file = tmp / "likes.jsonl"
     file.write_bytes(b"\n".join(msgspec.json.encode(e) for e in events))
-    return read(file, {}, lambda _: None)
+    result = Result()
+    with opened(file, ReadOptions(), result, lambda done, total: None) as spool:
+        return read(spool, result, lambda done, total: None)
 
 
 def plain_place(score: np.ndarray[Any, Any], item: int, own: set[int]) -> int:

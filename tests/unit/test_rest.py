@@ -10,13 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.app import app
-from services.cli.replay import parse_speed
+from services.cli.sending import parse_speed
 from services.console import views
 from services.console.api import latest_revisions, worst
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.exporter.files import ExportFolder
-from services.replay.files import UnreadableFile, read_events
 from services.simulator.world import KINDS, World, WorldSettings
 from shared.frames import decode
 from shared.topics import TRUSTED_LIKES
@@ -94,30 +93,6 @@ def test_the_world_is_its_seed_and_holds_every_kind() -> None:
 @pytest.mark.parametrize(("text", "factor"), [("max", None), ("real", 1.0), ("60x", 60.0), ("0.5", 0.5)])
 def test_speeds(text: str, factor: float | None) -> None:
     assert parse_speed(text) == factor
-
-
-def test_files_of_each_format_read_the_same(tmp_path: Path) -> None:
-    import gzip
-
-    import pyarrow as pa
-
-    rows = [
-        {"user": "007", "target_id": "t1", "occurred_at": "2026-01-01T00:00:00Z"},
-        {"user": "ü", "target_id": "t2", "occurred_at": "1767225600000"},
-    ]
-    (tmp_path / "a.csv").write_text("user,target_id,occurred_at\n" + "\n".join(",".join(r.values()) for r in rows))
-    with gzip.open(tmp_path / "a.jsonl.gz", "wt") as file:
-        file.write("\n".join(json.dumps(r) for r in rows))
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
-    found = [
-        [e for batch in read_events(tmp_path / name, {"actor_id": "user"}) for e in batch]
-        for name in ("a.csv", "a.jsonl.gz", "a.parquet")
-    ]
-    assert found[0] == found[1] == found[2]
-    assert [e["actor_id"] for e in found[0]] == ["007", "ü"]
-    assert found[0][1]["occurred_at"] == 1767225600000
-    with pytest.raises(UnreadableFile, match="no column 'nobody'"):
-        list(read_events(tmp_path / "a.csv", {"actor_id": "nobody"}))
 
 
 def test_detect_and_predict_on_a_file(tmp_path: Path) -> None:
