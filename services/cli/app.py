@@ -44,7 +44,10 @@ evaluate_app.command("predictions")(files.evaluate_predictions)
 def create_topics(
     replication: Annotated[int, typer.Option(help="Replicas of each partition", min=1)] = 1,
 ) -> None:
-    """Create the topics that are missing. Brokers come from KAFKA_BOOTSTRAP_SERVERS, partitions from PARTITIONS."""
+    """Create the topics that are missing. Brokers come from KAFKA_BOOTSTRAP_SERVERS, partitions from PARTITIONS.
+
+    Example: `truelike topics create --replication 3`
+    """
     from shared import kafka
 
     settings = settings_here()

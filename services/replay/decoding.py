@@ -79,7 +79,7 @@ class Decoding:
     def _of_table(self, part: Part) -> Decoded:
         table = part.table
         assert table is not None
-        bound = self._bound(table.column_names)
+        bound = self._bound(table)
         if bound is None:  # rows that are envelopes
             table, _ = plain(table, self._zone)
             return self._of_events(part, _to_rows(table), self._fields)
@@ -112,9 +112,9 @@ class Decoding:
         batch = pa.RecordBatch.from_arrays([likes[f.name] for f in frames.LIKES], schema=frames.LIKES)
         return Decoded(batch, pa.nulls(count, pa.string()), np.array(part.rows, np.int64))
 
-    def _bound(self, names: Sequence[str]) -> dict[str, tuple[str, str]] | None:
+    def _bound(self, table: pa.Table) -> dict[str, tuple[str, str]] | None:
         """(column, path in it) by field; None where rows are envelopes. Raises UnreadableFile."""
-        found = {}
+        found, names = {}, table.column_names
         for field in FIELDS:
             path = self._mapping.get(field, field)
             column = paths.column_of(path, names)
@@ -126,8 +126,8 @@ class Decoding:
         lacking = [f for f in _NEEDED if f not in found and not (f == "target_id" and "undoes" in found)]
         if not lacking:
             return found
-        row = dict.fromkeys(names)
-        if any(envelope.recognises(_guess(row), {}) for envelope in ENVELOPES):
+        first = _to_rows(plain(table.slice(0, 1), self._zone)[0])
+        if any(envelope.recognises(row, {}) for row in first for envelope in ENVELOPES):
             return None
         fix = f"select it as {lacking[0]}" if self._queried else f"say which it is, --map {lacking[0]}=COLUMN"
         raise UnreadableFile(f"no column {lacking[0]}; columns are {_listed(names)}: {fix}")
@@ -246,13 +246,7 @@ def _number(text: str) -> Any:
     return int(value) if value.is_integer() else value
 
 
-def _guess(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of a table with nothing in it but names, as envelopes recognise theirs."""
-    kinds = {"kind": "commit", "op": "c", "type": "track"}
-    return {name: kinds.get(name, {}) for name in row}
-
-
 def _listed(names: Any) -> str:
-    shown = [str(name) for name in names]
+    shown = [" ".join(str(name).split())[:60] for name in names]
     more = f" and {len(shown) - _MOST_NAMES} more" if len(shown) > _MOST_NAMES else ""
     return ", ".join(shown[:_MOST_NAMES]) + more

@@ -24,6 +24,8 @@ from shared.contract.decode import MOST_BYTES
 
 BATCH_ROWS: Final = 10_000
 _DELIMITERS: Final = (",", ";", "\t", "|")
+# Some spreadsheets have names of two lines or three.
+_MOST_HEADER_LINES: Final = 5
 _QUOTES: Final = " \t\"'\ufeff"
 
 
@@ -65,6 +67,8 @@ def read_header(path: Path, options: ReadOptions) -> Header | None:
             "columns, say which is which (--map actor_id=COLUMN and so on); if it is a row already, name all columns "
             "in their order (--columns event_id,occurred_at,actor_id,target_id)"
         )
+    if any(name.count("\n") > _MOST_HEADER_LINES for name in names):
+        raise UnreadableFile("the first line opens a quote that is not closed: close it, or take it away")
     _refuse_twins(names)
     return Header(names, best, True, len(names) > 1 and all(name.startswith(" ") for name in found[best][1:]))
 
@@ -110,11 +114,18 @@ class _Rows:
         self._taken: list[str] = []
         self._back: list[str] = []
         self._line = self._row = 0
-        self._reader = self._new_reader()
         if header.first_line:
-            while not next(self._reader):
+            self._skip_header()
+        self._reader = self._new_reader()
+
+    def _skip_header(self) -> None:
+        """As leniently as `read_header` has read it."""
+        try:
+            while not next(csv.reader(self._lines(), delimiter=self._header.delimiter)):
                 pass
-            self._line, self._taken = len(self._taken), []
+        except csv.Error as error:
+            raise UnreadableFile(f"the first line, which names the columns, cannot be read as CSV: {error}") from None
+        self._line, self._taken = len(self._taken), []
 
     def _new_reader(self) -> Iterator[list[str]]:
         return csv.reader(self._lines(), delimiter=self._header.delimiter, strict=True)

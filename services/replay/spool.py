@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from services.replay.content import UnreadableFile
 from services.replay.decoding import Decoded
 from shared import frames
 from shared.contract.decode import NO_RECEIPT
@@ -110,7 +111,12 @@ class Spool:
         path = self._folder / "sorted.parquet"
         with connected(self._folder) as connection:
             query = f"select * from read_parquet('{quoted(self._path)}') order by {_ORDER}"
-            connection.execute(f"copy ({query}) to '{quoted(path)}' (format parquet, row_group_size {BATCH_ROWS})")
+            try:
+                connection.execute(f"copy ({query}) to '{quoted(path)}' (format parquet, row_group_size {BATCH_ROWS})")
+            except duckdb.InterruptException:
+                raise KeyboardInterrupt from None
+            except duckdb.Error as error:
+                raise UnreadableFile(f"cannot sort the likes in TMPDIR: {str(error).splitlines()[0]}") from None
         held: list[pa.RecordBatch] = []
         with pq.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches(BATCH_ROWS):

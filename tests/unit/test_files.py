@@ -54,6 +54,7 @@ WHOLE: dict[str, bytes | str] = {
     "line ends in quotes": quoted("\n"),
     "line ends in quotes, CRLF": quoted("\r\n"),
     "a header in capitals": CSV.replace(HEADER, HEADER.upper()),
+    "a header with a quote too many": CSV.replace(",actor_id", ',"actor_id" '),
     "a header in quotes": CSV.replace(HEADER, ",".join(f'"{name}"' for name in HEADER.split(","))),
     "blanks behind commas": CSV.replace(",", ", "),
     "a comma at every end": CSV.replace("\n", ",\n"),
@@ -203,6 +204,7 @@ def test_a_cut_archive_is_read_up_to_where_it_was_cut(method: str, tmp_path: Pat
 UNREADABLE: dict[str, tuple[bytes, str]] = {
     "no header": ("\n".join(",".join(row) for row in ROWS).encode(), "name all columns in their order"),
     "two columns of a name": (CSV.replace(HEADER, "actor_id,occurred_at,actor_id,target_id").encode(), "'actor_id'"),
+    "a header whose quote never ends": ((CSV.replace("target_id", '"target_id')).encode(), "opens a quote"),
     "no actor": (CSV.replace("actor_id", "user").encode(), "--map actor_id=COLUMN"),
     "a cut archive with nothing": (gzip.compress(CSV.encode())[:15], "broken archive"),
     "a cut Parquet file": (b"PAR1" + b"x" * 99, "was cut"),

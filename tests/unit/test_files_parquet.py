@@ -129,3 +129,14 @@ def test_names_in_capitals_and_optional_columns(tmp_path: Path) -> None:
     assert result.accepted == 20
     assert likes.column("rank").to_pylist() == [3] * 19 + [None]
     assert set(likes.column("surface").to_pylist()) == {2}
+
+
+def test_rows_may_be_events_in_an_envelope(tmp_path: Path) -> None:
+    record = {"subject": {"uri": "at://x/y/z", "cid": "c"}}
+    commit = {"operation": "create", "collection": "app.bsky.feed.like", "rkey": "r", "record": record}
+    event = {"did": "did:plc:a", "time_us": 1772355600000000, "kind": "commit", "commit": commit}
+    pq.write_table(pa.Table.from_pylist([event]), tmp_path / "f")
+    _, likes = read(tmp_path / "f")
+    assert likes.select(["event_id", "target_id"]).to_pylist() == [
+        {"event_id": "at://did:plc:a/app.bsky.feed.like/r", "target_id": "at://x/y/z"}
+    ]
