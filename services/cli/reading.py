@@ -43,7 +43,7 @@ class Reading:
         """The exit code that a file read so has."""
         if not result.accepted:
             return NOTHING_ACCEPTED
-        return TOO_MANY_REJECTED if result.rejections > self.tolerate * result.rows else 0
+        return TOO_MANY_REJECTED if result.mistakes > self.tolerate * result.rows else 0
 
 
 def _option(*names: str, **more: Any) -> Any:

@@ -13,7 +13,7 @@ from services.ingest.undoable import Undoable
 from shared import frames
 from shared.checkpoints import Arrays
 from shared.contract.confluent import Reader
-from shared.contract.decode import Decoded, Message, Rejection, decode
+from shared.contract.decode import UNKNOWN_LIKE, Decoded, Message, Rejection, decode
 from shared.hashing import hash_strings
 from shared.slots import SlotTable
 
@@ -70,7 +70,7 @@ class Intake:
 
     def not_undoable(self, event_id: str) -> str:
         return (
-            f"undoes: no like {event_id!r} of this actor is among the last {self._undoable_span:,} messages of its "
+            f"{UNKNOWN_LIKE}{event_id!r} of this actor is among the last {self._undoable_span:,} messages of its "
             "partition; name its target_id"
         )
 

@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 import msgspec
 
 from services.replay.parts import Refused
+from shared.contract.decode import UNKNOWN_LIKE
 
 EXAMPLES: Final = 3
 # Reasons that differ in the values they name are one.
@@ -51,6 +52,11 @@ class Result:
     @property
     def rejections(self) -> int:
         return sum(reason.count for reason in self.rejected.values())
+
+    @property
+    def mistakes(self) -> int:
+        """Rejections but for unlikes of likes from before the file, as every stretch of a stream has them."""
+        return self.rejections - sum(r.count for r in self.rejected.values() if r.said.startswith(UNKNOWN_LIKE))
 
     @property
     def ignorations(self) -> int:

@@ -24,6 +24,8 @@ FUTURE_TOLERANCE_MS: Final = 5 * 60 * 1000
 MOST_BYTES: Final = 256 * 1024
 # Of messages that no broker has given a time: a line of a file.
 NO_RECEIPT: Final = LATEST_MS
+# How the reason begins where an unlike names a like that nobody remembers: rejected, but no fault of the event's.
+UNKNOWN_LIKE: Final = "undoes: no like "
 
 L = TypeVar("L", bound="FastLike | Like")
 
