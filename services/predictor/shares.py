@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
@@ -35,6 +36,7 @@ from services.predictor.publishing import (
 from services.predictor.task import PredictorTask, shares_of
 from shared import kafka, redis_keys
 from shared.batches import BatchProducer
+from shared.dependency import Dependency
 from shared.settings import ServiceSettings
 from shared.topics import PREFERENCES, TRUSTED_LIKES
 
@@ -82,13 +84,22 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _keep_membership(self) -> None:
         """Take part in rebalances. Nothing is read: the partitions stand for the shares."""
+        consumer = await Dependency("kafka", KafkaError).when_available(self._become_member)
+        while not self._leaving:
+            await consumer.getmany(timeout_ms=200)
+        # In good order, so that others need not wait for the session to end.
+        await consumer.stop()
+
+    async def _become_member(self) -> AIOKafkaConsumer:
+        """Raises KafkaError, also where the broker was there but this process had no time to hear its answer."""
         self._consumer = kafka.consumer(self.settings, group=GROUP)
         self._consumer.subscribe([PREFERENCES], listener=self)
-        await self._consumer.start()
-        while not self._leaving:
-            await self._consumer.getmany(timeout_ms=200)
-        # In good order, so that others need not wait for the session to end.
-        await self._consumer.stop()
+        try:
+            await self._consumer.start()
+        except KafkaError:
+            await self._consumer.stop()
+            raise
+        return self._consumer
 
     def check(self) -> None:
         """Raise what ended the membership, if something did."""
