@@ -6,6 +6,7 @@ import base64
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +15,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.bodies import split_body
-from shared.contract.decode import NO_RECEIPT, Message, NotALike, decode, of_event, of_values, parse, to_messages
+from shared.contract.decode import (
+    NO_RECEIPT,
+    UNKNOWN_LIKE,
+    Message,
+    NotALike,
+    decode,
+    of_event,
+    of_values,
+    parse,
+    to_messages,
+)
 from shared.contract.envelopes import ENVELOPES, Ignored, expand, unwrap
 from shared.contract.identifiers import MOST_BYTES, text_of
 from shared.contract.times import LATEST_MS, NotATime, epoch_ms, read_time
 from shared.contract.verbs import action_of
+from shared.events import ACTIONS
+from tests.files import read, reasons
 from tests.likes import START_MS, like
 
 TIME = "2026-01-01T00:00:00Z"
@@ -205,7 +218,9 @@ ENVELOPED: list[tuple[dict[str, Any], tuple[str, str, str | None, str]]] = [
 
 
 @pytest.mark.parametrize(("event", "expected"), ENVELOPED)
-def test_one_contract_at_every_door(event: dict[str, Any], expected: tuple[str, str, str | None, str]) -> None:
+def test_one_contract_at_every_door(
+    event: dict[str, Any], expected: tuple[str, str, str | None, str], tmp_path: Path
+) -> None:
     body = json.dumps(event).encode()
     by_kafka = parse(body, {}, START_MS)
     (through_http,) = split_body(body, {"content-type": "application/json"})
@@ -215,6 +230,16 @@ def test_one_contract_at_every_door(event: dict[str, Any], expected: tuple[str, 
         assert (found.event_id, found.actor_id, found.target_id, found.action) == expected
         assert found.occurred_at == START_MS
         assert (found.undoes is None) == (found.target_id is not None)
+    (tmp_path / "likes.jsonl").write_bytes(body + b"\n")
+    result, rows = read(tmp_path / "likes.jsonl")
+    if unwrap(event, {}).receipt_is_the_time:
+        assert ["no time of receipt" in why for why in reasons(result)] == [True]
+    elif found.undoes is not None:
+        assert [why.startswith(UNKNOWN_LIKE) for why in reasons(result)] == [True]
+    else:
+        (row,) = rows.to_pylist()
+        assert (row["event_id"], row["actor_id"], row["target_id"], ACTIONS[row["action"]]) == expected
+        assert row["occurred_at"] == START_MS
 
 
 @pytest.mark.parametrize(
