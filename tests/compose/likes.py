@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from typing import Any
 
@@ -14,6 +13,7 @@ from shared import kafka
 from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
+from tests.background import Background
 
 # The simulator of the demo has another one, and with it other event ids.
 SEED = 4711
@@ -50,34 +50,17 @@ def live(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in event.items() if name != "occurred_at"} for event in events]
 
 
-class Feeder:
+class Feeder(Background):
     """A thread that sends, at a rate, likes that are given just then. All are acknowledged once `join` returns."""
 
     def __init__(self, settings: ServiceSettings, events: list[dict[str, Any]], rate: float) -> None:
+        super().__init__()
         self.rate = rate
         self.sent = 0
         self._settings, self._events = settings, events
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self.start()
 
-    def join(self) -> None:
-        """Raises what kept it from sending."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-    @property
-    def done(self) -> bool:
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._feed())
-        except BaseException as error:
-            self._error = error
-
-    async def _feed(self) -> None:
+    async def work(self) -> None:
         producer = kafka.producer(self._settings)
         await producer.start()
         sender = BatchProducer(producer, LIKES, self._settings.partitions)

@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 
 from shared import kafka
 from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
+from tests.background import Background
 from tests.faults.log import Log, closing
 
 STEP_SECONDS = 0.1
 HURRIED_RATE = 20_000.0
 
 
-class Feeder:
+class Feeder(Background):
     """A thread; `sent` messages are acknowledged once `join` returns."""
 
     def __init__(self, settings: ServiceSettings, log: Log, rate: float) -> None:
+        super().__init__()
         self.settings, self.log, self.rate = settings, log, rate
         self.sent = 0
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
-        if self.error is not None:
-            raise self.error
 
     def hurry(self) -> None:
         """Send the rest as fast as the platform takes it."""
         self.rate = HURRIED_RATE
 
-    @property
-    def done(self) -> bool:
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._feed())
-        except BaseException as error:
-            self.error = error
-
-    async def _feed(self) -> None:
+    async def work(self) -> None:
         producer = kafka.producer(self.settings)
         await producer.start()
         sender = BatchProducer(producer, LIKES, self.settings.partitions)
