@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -175,17 +176,16 @@ class ComposeStack:
         )
 
 
-def _container(found: dict[str, object]) -> Container:
-    state: dict[str, object] = found["State"]  # type: ignore[assignment]
-    config: dict[str, dict[str, str]] = found["Config"]  # type: ignore[assignment]
-    health: dict[str, str] = state.get("Health") or {"Status": "none"}  # type: ignore[assignment]
+def _container(found: dict[str, Any]) -> Container:
+    """Of what `docker inspect` says."""
+    state = found["State"]
     return Container(
-        identifier=str(found["Id"]),
-        name=str(found["Name"]).removeprefix("/"),
-        service=config["Labels"]["com.docker.compose.service"],
-        status=str(state["Status"]),
-        health=health["Status"],
-        exit_code=int(str(state["ExitCode"])),
-        restarts=int(str(found["RestartCount"])),
-        out_of_memory=bool(state["OOMKilled"]),
+        identifier=found["Id"],
+        name=found["Name"].removeprefix("/"),
+        service=found["Config"]["Labels"]["com.docker.compose.service"],
+        status=state["Status"],
+        health=state.get("Health", {"Status": "none"})["Status"],
+        exit_code=state["ExitCode"],
+        restarts=found["RestartCount"],
+        out_of_memory=state["OOMKilled"],
     )
