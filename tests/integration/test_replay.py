@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from shared.batches import BatchProducer
 from shared.events import rfc3339
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
+from tests.kafka.server import ApacheKafka
 from tests.likes import like
 
 pytestmark = pytest.mark.integration
@@ -50,11 +52,12 @@ class Running:
     """A broker and an ingest, nothing else."""
 
     def __init__(self, folder: Path) -> None:
-        self.broker = Broker(folder)
+        on_kafka = os.environ.get("TRUELIKE_TEST_BROKER") == "kafka"
+        self.broker = ApacheKafka(folder) if on_kafka else Broker(folder)
         self.broker.start()
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
-            "KAFKA_IDEMPOTENCE": "false",
+            "KAFKA_IDEMPOTENCE": "true" if on_kafka else "false",
             "PARTITIONS": "2",
             "CHECKPOINT_SECONDS": "0.5",
             "INGEST_IDLE_SECONDS": "2",
