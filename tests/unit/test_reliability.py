@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 from starlette.applications import Starlette
 
 from services.exporter.app import ExportRunner, ExportTask
 from services.exporter.files import ExportFolder
 from services.ingest.sources import Sources
-from shared import dependency
+from services.predictor.shares import Shares
+from shared import dependency, redis_connection
 from shared.checkpoints import Checkpoint, CheckpointStore, Fenced
 from shared.dependency import Dependency
 from shared.faust_stages import FaustStages
@@ -249,3 +251,38 @@ async def test_healthz_turns_when_frames_wait_and_none_is_processed(monkeypatch:
         stages.broker.error = "no answer within 3 s"
         assert (await client.get("/readyz")).json()["checks"]["broker"] == "no answer within 3 s"
         assert (await client.get("/healthz")).status_code == 200
+
+
+class SlowToStart:
+    """Of aiokafka's consumer what a membership needs; the broker is out of reach for the first one."""
+
+    def __init__(self, made: list[SlowToStart], polled: asyncio.Event) -> None:
+        self.first, self.stopped, self.polled = not made, False, polled
+        made.append(self)
+
+    def subscribe(self, *_: Any, **__: Any) -> None:
+        pass
+
+    async def start(self) -> None:
+        if self.first:
+            raise UnknownTopicOrPartitionError
+
+    async def getmany(self, timeout_ms: int) -> None:
+        self.polled.set()
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+async def test_a_predictor_that_cannot_join_its_group_at_once_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[SlowToStart] = []
+    polled = asyncio.Event()
+    monkeypatch.setattr("shared.kafka.consumer", lambda *_, **__: SlowToStart(made, polled))
+    settings = ServiceSettings()
+    shares = Shares(settings, redis_connection.connect(settings), 1, Dependency("redis").when_available)
+    shares.join(None)
+    await asyncio.wait_for(polled.wait(), 10)
+    shares.check()
+    await shares.leave()
+    assert [consumer.stopped for consumer in made] == [True, True]
