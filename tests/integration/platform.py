@@ -47,7 +47,8 @@ class Platform:
             asyncio.run(kafka.create_topics(self.settings))
             for name in services:
                 self.stack.start(name)
-            self.stack.wait_ready(*services)
+            # What is not compiled yet takes a busy machine its time.
+            self.stack.wait_ready(*services, timeout=240)
         except BaseException:
             # A test that cannot begin must not leave its processes to the next one.
             self.stop()

@@ -80,6 +80,7 @@ def test_a_like_goes_in_and_a_verdict_and_a_prediction_come_out(platform: Platfo
     assert httpx.post(f"{ingest}/v1/likes", json=events[0]).json() == {
         "accepted": 1,
         "rejected": 0,
+        "ignored": 0,
         "errors": [],
     }
     mixed = httpx.post(f"{ingest}/v1/likes", json=[*events[1:30], {"event_id": "x"}])
