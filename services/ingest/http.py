@@ -18,10 +18,14 @@ from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloade
 from shared.contract.decode import NotALike, parse
 from shared.contract.envelopes import Ignored
 from shared.doors import too_many
+from shared.events import Like
 from shared.health import Health
 from shared.problems import problem, responses
 from shared.topics import LIKES
 
+# What a like in an envelope may look like is in docs/events.md.
+LIKE_OR_ENVELOPE = {"anyOf": [Like.model_json_schema(), {"type": "object", "description": "A like in an envelope"}]}
+MANY = {"type": "array", "items": LIKE_OR_ENVELOPE, "minItems": 1}
 ACKNOWLEDGE_SECONDS = 10.0
 
 
@@ -101,11 +105,11 @@ def build_app(gate: Gate, health: Health) -> FastAPI:
             "requestBody": {
                 "required": True,
                 "content": {
-                    "application/json": {"schema": {"type": ["object", "array"]}},
+                    "application/json": {"schema": {"anyOf": [LIKE_OR_ENVELOPE, MANY]}},
                     "application/x-ndjson": {"schema": {"type": "string"}},
                     "application/json-seq": {"schema": {"type": "string"}},
                     "application/cloudevents+json": {"schema": {"type": "object"}},
-                    "application/cloudevents-batch+json": {"schema": {"type": "array"}},
+                    "application/cloudevents-batch+json": {"schema": MANY},
                     "application/activity+json": {"schema": {"type": "object"}},
                 },
             }

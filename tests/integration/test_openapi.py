@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.integration.platform import Platform
 from tests.likes import crowd
@@ -42,6 +43,7 @@ def test_answers_are_as_described(platform: Platform, service: str) -> None:
         @settings(settings.get_profile("openapi"))
         @given(case=operation.as_strategy())
         def answers(case: Any) -> None:
-            case.call_and_validate()
+            # What a schema cannot say may still be refused: a like that lies in the future, say.
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
         answers()
