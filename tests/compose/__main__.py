@@ -140,7 +140,7 @@ def disturb(stack: ComposeStack, report: Report, events: list[dict[str, Any]]) -
     sending = Feeder(stack.settings, likes.live(events), SLOW)
     with report.phase("scale to detector=3, predictor=2") as said:
         scale = ["--scale", "detector=3", "--scale", "predictor=2"]
-        stack.compose("up", "--detach", "--no-deps", *scale, "detector", "predictor")
+        stack.compose("up", "--detach", "--no-deps", "--no-recreate", *scale, "detector", "predictor")
         said.append(healthy(stack))
     with report.phase("kill a detector, then kafka; start them again") as said:
         for service in ("detector", "kafka"):
@@ -224,7 +224,7 @@ def main() -> int:
         return 2
     # Every reconnect attempt while the broker is away would be a line.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    stack, report = ComposeStack(SIMULATOR_RATE="50"), Report()
+    stack, report = ComposeStack(SIMULATOR_RATE="10"), Report()
 
     def end(number: int, _: object) -> None:
         raise RuntimeError(f"not done within {limit} s" if number == signal.SIGALRM else "told to stop")

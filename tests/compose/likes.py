@@ -17,7 +17,8 @@ from tests.background import Background
 
 # The simulator of the demo has another one, and with it other event ids.
 SEED = 4711
-STEP_SECONDS = 0.1
+# Not more often: every step costs each service a frame a partition, however few its likes.
+STEP_SECONDS = 1.0
 MINUTE_MS = 60_000
 # Before the present: their windows are closed, so that verdicts on them are there soon.
 EARLIER_MINUTES = 20
