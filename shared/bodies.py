@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from shared.contract.envelopes import expand
+from shared.contract.envelopes import expand, may_be_batch
 from shared.contract.envelopes.cloudevents import is_json
 
 _RECORD_SEPARATOR: Final = b"\x1e"
@@ -51,8 +51,7 @@ def _of_json(body: bytes) -> list[bytes]:
         raise ValueError(f"body is neither a JSON object nor an array: {error}") from None
     if isinstance(raw, list):
         return [bytes(event) for event in raw]
-    # A batch has its events in a list or an object of its own; most bodies have none, and are one event.
-    if any(name in raw for name in ("batch", "feedback", "lovedtracks")):
+    if may_be_batch(raw):
         events = expand(msgspec.json.decode(body))
         return [msgspec.json.encode(event) for event in events]
     return [body]

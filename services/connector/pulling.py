@@ -77,7 +77,7 @@ class Puller:
     async def _restore(self) -> None:
         saved = await self.disk.when_available(self._load)
         if saved is None:
-            self.source.begin(int(time.time() * 1000))
+            self.source.begin(clock_ms())
             await self._save()
         else:
             self.source.restore(saved.facts["source"])
@@ -139,6 +139,10 @@ class Puller:
             yield Sample(f"{name}_total", value, labels)
         lag = max(0.0, time.time() - self.source.cursor_ms() / 1000) if self.source.cursor_ms() else 0.0
         yield Sample("cursor_lag_seconds", lag, labels, "gauge")
+
+
+def clock_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def pulled(name: str, summary: str, example: str, source: Callable[[ConnectorSettings], Pulled]) -> Kind:

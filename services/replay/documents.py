@@ -49,7 +49,7 @@ def read_events(path: Path) -> Iterator[Part]:
         lines: list[int] = []
         refused: list[Refused] = []
         for found, line in documents:
-            for event in _single(found):
+            for event in expand(found):
                 row += 1
                 if isinstance(event, _Broken):
                     refused.append(Refused(row, (f"message: not JSON: {event.why}",), event.text, line))
@@ -62,12 +62,6 @@ def read_events(path: Path) -> Iterator[Part]:
                 events, rows, lines, refused = [], [], [], []
         if events or refused:
             yield Part(rows, documents.done, events=events, lines=lines, refused=tuple(refused))
-
-
-def _single(found: Any) -> list[Any]:
-    # A batch has its events in a list or an object of its own; most have none, and are one event.
-    is_batch = isinstance(found, dict) and ("batch" in found or "feedback" in found or "lovedtracks" in found)
-    return expand(found) if is_batch else [found]
 
 
 class _Documents:

@@ -12,14 +12,8 @@ import pyarrow.compute as pc
 
 from shared import frames
 from shared.contract.times import EARLIEST_MS, LATEST_MS, TEXT, TYPED
-from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES
 
-_CODES: Final = {
-    "action": ACTIONS,
-    "actor_kind": ACTOR_KINDS,
-    "content_origin": CONTENT_ORIGINS,
-    "surface": SURFACES,
-}
+_CODES: Final = {name: names for name, names in frames.CODES.items() if name in frames.LIKES.names}
 # 128 characters are never more than 512 bytes.
 _MOST_CHARACTERS: Final = 128
 # (from, below, unit, of which so many are a ms, ms of one)

@@ -22,7 +22,7 @@ from websockets.exceptions import WebSocketException
 
 from services.connector.convert import Counts
 from services.connector.kind import Emit
-from services.connector.pulling import pulled
+from services.connector.pulling import clock_ms, pulled
 from services.connector.settings import ConnectorSettings
 from shared.contract.envelopes.jetstream import LIKE, REPOST
 from shared.dependency import Dependency
@@ -151,7 +151,7 @@ class Jetstream(Feed):
         return f"{self._url}{'&' if urlsplit(self._url).query else '?'}{urlencode(query)}"
 
     async def run(self, emit: Emit) -> None:
-        if _now_ms() - self.cursor_ms() > RETENTION_MS:
+        if clock_ms() - self.cursor_ms() > RETENTION_MS:
             log.warning("cursor is older than a day: the server may no longer have all that follows it")
         while True:
             await self.dependency.when_available(partial(self._session, emit))
@@ -181,12 +181,8 @@ class Jetstream(Feed):
         except TimeoutError:
             pass
         else:
-            outputs = self.take(frame.encode() if isinstance(frame, str) else frame, _now_ms())
-        await emit([*outputs, *self.due(_now_ms())])
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
+            outputs = self.take(frame.encode() if isinstance(frame, str) else frame, clock_ms())
+        await emit([*outputs, *self.due(clock_ms())])
 
 
 KIND: Final = pulled(

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from services.connector.convert import Counts
 from services.connector.kind import Emit
-from services.connector.pulling import pulled
+from services.connector.pulling import clock_ms, pulled
 from services.connector.settings import ConnectorSettings
 from shared.dependency import Dependency
 from shared.frames import Output
@@ -154,8 +154,8 @@ class ListenBrainz(Loves):
                 for user in self._users:
                     loves = await self._sweep(client, user, emit)
                     if loves is not None:
-                        await emit(self.take(user, loves, _now_ms()))
-                self.looked(_now_ms())
+                        await emit(self.take(user, loves, clock_ms()))
+                self.looked(clock_ms())
                 await self._wait(began + self._seconds, emit)
 
     async def _sweep(self, client: httpx.AsyncClient, user: str, emit: Emit) -> list[Love] | None:
@@ -225,10 +225,6 @@ def _until(date: str, now: float) -> float:
         return parsedate_to_datetime(date).timestamp() - now
     except ValueError:
         return 1.0
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 KIND: Final = pulled(

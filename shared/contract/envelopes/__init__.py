@@ -6,7 +6,7 @@ message): each is taken off in turn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from shared.contract.envelopes import (
@@ -22,7 +22,7 @@ from shared.contract.envelopes import (
 )
 from shared.contract.envelopes.envelope import Envelope, Ignored, Unwrapped
 
-__all__ = ["ENVELOPES", "Ignored", "Unwrapped", "expand", "unwrap"]
+__all__ = ["ENVELOPES", "Ignored", "Unwrapped", "expand", "may_be_batch", "unwrap"]
 
 # Most specific first: the first that recognises an event takes it.
 ENVELOPES: Final[tuple[Envelope, ...]] = (
@@ -37,6 +37,8 @@ ENVELOPES: Final[tuple[Envelope, ...]] = (
     activitystreams.ENVELOPE,
 )
 _MOST_LAYERS: Final = 4
+# A batch has its events in one of these.
+_BATCHES: Final = ("batch", "feedback", "lovedtracks")
 
 
 def unwrap(event: Any, headers: Mapping[str, bytes]) -> Unwrapped:
@@ -59,9 +61,14 @@ def _unwrap(event: Any, headers: Mapping[str, bytes], layers: int) -> Unwrapped:
     return Unwrapped(event)
 
 
+def may_be_batch(fields: Collection[str]) -> bool:
+    """Whether an object with these fields can hold several events: cheap, since most have none of them."""
+    return any(name in fields for name in _BATCHES)
+
+
 def expand(event: Any) -> list[Any]:
     """The single events of one that is a batch (Segment, Last.fm, ListenBrainz); any other is its own batch of one."""
-    if isinstance(event, dict):
+    if isinstance(event, dict) and may_be_batch(event):
         for envelope in ENVELOPES:
             if envelope.expand is not None and (events := envelope.expand(event)) is not None:
                 return events
