@@ -46,38 +46,79 @@ LIKES: Final = pa.schema(
     ]
 )
 
-TARGET_LIKES: Final = pa.schema([("occurred_at", pa.int64()), ("actor_id", pa.string()), ("target_id", pa.string())])
-
-JUDGED_LIKES: Final = pa.schema([*LIKES, ("window_start", pa.int64()), ("rate_log_odds", pa.float32())])
-
-RATES: Final = pa.schema(
+# Ids in these frames are hashes (shared.hashing): the names are with the likes in trusted-likes.v1.
+KEYED_LIKES: Final = pa.schema(
     [
+        ("occurred_at", pa.int64()),
+        ("actor", pa.uint64()),
+        ("target", pa.uint64()),
+        ("creator", pa.uint64()),
+        ("origin", pa.uint64()),
+        ("unlike", pa.bool_()),
+        ("actor_created_at", pa.int64()),
+        ("first_seen", pa.int64()),
+        ("actor_likes", pa.int64()),
+        *((f"recent_{scale}", pa.int32()) for scale in ("60s", "10m", "1h", "1d")),
+        ("settled", pa.bool_()),
+        # Who the actor is, for those who met it.
         ("actor_id", pa.string()),
-        ("window_start", pa.int64()),
-        ("likes", pa.int32()),
-        ("baseline", pa.float32()),
-        ("rate_log_odds", pa.float32()),
+    ]
+)
+
+JUDGED_LIKES: Final = pa.schema([*LIKES, ("window_start", pa.int64())])
+
+# What a signal found (services.detector.signals.signal.Findings).
+FINDINGS: Final = pa.schema(
+    [
+        ("signal", pa.string()),
+        ("actor", pa.uint64()),
+        ("target", pa.uint64()),
+        ("strength", pa.float64()),
+        ("convicts", pa.bool_()),
+        ("value", pa.float64()),
+        ("baseline", pa.float64()),
+        ("first_at", pa.int64()),
+        ("last_at", pa.int64()),
     ]
 )
 
 MEETINGS: Final = pa.schema(
     [
-        ("actor_id", pa.string()),
-        ("peer_id", pa.string()),
-        ("target_id", pa.string()),
         ("occurred_at", pa.int64()),
-        ("weight", pa.float32()),
+        ("actor", pa.uint64()),
+        ("peer", pa.uint64()),
+        ("target", pa.uint64()),
+        # What counts once however often it is met on: the target's creator, or the target where none is known.
+        ("place", pa.uint64()),
+        ("creator_known", pa.bool_()),
+        # The least of the scales that the two likes are within, and how many meetings chance gives at each.
+        ("scale", pa.int8()),
+        *((f"expected_{scale}", pa.float32()) for scale in ("60s", "10m", "1h", "1d")),
+        ("peer_id", pa.string()),
     ]
 )
 
+# An actor's part in a campaign, as it is now; a later one of the same actor and node replaces it.
 LINKS: Final = pa.schema(
     [
+        # Code of shared.messages.CampaignKind.
+        ("kind", pa.int8()),
+        ("scale_seconds", pa.int32()),
+        ("actor", pa.uint64()),
         ("actor_id", pa.string()),
-        ("peer_id", pa.string()),
+        # Whom it belongs together with: another actor (lockstep, ring), or what a crowd came to (crowd, a hash of
+        # target and window) or the actor itself (flood). Nodes that are linked are one campaign.
+        ("node", pa.uint64()),
+        ("node_is_actor", pa.bool_()),
         ("target_ids", pa.list_(pa.string())),
-        ("weight", pa.float32()),
+        ("creator_ids", pa.list_(pa.string())),
         ("first_at", pa.int64()),
         ("last_at", pa.int64()),
+        ("strength", pa.float32()),
+        # Likes that the actor gave in it, and what they count for now, together.
+        ("likes", pa.int64()),
+        ("weight", pa.float64()),
+        ("sentence", pa.string()),
     ]
 )
 

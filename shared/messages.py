@@ -20,10 +20,10 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class Evidence(BaseModel):
     """One signal of a verdict."""
 
-    signal: Literal["rate", "lockstep", "declared_agent"]
-    value: Annotated[float, Field(description="What was seen: likes in the window; targets met on; 1")]
-    baseline: Annotated[float, Field(description="What it is compared with")]
-    log_odds: Annotated[float, Field(description="How much it says against a person (natural logarithm)")]
+    signal: Annotated[str, Field(description="Which signal saw it (docs/detector.md), or declared_agent")]
+    value: Annotated[float, Field(description="What was seen, in the signal's own unit")]
+    baseline: Annotated[float, Field(description="What it is compared with, in the same unit")]
+    strength: Annotated[float, Field(ge=0, description="The signal's score over its bar: it speaks from 1 on")]
     points_at: Annotated[dict[str, list[str]], Field(description="Ids of `peers` and `targets`, at most 20 each")]
     sentence: Annotated[str, Field(description="The same, for people to read")]
 
@@ -42,20 +42,44 @@ class Verdict(BaseModel):
     evidence: list[Evidence]
 
 
-class Campaign(BaseModel):
-    """Actors in lockstep. A later revision replaces an earlier one."""
+CampaignKind = Literal["lockstep", "crowd", "ring", "flood"]
 
-    campaign_id: str
+
+class Campaign(BaseModel):
+    """Likes that were given together, or by one actor as only a machine would. A later revision replaces an earlier
+    one.
+    """
+
+    campaign_id: Annotated[str, Field(description="Stays while a campaign grows; names no one")]
+    kind: CampaignKind
+    scale_seconds: Annotated[int, Field(ge=1, description="Within how many seconds its actors liked the same things")]
     actors: Annotated[list[str], Field(description="The first 50 by name")]
-    actor_count: Annotated[int, Field(ge=2)]
+    actor_count: Annotated[int, Field(ge=1)]
     targets: Annotated[list[str], Field(description="The first 50 by name")]
     target_count: Annotated[int, Field(ge=0, description="At most 10,000 are counted")]
+    creators: Annotated[list[str], Field(description="Creators of its targets, where known; the first 50 by name")]
+    creator_count: Annotated[int, Field(ge=0)]
     first_at: Ms
     last_at: Ms
-    weight: Annotated[float, Field(description="Log-odds of its strongest pair")]
+    likes: Annotated[int, Field(ge=0, description="Likes that its actors gave in it")]
+    weight: Annotated[float, Field(ge=0, description="What these likes count for now, together")]
+    evidence: Annotated[list[str], Field(description="Sentences for people to read, the strongest first")]
     revision: Annotated[int, Field(ge=1)]
     merged_into: Annotated[str | None, Field(description="The campaign that took this one in, which is then gone")]
-    sentence: Annotated[str, Field(description="The same, for people to read")]
+    expired: Annotated[bool, Field(description="Nothing of it is left within the horizon: it is gone")]
+
+
+class WindowSummary(BaseModel):
+    """What was judged in a window of event time in one partition. Who is in no verdict was judged human. A later
+    revision replaces an earlier one.
+    """
+
+    window_start: Ms
+    window_end: Ms
+    partition: Annotated[int, Field(ge=0)]
+    actors: Annotated[dict[Label, int], Field(description="Actors who liked in the window, by label")]
+    likes: Annotated[dict[Label, int], Field(description="Their likes, by label")]
+    revision: Annotated[int, Field(ge=1)]
 
 
 class PredictedItem(BaseModel):

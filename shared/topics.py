@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from shared import frames
 from shared.events import Like
-from shared.messages import Campaign, Preference, RejectionHeaders, Verdict
+from shared.messages import Campaign, Preference, RejectionHeaders, Verdict, WindowSummary
 
 LIKES: Final = "likes.v1"
 LIKES_REJECTED: Final = "likes.rejected.v1"
@@ -23,6 +23,7 @@ EVIDENCE_BY_ACTOR: Final = "evidence.by-actor"
 LINKS_BY_GROUP: Final = "links.by-group"
 VERDICTS: Final = "verdicts.v1"
 CAMPAIGNS: Final = "campaigns.v1"
+WINDOW_SUMMARIES: Final = "window-summaries.v1"
 TRUSTED_LIKES: Final = "trusted-likes.v1"
 PREFERENCES: Final = "preferences.v1"
 
@@ -108,25 +109,41 @@ TOPICS: Final = (
     Topic(
         FRAMES_BY_TARGET,
         True,
-        "Likes, slim",
-        Arrow({"target-likes": frames.TARGET_LIKES}),
-        "hash of target_id",
+        "Likes, slim, by what brings them together",
+        Arrow(
+            {
+                "target-likes": frames.KEYED_LIKES,
+                "origin-likes": frames.KEYED_LIKES,
+                "creator-pair-likes": frames.KEYED_LIKES,
+            }
+        ),
+        "hash of target_id, of origin_hash, or of the pair of actor_id and creator_id",
         _retained(2),
     ),
     Topic(
         EVIDENCE_BY_ACTOR,
         True,
-        "Likes with what is usual for their actors, rates, and who met whom",
-        Arrow({"likes": frames.JUDGED_LIKES, "rates": frames.RATES, "meetings": frames.MEETINGS}),
+        "Likes, what signals found, and who met whom",
+        Arrow({"likes": frames.JUDGED_LIKES, "findings": frames.FINDINGS, "meetings": frames.MEETINGS}),
         "hash of actor_id",
         _retained(2),
     ),
-    # One partition: only pairs that met repeatedly come here, and a group has no key before it is known.
-    Topic(LINKS_BY_GROUP, False, "Repeated pairs", Arrow({"links": frames.LINKS}), "none", _retained(2)),
-    Topic(VERDICTS, True, "Verdicts on actors, a window each", Json(Verdict), "actor_id", _retained(30)),
+    # One partition: only those who stand out come here, and a group has no key before it is known.
     Topic(
-        CAMPAIGNS, False, "Groups of actors in lockstep", Json(Campaign), "campaign_id", {"cleanup.policy": "compact"}
+        LINKS_BY_GROUP, False, "Actors' parts in campaigns", Arrow({"links": frames.LINKS}), "none", _retained(2)
     ),
+    Topic(
+        VERDICTS,
+        True,
+        "Verdicts on actors whom something speaks against, a window each, and what overturns them",
+        Json(Verdict),
+        "actor_id",
+        _retained(30),
+    ),
+    Topic(
+        WINDOW_SUMMARIES, False, "How many were judged in each window, by label", Json(WindowSummary), "none", _retained(30)
+    ),
+    Topic(CAMPAIGNS, False, "Campaigns", Json(Campaign, tombstones=True), "campaign_id", {"cleanup.policy": "compact"}),
     # One partition: the order in which likes are learnt is part of the result (docs/decisions/0006).
     Topic(
         TRUSTED_LIKES,
