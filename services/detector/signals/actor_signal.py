@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from services.detector.signals.signal import NOTHING, F64, I64, Bools, Findings, Key
+from services.detector.signals.signal import F64, I64, NOTHING, Bools, Findings, Key
 from shared.checkpoints import Arrays
 from shared.hashing import U64
 from shared.slots import Columns, SlotTable

@@ -3,7 +3,8 @@ look the same.
 
 A leaky bucket (Turner, New Directions in Communications, 1986): each like adds one, and half a like a second runs out.
 So it speaks for a batch that was stamped with one second, and for a pace beyond a thumb's that goes on and on; a page
-of ten ratings sent at once, or an onboarding at two seconds a like, leaves it nearly empty.
+of ten ratings sent at once, or an onboarding at two seconds a like, leaves it nearly empty. Where an actor's times are
+cut to the minute or coarser, no pace can be seen in them, and it is silent.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ LIKES_A_MS: Final = 0.5 / 1000
 BAR: Final = 20.0
 NEVER: Final = np.inf
 
-# Columns of `state`: when the bucket was last empty, likes since.
-BEGAN, LIKES = range(2)
+MINUTE_MS: Final = 60_000
+# As many likes in a row at whole minutes are no accident.
+TICKS: Final = 12
+
+# Columns of `state`: when the bucket was last empty, likes since, likes in a row at whole minutes.
+BEGAN, LIKES, MINUTES = range(3)
 
 
 @njit(cache=True)
@@ -39,7 +44,8 @@ def _observe(
             found[slot, STRENGTH] = 0
         level[slot] = left + 1
         state[slot, LIKES] += 1
-        if level[slot] >= BAR:
+        state[slot, MINUTES] = state[slot, MINUTES] + 1 if at[i] % MINUTE_MS == 0 else 0
+        if level[slot] >= BAR and state[slot, MINUTES] < TICKS:
             strength = np.float32(level[slot] / BAR)
             if strength > found[slot, STRENGTH]:
                 likes = state[slot, LIKES]
@@ -53,7 +59,7 @@ class Haste(ActorSignal):
     name = "haste"
 
     def __init__(self, max_actors: int = 1_000_000) -> None:
-        super().__init__({"state": (np.int64, 2), "level": np.float64, "found": FOUND}, max_actors)
+        super().__init__({"state": (np.int64, 3), "level": np.float64, "found": FOUND}, max_actors)
 
     def observe(self, rows: Rows, now: int) -> Findings:
         if rows.unlike.any():

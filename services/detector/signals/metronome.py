@@ -31,7 +31,7 @@ GAPS: Final = 40
 # Judged at every so many gaps.
 STEP: Final = 4
 # Bits.
-BAR: Final = 1.4
+BAR: Final = 1.5
 USUAL: Final = 3.0
 
 # The least bin of most gaps: from eight seconds on, from eight minutes on where the clock ticks in minutes, and none.

@@ -28,9 +28,9 @@ MOMENTS_IN_PART: Final = MOMENTS_IN_HOUR // PARTS
 PART_MS: Final = HOUR_MS // PARTS
 
 # Moments in an hour. LEAST: two sittings of 40 likes, one every six seconds, are nobody's flood anywhere. MOST: a like
-# every 20 s for an hour is one anywhere, whatever has been learnt; an attack that creeps can lift the bar no further.
+# every 24 s for an hour is one anywhere, whatever has been learnt; an attack that creeps can lift the bar no further.
 LEAST_BAR: Final = 90.0
-MOST_BAR: Final = 160.0
+MOST_BAR: Final = 150.0
 # While fewer hours of actors than this are known.
 FEWEST_HOURS: Final = 200.0
 COLD_BAR: Final = 120.0
@@ -39,8 +39,8 @@ ROOM: Final = 1.75
 ROOM_ABOVE_OWN: Final = 1.5
 HALF_LIFE_HOURS: Final = 60 * 24.0
 
-# Columns of `state`: the last moment, moments in the rolling hour, moments in this clock hour and in the one before, the
-# part in which the last episode began and whether it goes on, whether this clock hour has seen the bar passed.
+# Columns of `state`: the last moment, moments in the rolling hour, in this clock hour and in the one before, the part
+# in which the last episode began and whether it goes on, whether this clock hour has seen the bar passed.
 MOMENT, IN_ROLLING, IN_HOUR, IN_LAST_HOUR, BEGAN, GOES_ON, PASSED = range(7)
 # Rows of `recent`: hours of actors that are not learnt yet.
 THIS, LAST = range(2)

@@ -49,9 +49,7 @@ def _count(hour: int, state: Any, hours: Any) -> None:
 
 
 @njit(cache=True)
-def _observe(
-    at: Any, slots: Any, touched: Any, state: Any, hours: Any, marked: Any, first_at: Any, marks: Any
-) -> None:
+def _observe(at: Any, slots: Any, touched: Any, state: Any, hours: Any, marked: Any, first_at: Any, marks: Any) -> None:
     for i in range(len(at)):
         slot = slots[i]
         touched[slot] = max(touched[slot], at[i])
