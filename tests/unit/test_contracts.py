@@ -126,7 +126,7 @@ def test_each_case_of_a_message_is_among_what_was_sent(sent: list[Output]) -> No
         "lockstep",
         "declared_agent",
     }
-    assert {v["label"] for v in messages["verdicts.v1"]} >= {"human", "bot", "agent"}
+    assert {v["label"] for v in messages["verdicts.v1"]} >= {"suspect", "bot", "agent"}
     assert {c["merged_into"] is None for c in messages["campaigns.v1"]} == {True, False}
     assert {p["because"] is None for u in messages["preferences.v1"] for p in u["predictions"]} == {True, False}
 
