@@ -22,9 +22,12 @@ def section(where: str, rows: Sequence[Row]) -> str:
     return f"{where}\n\n| what | measured | reference in the same run | ratio |\n|---|---|---|---|\n{table}"
 
 
-def updated(text: str, sections: dict[str, str]) -> str:
-    """The document with these sections (title to content) in place of those that it has; new ones come last."""
+def updated(text: str, sections: dict[str, str], order: Sequence[str]) -> str:
+    """The document with these sections (title to content) in place of those that it has. Titles in `order` come first,
+    in that order; what somebody wrote by hand comes after them.
+    """
     _, *parts = _SECTION.split(text)
     found = {title: content.strip() + "\n" for title, content in zip(parts[::2], parts[1::2], strict=True)}
     found |= sections
-    return "\n".join([HEAD, *(f"## {title}\n\n{content}" for title, content in found.items())])
+    titles = [title for title in order if title in found] + [title for title in found if title not in order]
+    return "\n".join([HEAD, *(f"## {title}\n\n{found[title]}" for title in titles)])

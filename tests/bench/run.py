@@ -49,7 +49,8 @@ def main() -> None:
             continue
         show(console, part.TITLE, rows)
         if not options.dry:
-            DOCUMENT.write_text(updated(DOCUMENT.read_text(), {part.TITLE: section(where(), rows)}))
+            order = [p.TITLE for p in PARTS.values()]
+            DOCUMENT.write_text(updated(DOCUMENT.read_text(), {part.TITLE: section(where(), rows)}, order))
             console.print(f"written to {DOCUMENT.relative_to(PROJECT)}")
 
 
