@@ -60,7 +60,7 @@ class Load:
     every_ms: int
     promised: dict[int, int] = field(default_factory=dict)
     seed: int = 1
-    # Rounds that are timed; the rate is their median.
+    # Rounds that are timed, at most; the rate is their median.
     rounds: int = 3
 
     @property

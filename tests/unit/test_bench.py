@@ -9,7 +9,7 @@ import pytest
 
 from services.detector.settings import Judgement
 from shared import frames
-from tests.bench import crowd, report
+from tests.bench import crowd, pipeline, report
 from tests.bench.crowd import BATCH, Load, batches, cut, joined, likes
 from tests.bench.loads import LOADS
 from tests.bench.windows import MINUTE_MS, TooFew, Windows, named, require
@@ -116,3 +116,13 @@ def test_the_document_keeps_sections_that_were_not_measured() -> None:
     assert text.index("## Detector") < text.index("## By hand")
     again = report.updated(text, {"Detector": report.section("At def.", rows)}, ORDER)
     assert again == text.replace("At abc.", "At def.")
+
+
+def test_ends_of_windows_are_counted_while_likes_are_sent() -> None:
+    window, late = pipeline.WINDOW_MS, Judgement(1).lateness_ms
+    # Event time begins 100 s before the end of a window and runs 100 times as fast as the clock.
+    begin = crowd.START_MS + late + window - 100_000
+    seconds = [pipeline.Second(float(n), 0, 0, 0, begin + 100_000 * n if n else 0, {}) for n in range(9)]
+    # Unknown at 0 s; at 1 s it has just passed the first end.
+    assert pipeline.ends_in(seconds) == [4.0, 7.0]
+    assert pipeline.ends_in(seconds[:1]) == []
