@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.simulator.likes import LATER, UNKNOWN, I64, Likes, account
+from services.simulator.likes import I64, LATER, UNKNOWN, Likes, account
 from services.simulator.people import LANGUAGES
 from services.simulator.world import AGENT_KIND, KINDS, World
 from shared.events import SURFACES

@@ -1,4 +1,4 @@
-"""What is put before people: things to their taste, one leading to the next, and what trends, the same for everybody."""
+"""What is put before people: things to their taste, one leading to the next, and what trends for everybody."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def account(code: int) -> tuple[int, int, int]:
 @dataclass(frozen=True)
 class Likes:
     """Arrays of shape (n,). Times in ms since the epoch; actors, targets and creators are codes; `created_ms` is when
-    the account was made; `kinds` are places in `services.simulator.world.KINDS`, `surfaces` in `shared.events.SURFACES`.
+    the account was made; `kinds` are places in KINDS of the world, `surfaces` in SURFACES of `shared.events`.
     """
 
     times_ms: I64

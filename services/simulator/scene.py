@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from services.simulator.feeds import Feeds
-from services.simulator.likes import LATER, I64, Likes, accounts, joined
+from services.simulator.likes import I64, LATER, Likes, accounts, joined
 from services.simulator.people import People
 from services.simulator.settings import WorldSettings
 

@@ -10,6 +10,8 @@ PEOPLE: Final = 20_000
 # What an active person of a platform gives: a few sittings a day, a handful of likes each.
 LIKES_A_DAY: Final = 20.0
 AGENT_SHARE: Final = 0.005
+# Where event time runs faster than the clock it begins so long ago: within the 30 days of the detector's horizon.
+PAST_DAYS: Final = 28
 
 
 @dataclass(frozen=True)

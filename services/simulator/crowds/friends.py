@@ -34,13 +34,11 @@ class Friends:
         # Who sleeps shares nothing; and what friends share is to the taste of one of them.
         wakes = rng.random(len(at)) < people.awake(sharer, shared) / people.awake(sharer, shared).max(initial=1e-9)
         links = scene.feeds.items_of[people.taste[sharer], rng.integers(0, scene.feeds.width, len(at))]
-        times = np.repeat(shared, sizes) + (
-            60_000 * DELAY_MINUTES * rng.lognormal(0.0, DELAY_SPREAD, len(who))
-        ).astype(np.int64)
+        times = np.repeat(shared, sizes) + (60_000 * DELAY_MINUTES * rng.lognormal(0.0, DELAY_SPREAD, len(who))).astype(
+            np.int64
+        )
         likes_it = rng.random(len(who)) < LIKE_IT * people.awake(who, times)
         which = np.flatnonzero(likes_it & np.repeat(wakes, sizes))
         targets = np.repeat(links, sizes)[which]
         who = who[which]
-        return likes(
-            times[which], who, targets, scene.feeds.creators[targets], people.created_ms[who], kind, ORGANIC
-        )
+        return likes(times[which], who, targets, scene.feeds.creators[targets], people.created_ms[who], kind, ORGANIC)

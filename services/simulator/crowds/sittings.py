@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from services.simulator.likes import Bools, F64, I64, Likes, likes
+from services.simulator.likes import F64, I64, Bools, Likes, likes
 from services.simulator.people import MEAN_RHYTHM
 from services.simulator.scene import Scene
 from services.simulator.settings import DAY_MS
