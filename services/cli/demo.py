@@ -46,7 +46,9 @@ class DemoOptions:
     @property
     def pace(self) -> Pace:
         """How the likes a second come about."""
-        return pace(self.rate, self.people, self.speed, self.bots) if self.rate else Pace(0, 0.0, self.speed or IDLE_SPEED)
+        if self.rate == 0:
+            return Pace(0, 0.0, self.speed or IDLE_SPEED)
+        return pace(self.rate, self.people, self.speed, self.bots)
 
 
 def run(options: DemoOptions, console: Console) -> int:

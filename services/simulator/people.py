@@ -36,6 +36,11 @@ FOLLOWED: Final = 5
 # Of all people, those who join while the world runs, over so many days.
 NEWCOMERS: Final = 0.1
 JOINING_DAYS: Final = 30
+# Of all people, those whose password others know.
+LEAKED: Final = 0.03
+FEWEST_LEAKED: Final = 40
+# September 2001: no platform of ours is older.
+OLDEST_MS: Final = 1_000_000_000_000
 
 
 def rhythm(hours: F64) -> F64:
@@ -48,7 +53,9 @@ MEAN_RHYTHM: Final = float(rhythm(np.arange(0, 24, 0.01)).mean())
 
 
 class People:
-    """Arrays by person, shape (people,). `activity` has mean 1; `tempo` is above 1 for the slow; times in ms."""
+    """Arrays by person, shape (people,). `activity` has mean 1; `tempo` is above 1 for the slow; `wakes_at` is an hour of
+    UTC; times in ms.
+    """
 
     def __init__(self, rng: np.random.Generator, settings: WorldSettings, begin_ms: int) -> None:
         n = settings.people
@@ -63,10 +70,12 @@ class People:
         self.taste = rng.integers(0, settings.tastes, n)
         age = rng.exponential(400 * DAY_MS, n) + HOUR_MS
         joins = begin_ms + rng.random(n) * JOINING_DAYS * DAY_MS
-        self.created_ms = np.where(rng.random(n) < NEWCOMERS, joins, begin_ms - age).astype(np.int64)
-        self.created_ms = np.maximum(self.created_ms, 1_000_000_000_000)
         self._make_circles(rng)
         self._make_creators(rng)
+        self.leaked = rng.choice(n, max(min(n, FEWEST_LEAKED), round(n * LEAKED)), replace=False)
+        joins_later = rng.random(n) < NEWCOMERS
+        joins_later[self.creators] = False
+        self.created_ms = np.maximum(np.where(joins_later, joins, begin_ms - age).astype(np.int64), OLDEST_MS)
 
     def _make_circles(self, rng: np.random.Generator) -> None:
         """Everybody is in one circle of friends: circle c is members[circle_at[c] : circle_at[c + 1]]."""

@@ -24,8 +24,9 @@ SOURCES: Final[tuple[Source, ...]] = (*CROWDS.values(), *BOTS.values())
 BLOCK_LIKES: Final = 4_000
 SHORTEST_MS: Final = 60_000
 LONGEST_MS: Final = 3_600_000
-# Nobody likes a thing twice: so many (person, thing) are remembered, the last of those that fall together.
-REMEMBERED: Final = 1 << 21
+# Nobody likes a thing twice: so many (person, thing) are remembered, the last of those that fall together. Four bytes
+# each, that are taken as they fill.
+REMEMBERED: Final = 1 << 24
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD_TARGETS: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 
@@ -41,7 +42,7 @@ class World:
         self._at = 0
         self._shares = _shares(settings)
         self._owed = np.zeros(len(SOURCES))
-        self._liked = np.zeros(REMEMBERED, np.uint64)
+        self._liked = np.zeros(REMEMBERED, np.uint32)
 
     def take(self, most: int, before_ms: int | None = None) -> Likes:
         """The next likes in order of event time: so many, fewer where `before_ms` comes first."""
@@ -83,12 +84,12 @@ class World:
         """Not by who has not joined yet, and nothing twice."""
         keys = planned.actors.astype(np.uint64) * _SPREAD ^ planned.targets.astype(np.uint64) * _SPREAD_TARGETS
         keys ^= keys >> np.uint64(29)
-        places = (keys % np.uint64(REMEMBERED)).astype(np.int64)
+        places, marks = (keys % np.uint64(REMEMBERED)).astype(np.int64), (keys >> np.uint64(32)).astype(np.uint32)
         _, at = np.unique(keys, return_index=True)
         first = np.zeros(len(planned), np.bool_)
         first[at] = True
-        fresh = first & (self._liked[places] != keys) & (planned.times_ms >= planned.created_ms)
-        self._liked[places[fresh]] = keys[fresh]
+        fresh = first & (self._liked[places] != marks) & (planned.times_ms >= planned.created_ms)
+        self._liked[places[fresh]] = marks[fresh]
         return fresh
 
 

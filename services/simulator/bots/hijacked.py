@@ -1,4 +1,7 @@
-"""Hijacked: accounts of real people, taken over for an hour; their own likes go on before, meanwhile and after."""
+"""Hijacked: accounts of real people, taken over for an hour; their own likes go on before, meanwhile and after.
+
+Whose password has leaked may be taken over again: of all people few.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ WITHIN_MS = 3 * 60_000
 class Hijacked(Campaign):
     def one(self, scene: Scene, kind: int, at_ms: int) -> Likes:
         rng, people = scene.rng, scene.people
-        there = np.flatnonzero(people.created_ms < at_ms)
-        size = min(int(rng.integers(15, 41)), len(there) // 8)
-        actors = rng.choice(there, size, replace=False)
+        leaked = people.leaked[people.created_ms[people.leaked] < at_ms]
+        size = min(int(rng.integers(15, 41)), len(leaked))
+        actors = rng.choice(leaked, size, replace=False)
         targets = scene.feeds.obscure(TARGETS)
         begins = at_ms + LASTS_MS // TARGETS * np.arange(len(targets))
         delay = rng.integers(0, WITHIN_MS, (size, len(targets)))
