@@ -53,8 +53,8 @@ MEAN_RHYTHM: Final = float(rhythm(np.arange(0, 24, 0.01)).mean())
 
 
 class People:
-    """Arrays by person, shape (people,). `activity` has mean 1; `tempo` is above 1 for the slow; `wakes_at` is an hour of
-    UTC; times in ms.
+    """Arrays by person, shape (people,). `activity` has mean 1; `tempo` is above 1 for the slow; `wakes_at` is an hour
+    of UTC; times in ms.
     """
 
     def __init__(self, rng: np.random.Generator, settings: WorldSettings, begin_ms: int) -> None:
@@ -76,6 +76,10 @@ class People:
         joins_later = rng.random(n) < NEWCOMERS
         joins_later[self.creators] = False
         self.created_ms = np.maximum(np.where(joins_later, joins, begin_ms - age).astype(np.int64), OLDEST_MS)
+
+        order = np.argsort(self.created_ms)
+        self._joins = self.created_ms[order]
+        self._joined = np.concatenate([[0.0], np.cumsum(self.activity[order])]) / n
 
     def _make_circles(self, rng: np.random.Generator) -> None:
         """Everybody is in one circle of friends: circle c is members[circle_at[c] : circle_at[c + 1]]."""
@@ -99,6 +103,10 @@ class People:
     def busy(self, rng: np.random.Generator, count: int) -> I64:
         """So many people, the busy ones more often."""
         return np.searchsorted(self._cumulative, rng.random(count)).clip(0, self.count - 1)
+
+    def joined(self, at_ms: int) -> float:
+        """The share of all activity that is of people who have joined by then."""
+        return float(self._joined[np.searchsorted(self._joins, at_ms)])
 
     def awake(self, who: I64, times_ms: I64) -> F64:
         """The rhythm of people at these times, 0 to 1."""

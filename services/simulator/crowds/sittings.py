@@ -26,7 +26,7 @@ class Sittings:
         """What is owed does not wake people up. But who meets much that is liked already looks a little longer."""
         rng, people = scene.rng, scene.people
         daily = people.count * scene.settings.likes_a_day * self.share
-        busier = 1 + np.clip(owed / daily, -0.5, 1.0)
+        busier = (1 + np.clip(owed / daily, -0.5, 1.0)) / people.joined(start_ms)
         count = rng.poisson(busier * daily / MEAN_LIKES / MEAN_RHYTHM * (stop_ms - start_ms) / DAY_MS)
         who = people.busy(rng, count)
         begins = np.sort(rng.integers(start_ms, stop_ms, count))
