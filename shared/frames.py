@@ -84,6 +84,8 @@ FINDINGS: Final = pa.schema(
 
 MEETINGS: Final = pa.schema(
     [
+        # When they met (the later like), and when the actor's own like was.
+        ("met_at", pa.int64()),
         ("occurred_at", pa.int64()),
         ("actor", pa.uint64()),
         ("peer", pa.uint64()),

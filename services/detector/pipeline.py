@@ -42,12 +42,6 @@ class Detector:
             frame = from_message(message.value, message.headers)
             waiting.extend(numbered(task.process(frame, self._offsets[at])))
 
-    def finish(self) -> Iterator[Output]:
-        """The verdicts that still wait to be published."""
-        for task in self.tasks.values():
-            if isinstance(task, VerdictTask):
-                yield from task.publish(len(task.unpublished))
-
     def counters(self) -> dict[str, int]:
         total: dict[str, int] = {}
         for task in self.tasks.values():
