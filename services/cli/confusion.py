@@ -17,6 +17,7 @@ from rich.table import Table
 from services.simulator.world import AGENT_KIND, BOT_KINDS, KINDS
 from shared.labels import AGENT, BOT, HUMAN, LABELS, SUSPECT
 
+FIRST_BOT: Final = len(KINDS) - len(BOT_KINDS)
 # Labels from the mildest to the worst: an actor has the last of those that its likes have.
 SEVERITY: Final = (AGENT, HUMAN, SUSPECT, BOT)
 
@@ -51,18 +52,21 @@ def table_of(truth: Truth, ended: Iterable[tuple[str, int, float]]) -> dict[str,
     kind, label = (np.array([row[at] for row in rows], np.int64) for at in (1, 2))
     weight = np.array([row[3] for row in rows], np.float64)
     severity = np.argsort(SEVERITY)[label] if len(rows) else label
+    truly = _worst_kind(len(names), actor, kind)
     by_kind: dict[str, Any] = {}
     for place, name in enumerate(KINDS):
         which = kind == place
+        # What is said of a hijacked person is said in the row of the hijacked.
+        own = which & ((truly[actor] >= FIRST_BOT) == (place >= FIRST_BOT))
         if which.any():
             by_kind[name] = {
                 "likes": int(which.sum()),
                 "likes_called": _called(label[which]),
                 "mean_weight": round(float(weight[which].mean()), 4),
-                "actors": len(np.unique(actor[which])),
-                "actors_called": _called(_worst(actor[which], severity[which])),
+                "actors": len(np.unique(actor[own])),
+                "actors_called": _called(_worst(actor[own], severity[own])),
             }
-    return {"by_kind": by_kind, "actors": _scores(len(names), actor, kind, severity)}
+    return {"by_kind": by_kind, "actors": _scores(truly, actor, severity)}
 
 
 def _worst(actor: Any, severity: Any) -> Any:
@@ -78,20 +82,24 @@ def _called(labels: Any) -> dict[str, int]:
     return dict(zip(LABELS, counts, strict=True))
 
 
-def _scores(count: int, actor: Any, kind: Any, severity: Any) -> dict[str, Any]:
-    """Precision and recall of "bot" over actors. Declared agents are neither people nor bots."""
-    first_bot = len(KINDS) - len(BOT_KINDS)
+def _worst_kind(count: int, actor: Any, kind: Any) -> Any:
+    """What each actor is: bots' kinds come last."""
     truly = np.zeros(count, np.int64)
     np.maximum.at(truly, actor, kind)
-    called = np.zeros(count, np.int64)
+    return truly
+
+
+def _scores(truly: Any, actor: Any, severity: Any) -> dict[str, Any]:
+    """Precision and recall of "bot" over actors. Declared agents are neither people nor bots."""
+    called = np.zeros(len(truly), np.int64)
     np.maximum.at(called, actor, severity)
     called_bot = called == SEVERITY.index(BOT)
-    people, bots = (truly < first_bot) & (truly != AGENT_KIND), truly >= first_bot
+    people, bots = (truly < FIRST_BOT) & (truly != AGENT_KIND), truly >= FIRST_BOT
     wrongly = int((called_bot & people).sum())
     scores = {
-        name: _score(truly == first_bot + place, called_bot, wrongly)
+        name: _score(truly == FIRST_BOT + place, called_bot, wrongly)
         for place, name in enumerate(BOT_KINDS)
-        if (truly == first_bot + place).any()
+        if (truly == FIRST_BOT + place).any()
     }
     return {
         "people": int(people.sum()),

@@ -97,8 +97,7 @@ class People:
         followed = np.searchsorted(chances, rng.random(len(follower))).clip(0, count - 1)
         pairs = np.unique(followed * self.count + follower)
         self.fans = pairs % self.count
-        self.follows = pairs // self.count
-        self.fans_at = np.searchsorted(self.follows, np.arange(count + 1))
+        self.fans_at = np.searchsorted(pairs // self.count, np.arange(count + 1))
 
     def busy(self, rng: np.random.Generator, count: int) -> I64:
         """So many people, the busy ones more often."""
@@ -116,9 +115,9 @@ class People:
         """Of the creator of this number."""
         return self.fans[self.fans_at[creator] : self.fans_at[creator + 1]]
 
-    def followed(self, rng: np.random.Generator) -> int:
-        """The number of a creator, as likely as it has fans."""
-        return int(self.follows[rng.integers(0, len(self.follows))])
+    def known(self, rng: np.random.Generator, of: int) -> int:
+        """The number of the most followed of so many creators: the more, the better known."""
+        return int(rng.integers(0, len(self.creators), of).min())
 
 
 def zipf(n: int, exponent: float = 0.9) -> F64:

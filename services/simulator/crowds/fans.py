@@ -26,10 +26,11 @@ class Fans:
 
     def _post(self, scene: Scene, kind: int, at_ms: int) -> Likes:
         rng, people = scene.rng, scene.people
-        number = people.followed(rng)
+        # All creators post about as often: a star's fans are more, not more often told.
+        number = people.known(rng, of=1)
         fans = people.fans_of(number)
         times = at_ms + (60_000 * DELAY_MINUTES * rng.lognormal(0.0, DELAY_SPREAD, len(fans))).astype(np.int64)
-        chance = min(LIKE_IT, ABOUT_MOST / len(fans))
+        chance = min(LIKE_IT, ABOUT_MOST / max(1, len(fans)))
         likes_it = rng.random(len(fans)) < chance * people.awake(fans, times)
         who, times = fans[likes_it], times[likes_it]
         work, creator = scene.publish(1)[0], people.creators[number]

@@ -16,6 +16,8 @@ TRACK_SECONDS: Final = 190.0
 LIKE_A_TRACK: Final = 0.35
 DELAY_HOURS: Final = 3.0
 PREMIERE_MINUTES: Final = 10.0
+# A release is the best known creator's of so many.
+KNOWN: Final = 3
 # Who comes, about, at most.
 ABOUT_MOST: Final = 150
 
@@ -28,9 +30,9 @@ class Releases:
 
     def _release(self, scene: Scene, kind: int, at_ms: int) -> Likes:
         rng = scene.rng
-        number = scene.people.followed(rng)
+        number = scene.people.known(rng, of=KNOWN)
         fans = scene.people.fans_of(number)
-        fans = fans[rng.random(len(fans)) < ABOUT_MOST / len(fans)]
+        fans = fans[rng.random(len(fans)) < ABOUT_MOST / max(1, len(fans))]
         creator = int(scene.people.creators[number])
         if rng.random() < 0.5:
             return self._album(scene, kind, at_ms, fans, creator)

@@ -13,6 +13,8 @@ from services.simulator.settings import DAY_MS
 
 MEAN_LIKES: Final = 6.0
 MOST_LIKES: Final = 40
+# Likes that people would give for one that they do: some of what they meet they have liked already.
+LIKED_ALREADY: Final = 1.06
 # Of log seconds between two likes: people's gaps have a heavy tail (Barabási, "The origin of bursts and heavy tails in
 # human dynamics", Nature 435, 2005).
 GAP_SECONDS: Final = 20.0
@@ -26,7 +28,7 @@ class Sittings:
         """What is owed does not wake people up. But who meets much that is liked already looks a little longer."""
         rng, people = scene.rng, scene.people
         daily = people.count * scene.settings.likes_a_day * self.share
-        busier = (1 + np.clip(owed / daily, -0.5, 1.0)) / people.joined(start_ms)
+        busier = (LIKED_ALREADY + np.clip(owed / daily, -0.5, 1.0)) / people.joined(start_ms)
         count = rng.poisson(busier * daily / MEAN_LIKES / MEAN_RHYTHM * (stop_ms - start_ms) / DAY_MS)
         who = people.busy(rng, count)
         begins = np.sort(rng.integers(start_ms, stop_ms, count))
