@@ -10,7 +10,8 @@ from services.simulator.feeds import ORGANIC
 from services.simulator.likes import NONE, Likes, likes, ragged
 from services.simulator.scene import Scene
 
-MEAN_LIKES: Final = 2.5
+# Of a circle, asleep or awake.
+MEAN_LIKES: Final = 1.0
 # Of friends at the height of their day, those who like a link.
 LIKE_IT: Final = 0.7
 DELAY_MINUTES: Final = 4.0
@@ -32,7 +33,7 @@ class Friends:
         sharer = people.members[starts + (rng.random(len(at)) * sizes).astype(np.int64)]
         shared = rng.integers(start_ms, stop_ms, len(at))
         # Who sleeps shares nothing; and what friends share is to the taste of one of them.
-        wakes = rng.random(len(at)) < people.awake(sharer, shared) / people.awake(sharer, shared).max(initial=1e-9)
+        wakes = rng.random(len(at)) < people.awake(sharer, shared)
         links = scene.feeds.items_of[people.taste[sharer], rng.integers(0, scene.feeds.width, len(at))]
         times = np.repeat(shared, sizes) + (60_000 * DELAY_MINUTES * rng.lognormal(0.0, DELAY_SPREAD, len(who))).astype(
             np.int64
