@@ -206,6 +206,8 @@ class Output:
     partition: int | None = None
     key: bytes | None = None
     headers: Headers | None = None
+    # Sent without its value: what the key names is gone.
+    tombstone: bool = False
 
 
 def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:

@@ -129,9 +129,7 @@ TOPICS: Final = (
         _retained(2),
     ),
     # One partition: only those who stand out come here, and a group has no key before it is known.
-    Topic(
-        LINKS_BY_GROUP, False, "Actors' parts in campaigns", Arrow({"links": frames.LINKS}), "none", _retained(2)
-    ),
+    Topic(LINKS_BY_GROUP, False, "Actors' parts in campaigns", Arrow({"links": frames.LINKS}), "none", _retained(2)),
     Topic(
         VERDICTS,
         True,
@@ -141,7 +139,12 @@ TOPICS: Final = (
         _retained(30),
     ),
     Topic(
-        WINDOW_SUMMARIES, False, "How many were judged in each window, by label", Json(WindowSummary), "none", _retained(30)
+        WINDOW_SUMMARIES,
+        False,
+        "How many were judged in each window, by label",
+        Json(WindowSummary),
+        "none",
+        _retained(30),
     ),
     Topic(CAMPAIGNS, False, "Campaigns", Json(Campaign, tombstones=True), "campaign_id", {"cleanup.policy": "compact"}),
     # One partition: the order in which likes are learnt is part of the result (docs/decisions/0006).

@@ -27,7 +27,9 @@ def detect(
     out_file: Annotated[Path, typer.Option("--out", help="Verdicts, JSON lines")] = Path("verdicts.jsonl"),
     campaigns: Annotated[Path | None, typer.Option(help="Campaigns, JSON lines")] = None,
     window: Annotated[int, typer.Option(help="Length of a verdict's window, s", min=1)] = 300,
-    gap: Annotated[int, typer.Option(help="Two actors meet within this time on one target, s", min=1)] = 60,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Also a verdict on each window of those whom nothing speaks against")
+    ] = False,
     horizon: Annotated[float, typer.Option(help="How long meetings are remembered, days", min=0.01)] = 30.0,
 ) -> None:
     """Judge the likes of a file with the detector's own code; needs no broker. Rows may be in any order.
@@ -41,7 +43,7 @@ def detect(
     from services.cli import offline
     from services.detector.settings import Judgement
 
-    settings = Judgement(4, window * 1000, horizon_ms=round(horizon * 86_400_000), lockstep_gap_ms=gap * 1000)
+    settings = Judgement(4, window * 1000, horizon_ms=round(horizon * 86_400_000))
     result = Result()
     with (
         bars() as bar,
@@ -50,7 +52,13 @@ def detect(
         output(campaigns) if campaigns is not None else nullcontext() as groups,
     ):
         report = offline.detect(
-            spool, settings, verdicts.file, groups.file if groups is not None else None, result, bar("judging")
+            spool,
+            settings,
+            verdicts.file,
+            groups.file if groups is not None else None,
+            result,
+            bar("judging"),
+            everyone,
         )
         if result.accepted:
             verdicts.publish()
@@ -58,7 +66,7 @@ def detect(
                 groups.publish()
     if result.accepted:
         judged = result.accepted - result.late
-        table = Table("verdicts", "number", title=f"{judged:,} likes judged")
+        table = Table("actors' windows", "number", title=f"{judged:,} likes judged")
         for label in ("human", "suspect", "bot", "agent"):
             table.add_row(label, f"{report[f'final_{label}']:,}")
         table.add_row("campaigns", f"{report['campaigns']:,}")

@@ -24,7 +24,7 @@ class Detector:
             **{(FRAMES_BY_ACTOR, p): ActorTask(p, settings) for p in count},
             **{(FRAMES_BY_TARGET, p): TargetTask(p, settings) for p in count},
             **{(EVIDENCE_BY_ACTOR, p): VerdictTask(p, settings) for p in count},
-            (LINKS_BY_GROUP, 0): GroupTask(0),
+            (LINKS_BY_GROUP, 0): GroupTask(0, settings),
         }
         self._offsets = dict.fromkeys(self.tasks, -1)
 

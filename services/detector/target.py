@@ -1,4 +1,4 @@
-"""Stage detector/target: likes that come together at a target, an origin or a pair of creators, as event time passes."""
+"""Stage detector/target: likes that come together at a target, an origin or a creator pair, as event time passes."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class VerdictTask:
         self.saying = Saying(self.accusations, self.lockstep, self.retained, settings, partition)
         # The actor stage's findings; each target partition's findings, and its meetings.
         self.watermark = Watermark(1 + 2 * settings.partitions)
-        self.passed_ms = self.told_ms = UNKNOWN
+        self.passed_ms = self.told_ms = self.forgotten_ms = UNKNOWN
         self.again = Again()
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
@@ -163,7 +163,7 @@ class VerdictTask:
         """
         numbers, owner = self.retained.of(actors)
         # What stood against older likes is forgotten, and they stay as they were judged.
-        oldest = beyond(self.settings.horizon_ms, self.passed_ms) + self.settings.window_ms
+        oldest = self.forgotten_ms + self.settings.window_ms
         recent = self.retained.field("time", numbers) >= np.maximum(since, oldest)[owner]
         order = np.argsort(numbers[recent])
         numbers, owner = numbers[recent][order], owner[recent][order]
@@ -210,6 +210,7 @@ class VerdictTask:
 
     def _forget_old(self, before_ms: int) -> None:
         if self.retained.expire(before_ms):
+            self.forgotten_ms = before_ms
             for part in (self.lockstep, self.accusations, self.published, self.summaries, self.links):
                 part.expire(before_ms)
 
@@ -226,7 +227,7 @@ class VerdictTask:
             **self.links.snapshot(),
             **self.summaries.snapshot(),
             "watermark": self.watermark.snapshot(),
-            "passed_ms": np.array([self.passed_ms, self.told_ms]),
+            "passed_ms": np.array([self.passed_ms, self.told_ms, self.forgotten_ms]),
             **self.again.snapshot(),
         }
 
@@ -235,5 +236,5 @@ class VerdictTask:
             part.restore(arrays)
         self.meetings.restore("meetings", arrays)
         self.watermark.restore(arrays["watermark"])
-        self.passed_ms, self.told_ms = arrays["passed_ms"].tolist()
+        self.passed_ms, self.told_ms, self.forgotten_ms = arrays["passed_ms"].tolist()
         self.again.restore(arrays)

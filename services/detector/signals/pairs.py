@@ -67,7 +67,8 @@ def _meet_once(
 ) -> None:  # fmt: skip
     for i in range(len(slots)):
         slot, row = slots[i], rows[i]
-        if new[i]:
+        # Of several meetings on one place the nearest counts.
+        if new[i] or (t_place[slot] == place[row] and scale[row] < t_scale[slot]):
             t_place[slot], t_target[slot], t_met_at[slot] = place[row], target[row], met_at[row]
             t_occurred[slot], t_scale[slot], t_known[slot] = occurred_at[row], scale[row], known[row]
             for s in range(t_expected.shape[1]):
