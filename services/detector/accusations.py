@@ -25,7 +25,8 @@ LOCKSTEP: Final = "lockstep"
 # Codes of what can stand against an actor: lockstep by scale, then the other signals. Those of one family are one
 # witness.
 CODES: Final = (*(LOCKSTEP for _ in SCALES), *(signal.name for signal in SIGNALS))
-FAMILIES: Final = np.array([0] * len(SCALES) + [1 + i for i in range(len(SIGNALS))], np.int64)
+_WITNESSES: Final = (*(LOCKSTEP for _ in SCALES), *(signal.family for signal in SIGNALS))
+FAMILIES: Final = np.array([sorted(set(_WITNESSES)).index(witness) for witness in _WITNESSES], np.int64)
 _CODE_OF: Final = {name: code for code, name in enumerate(CODES)}
 
 _COLUMNS: Final = {

@@ -35,7 +35,7 @@ def fuse(strength: F64, convicts: Bools, family: npt.NDArray[np.int64], agent: B
     for signal, f in enumerate(family.tolist()):
         by_family[:, f] = np.maximum(by_family[:, f], strength[:, signal])
     strongest = strength.max(axis=1, initial=0.0)
-    convicted = (np.where(convicts, strength, 0.0).max(axis=1, initial=0.0) >= 1) | ((by_family >= 1).sum(axis=1) >= 2)
+    convicted = np.where(convicts, strength, 0.0).max(axis=1, initial=0.0) >= 1
     more = (np.where(by_family >= 0.5, np.minimum(by_family, 1.0), 0.0).sum(axis=1) - np.minimum(strongest, 1.0)).clip(
         0
     )

@@ -11,11 +11,16 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from services.detector.signals.churn import Churn
+from services.detector.signals.haste import Haste
+from services.detector.signals.metronome import Metronome
+from services.detector.signals.rate import Rate
 from services.detector.signals.rows import to_batch
 from services.detector.signals.signal import Rows, Signal
+from services.detector.signals.sleepless import Sleepless
 from shared import frames
 
-SIGNALS: Final[tuple[Any, ...]] = ()
+SIGNALS: Final[tuple[Any, ...]] = (Rate, Haste, Metronome, Sleepless, Churn)
 
 
 def observe(signals: Sequence[Signal], rows: Rows, now: int) -> pa.RecordBatch:
