@@ -19,6 +19,8 @@ TREND_SHARE: Final = 0.2
 OWN_TASTE: Final = 0.8
 # A like leads to the next thing of its taste, or the person looks elsewhere.
 LEADS_ON: Final = 0.6
+# How far it leads, in places by popularity: two people who begin alike soon part.
+FURTHEST: Final = 25
 STARTERS: Final = 30
 
 
@@ -45,8 +47,8 @@ class Feeds:
         elsewhere = (rng.random(n) >= LEADS_ON) & ~(first & (rng.random(n) < 0.5))
         start = np.where(elsewhere | first, np.arange(n), 0)
         run = np.maximum.accumulate(start)
-        step = np.cumsum(rng.integers(1, 5, n))
-        place = np.where(elsewhere, self._popular(n), self._last_place[who] + rng.integers(1, 5, n))
+        step = np.cumsum(rng.integers(1, FURTHEST, n))
+        place = np.where(elsewhere, self._popular(n), self._last_place[who] + rng.integers(1, FURTHEST, n))
         place = (place[run] + step - step[run]) % self.width
         own = (rng.random(n) < OWN_TASTE)[run]
         taste = np.where(own, self.people.taste[who], rng.integers(0, self.settings.tastes, n)[run])
