@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from rich import box
 from rich.table import Table
 
 from services.simulator.world import AGENT_KIND, BOT_KINDS, KINDS
@@ -128,10 +129,17 @@ def likes_by_label(found: dict[str, Any]) -> dict[str, dict[str, int]]:
 
 def summary(found: dict[str, Any], title: str) -> Table:
     """A row a kind: its likes, what they weigh, and what its actors were called."""
-    columns = ("truth", "likes", "weight", "actors", *(f"called {label}" for label in LABELS), "precision", "recall")
-    table = Table(title=title, caption=_caption(found["actors"]))
-    for name in columns:
-        table.add_column(name, justify="left" if name == "truth" else "right")
+    # It must fit into 80 columns.
+    table = Table(
+        title=title,
+        caption=_caption(found["actors"]),
+        pad_edge=False,
+        show_edge=False,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+    )
+    for name in ("truth", "likes", "weight", "actors", *LABELS, "prec.", "recall"):
+        table.add_column(name, justify="left" if name == "truth" else "right", no_wrap=True)
     for kind, row in found["by_kind"].items():
         scores = found["actors"]["by_kind"].get(kind, {})
         table.add_row(

@@ -48,9 +48,10 @@ def test_likes_and_actors_by_kind(path: Path) -> None:
 
 
 def test_it_is_shown_by_kind(path: Path) -> None:
-    console = Console(width=140, file=StringIO())
+    console = Console(width=80, file=StringIO())
     console.print(summary(table_of(read_truth(path), [("1", HUMAN, 1.0), ("6", BOT, 0.0)]), "title"))
     shown = console.file.getvalue()
+    assert "…" not in console.file.getvalue()
     assert "0 of 1 people; all bots: precision 1.000, recall 1.000 of 1" in " ".join(shown.split())
 
 
