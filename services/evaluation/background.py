@@ -59,7 +59,7 @@ class Background:
 
     def with_origins(self, rng: np.random.Generator) -> Background:
         """The same where people have origins: households of one to three, as far as none is known."""
-        people, rows, starts, counts = self._people
+        people, rows, _, counts = self._people
         households = np.repeat(np.arange(len(people)), rng.integers(1, 4, len(people)))[: len(people)]
         of_person = names("household", len(people))[rng.permutation(households)]
         origin = np.empty(len(self.likes), of_person.dtype)

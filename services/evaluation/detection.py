@@ -1,5 +1,5 @@
-"""`truelike evaluate detection FILE`: attacks and honest crowds laid over a stream of people, judged by a fresh detector
-each, beside published methods.
+"""`truelike evaluate detection FILE`: attacks and honest crowds laid over a stream of people, each judged by a fresh
+detector, beside published methods.
 
 All that is in the stream counts as people's. Whom the detector calls a bot there without any attack is told, and left
 out of `precision_beside_calm`.
@@ -28,7 +28,7 @@ from shared.labels import AGENT, BOT, SUSPECT
 Say = Callable[[str, int, int], None]
 
 # Of an attack's likes so many, evenly chosen, are followed: each costs three pauses of the stream.
-FOLLOWED: Final = 100
+FOLLOWED: Final = 60
 WINDOW_MS: Final = 300_000
 OURS: Final = "Truelike"
 
@@ -87,12 +87,12 @@ def evaluate(base: Background, options: Options, say: Say) -> dict[str, Any]:
         done += 1
 
     told("the stream as it is")
-    calm, scene = _scene(base, None), _scene(base, None)
+    calm = _scene(base, None)
     judged = _judge(calm, options, np.zeros(0, np.int64))
-    report["calm"] = _everybody(calm, judged) | {"rivals": _rivals(scene, options, report["left_out"], crowd=True)}
+    report["calm"] = _everybody(calm, judged) | {"rivals": _rivals(calm, options, report["left_out"], crowd=True)}
     accused = calm.actors[_worst(calm, judged)[0] == BOT]
-    report["attacks"] = [row for row in _attacks(base, options, accused, told, report["left_out"])]
-    report["crowds"] = [row for row in _crowds(base, options, told, report["left_out"])]
+    report["attacks"] = list(_attacks(base, options, accused, told, report["left_out"]))
+    report["crowds"] = list(_crowds(base, options, told, report["left_out"]))
     tables = [row["reliability"] for row in report["attacks"]]
     table = scoring.merged(tables)
     report["calibration"] = {"reliability": table, "ece": scoring.ece(table)}

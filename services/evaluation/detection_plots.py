@@ -78,7 +78,9 @@ def _calibration(report: dict[str, Any], pyplot: Any) -> Any:
     rows = found["reliability"]
     axes.scatter([row["stated"] for row in rows], [row["people"] for row in rows], color="black", zorder=3)
     for row in rows:
-        axes.annotate(f"{row['likes']:,}", (row["stated"], row["people"]), fontsize=7, xytext=(4, 4), textcoords="offset points")
+        axes.annotate(
+            f"{row['likes']:,}", (row["stated"], row["people"]), fontsize=7, xytext=(4, 4), textcoords="offset points"
+        )
     axes.set_xlabel("stated probability that a person gave the like")
     axes.set_ylabel("how often one did")
     axes.set_title(f"ECE {found['ece']:.4f}; all attacks; number of likes at each point")

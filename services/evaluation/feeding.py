@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from services.evaluation.columns import Bools, I64, Likes
+from services.evaluation.columns import I64, Bools, Likes
 from services.ingest.framing import FrameBuilder
 from shared import frames
 from shared.contract.times import LATEST_MS

@@ -2,8 +2,8 @@
 likes of what everybody likes hide nothing.
 
 Hooi, Song, Beutel, Shah, Shin, Faloutsos: FRAUDAR: Bounding Graph Fraud in the Face of Camouflage, KDD 2016. Greedy:
-take away whoever has the least weight, remember when the mean weight was greatest. The block is what it calls; its order
-of taking away ranks the others. It looks at no times.
+take away whoever has the least weight, remember when the mean weight was greatest. It calls the block; its order of
+taking away ranks the others. It looks at no times.
 """
 
 from __future__ import annotations

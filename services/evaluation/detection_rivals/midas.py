@@ -1,7 +1,8 @@
 """MIDAS-R: bursts of edges, of sources and of destinations in an edge stream, from count-min sketches.
 
-Bhatia, Hooi, Yoon, Shin, Faloutsos: MIDAS: Microcluster-Based Detector of Anomalies in Edge Streams, AAAI 2020. With the
-paper's decay of a half a tick; ticks of ten minutes. An actor's score is the greatest of its likes'. It draws no line.
+Bhatia, Hooi, Yoon, Shin, Faloutsos: MIDAS: Microcluster-Based Detector of Anomalies in Edge Streams, AAAI 2020. With
+the paper's decay of a half a tick; ticks of ten minutes. An actor's score is the greatest of its likes'. It draws no
+line.
 """
 
 from __future__ import annotations
