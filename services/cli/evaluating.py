@@ -96,7 +96,7 @@ def evaluate_detection(
         **({} if rivals else {"rivals": ()}),
     )
     result = Result()
-    places = {f"--out's {name}": folder / name for name in ("report.json", *detection_plots.PICTURES)}
+    places = {f"--out's {name}": folder / name for name in ("report.json", "report.md", *detection_plots.PICTURES)}
     with bars() as bar, likes_of(file, reading, result, dict(places), bar("reading")) as spool:
         batch = stream.read_all(spool, result, bar("sorting"))
     if not batch.num_rows:
@@ -108,8 +108,13 @@ def evaluate_detection(
             advance = bar("laying and judging")
             return detection.evaluate(Background(of_batch(batch)), options, lambda _, done, total: advance(done, total))
 
+    def draw(report: dict[str, Any], made: Path) -> list[Path]:
+        text = made / "report.md"
+        text.write_text("\n".join(map(detection_tables.markdown, detection_tables.render(report))))
+        return [text, *detection_plots.draw(report, made)]
+
     try:
-        report, written = _written(folder, measure, detection_plots.draw)
+        report, written = _written(folder, measure, draw)
     except ImportError as error:
         raise fail(f"{error}: pip install 'truelike[evaluate]'") from None
     _show(detection_tables.render(report), (f"{name}: {why}" for name, why in report["left_out"].items()), written)

@@ -19,6 +19,13 @@ def render(report: dict[str, Any]) -> Iterator[Table]:
         yield _calibration(report["calibration"])
 
 
+def markdown(table: Table) -> str:
+    """The same for a document."""
+    rows = zip(*(column.cells for column in table.columns), strict=True)
+    lines = [[str(column.header) for column in table.columns], ["---"] * len(table.columns), *rows]
+    return f"{table.title}\n\n" + "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
+
+
 def _attacks(report: dict[str, Any]) -> Table:
     calm = report["calm"]
     title = (
