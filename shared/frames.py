@@ -96,6 +96,8 @@ MEETINGS: Final = pa.schema(
         # The least of the scales that the two likes are within, and how many meetings chance gives at each.
         ("scale", pa.int8()),
         *((f"expected_{scale}", pa.float32()) for scale in ("60s", "10m", "1h", "1d")),
+        # Likes of the stream until then, decayed: what shares are reckoned from.
+        ("stream_likes", pa.float32()),
         ("peer_id", pa.string()),
     ]
 )

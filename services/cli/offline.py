@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import IO, Any
 
+import msgspec
 import numpy as np
 
 from services.detector.everyone import People
@@ -46,16 +47,17 @@ def detect(
                     people.leave_out(output.value)
             elif output.topic == TRUSTED_LIKES and everyone:
                 people.add(output.value)
-            elif output.topic == CAMPAIGNS and output.tombstone:
-                found.pop(output.key, None)
-            elif output.topic == CAMPAIGNS:
+            elif output.topic == CAMPAIGNS and not output.tombstone:
                 found[output.key] = output.value
         done += rows
         advance(done, spool.rows)
     for verdict in people.verdicts():
         verdicts.write(verdict + b"\n")
     if campaigns is not None:
-        campaigns.writelines(campaign + b"\n" for campaign in found.values())
+        # An expired one was one; of those that were merged, the one that took them in is there.
+        campaigns.writelines(
+            value + b"\n" for value in found.values() if msgspec.json.decode(value)["merged_into"] is None
+        )
     seconds = time.perf_counter() - began
     counters = detector.counters()
     result.late = counters["late_likes"]

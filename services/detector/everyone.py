@@ -34,7 +34,9 @@ class People:
         """One for each other window of an actor, in the order of actors and time."""
         if not self._likes:
             return
-        counted = _counted(pa.concat_tables(self._likes)).sort_by([("actor_id", "ascending"), ("window_start", "ascending")])
+        counted = _counted(pa.concat_tables(self._likes)).sort_by(
+            [("actor_id", "ascending"), ("window_start", "ascending")]
+        )
         for actor_id, start, likes in zip(*(column.to_pylist() for column in counted.columns), strict=True):
             identifier = f"{actor_id}@{start}"
             if identifier not in self._said:

@@ -91,9 +91,10 @@ class _Part:
     def lockstep(self) -> list[dict[str, Any]]:
         """To its best partners, at the scale where the best of them is furthest beyond the pair's bar."""
         best: list[Partner] = []
+        bars = self.saying.lockstep.bars.height[PAIR]
         for scale in range(len(SCALES)):
-            partners = self.saying.lockstep.partners(self.actor, scale, float(PAIR[scale]))
-            if partners and (not best or partners[0].llr / PAIR[scale] > best[0].llr / PAIR[best[0].scale]):
+            partners = self.saying.lockstep.partners(self.actor, scale, float(bars[scale]))
+            if partners and (not best or partners[0].llr / bars[scale] > best[0].llr / bars[best[0].scale]):
                 best = partners
         if not best:
             return []

@@ -21,7 +21,7 @@ from services.detector.published import Groups, Published
 from services.detector.retained import RetainedLikes
 from services.detector.saying import Judged, Saying
 from services.detector.settings import Judgement
-from services.detector.signals.bars import Habit, findings
+from services.detector.signals.bars import Habit
 from services.detector.signals.lockstep import Lockstep
 from services.detector.summaries import Summaries
 from services.detector.windows import UNKNOWN, Watermark, beyond, tumbling
@@ -153,7 +153,7 @@ class VerdictTask:
         habit = Habit(np.bincount(owner, minlength=len(met)), first_at)
         changed = [
             self.accusations.add(found, np.full(len(found), scale, np.int8))
-            for scale, found in enumerate(findings(standing, habit))
+            for scale, found in enumerate(self.lockstep.bars.findings(standing, habit))
         ]
         return np.unique(np.concatenate(changed))
 

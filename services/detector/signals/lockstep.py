@@ -7,7 +7,7 @@ where the creators are known, so that fans of one creator count once; else somet
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 from numba import njit
 
 from services.detector.names import Names
+from services.detector.signals.bars import Bars, Standing
 from services.detector.signals.pairs import Pairs
 from services.detector.signals.signal import SCALES
 from shared.checkpoints import Arrays
@@ -26,10 +27,11 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 # Partners that are remembered of an actor at a scale, the best; the score is that of the third.
-PARTNERS: Final = 8
+PARTNERS: Final = 6
 SCORED: Final = 3
 # Below this log-likelihood ratio a partner is not worth remembering.
 LEAST_LLR: Final = 3.0
+DAY_MS: Final = 86_400_000
 _N: Final = len(SCALES)
 _COLUMNS: Final = {
     "partner": (np.uint64, _N * PARTNERS),
@@ -74,27 +76,6 @@ def _note(
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How actors stand, one row each. Shapes (n, 4): by scale. `best`, `third`, `eighth`: log-likelihood ratios of
-    that partner; times in ms.
-    """
-
-    actor: U64
-    best: F64
-    third: F64
-    eighth: F64
-    # Places that the best of the actor's partners and it met on.
-    met: F64
-    first_at: I64
-    last_at: I64
-    creators_known: npt.NDArray[np.bool_]
-
-    def of(self, which: Any) -> Standing:
-        """Rows by index or mask."""
-        return Standing(*(getattr(self, f.name)[which] for f in fields(self)))
-
-
-@dataclass(frozen=True)
 class Partner:
     """One of an actor's best partners at a scale: on how many places they met where `expected` would be chance."""
 
@@ -116,11 +97,30 @@ class Lockstep:
         self.pairs = Pairs(max_pairs)
         self.actors = SlotTable(_COLUMNS, max(max_pairs // 8, 1024))
         self.peers = Names(max_pairs // 4)
+        self.bars = Bars()
 
     def meet(self, meetings: pa.RecordBatch) -> U64:
         """Take in meetings in order of (met_at, actor, peer, target). Returns the actors that have partners and whose
-        standing may have changed, sorted.
+        standing may have changed, sorted. Between two days the bars learn.
         """
+        days = meetings.column("met_at").to_numpy() // DAY_MS
+        cuts = np.r_[0, np.flatnonzero(np.diff(days)) + 1, len(days)]
+        changed = []
+        for begin, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+            if begin == end:
+                continue
+            if self.bars.is_new(int(days[begin])):
+                self._learn(int(days[begin]))
+            part = meetings.slice(begin, end - begin)
+            self.bars.see(part.column("stream_likes").to_numpy())
+            changed.append(self._meet(part))
+        return np.unique(np.concatenate(changed)) if changed else np.zeros(0, np.uint64)
+
+    def _learn(self, day: int) -> None:
+        used = self.actors.occupied()
+        self.bars.learn(day, self.standing(self.actors.keys[used]))
+
+    def _meet(self, meetings: pa.RecordBatch) -> U64:
         keys = self.pairs.meet(meetings)
         pairs = self.pairs.repeated.find(keys)
         pairs = pairs[pairs >= 0]
@@ -204,9 +204,15 @@ class Lockstep:
         return self.actors.drop(actors) + self.pairs.forget(actors) + self.peers.forget(actors)
 
     def snapshot(self) -> Arrays:
-        return {**self.pairs.snapshot(), **self.actors.snapshot("lockstep"), **self.peers.snapshot("peers")}
+        return {
+            **self.pairs.snapshot(),
+            **self.actors.snapshot("lockstep"),
+            **self.peers.snapshot("peers"),
+            **self.bars.snapshot(),
+        }
 
     def restore(self, arrays: Arrays) -> None:
         self.pairs.restore(arrays)
         self.actors.restore("lockstep", arrays)
         self.peers.restore("peers", arrays)
+        self.bars.restore(arrays)

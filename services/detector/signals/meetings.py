@@ -8,6 +8,10 @@ meetings on it in a window of length D: n_a and n_b are how many likes each gave
 on any target; `share` is the target's share of the stream's likes; T is for taste in common. So two people in long
 sittings at one hour are expected to meet, and two accounts that do little else are not.
 
+In a crowd not everybody meets everybody: who is met is decided by the actors' hashes (consistent sampling, as in
+min-hash), so that each like brings a dozen meetings at most, and the members of a large group that comes again meet
+the same few again.
+
 A target keeps its last likers in chunks of one log, so that the many targets with few likers cost little. A scale
 within which the target's crowd is usually larger than that says nothing about who belongs together, and is left out.
 """
@@ -31,6 +35,7 @@ from shared.slots import SlotTable
 
 TASTE_IN_COMMON: Final = 3.0
 MOST_LIKERS: Final = 48
+MOST_MET: Final = 12.0
 CHUNK: Final = 6
 # Shares of targets forget with this half-life, ms: long against the slowest scale.
 HALF_LIFE_MS: Final = 7 * 86_400_000
@@ -73,11 +78,46 @@ def _usual_rate(slot: int, time: Any, before: Any, first_at: Any, half_life: Any
 
 
 @njit(cache=True)
+def _count_crowd(
+    slot: int,
+    time: Any,
+    newest: Any,
+    log_time: Any,
+    log_previous: Any,
+    log_used: Any,
+    lost: Any,
+    scales: Any,
+    crowd: Any,
+) -> None:
+    """How many likers the target had within each scale: counted, or reckoned from how fast they came."""
+    for s in range(len(scales)):
+        crowd[s] = 0.0
+    chunk, looked, oldest, pool = newest[slot], 0, time, len(log_used)
+    while chunk > lost and chunk > 0 and looked < 48:
+        at = chunk % pool
+        for e in range(log_used[at] - 1, -1, -1):
+            apart = abs(time - log_time[at, e])
+            if apart > scales[-1]:
+                return
+            looked += 1
+            oldest = log_time[at, e]
+            for s in range(len(scales)):
+                crowd[s] += apart <= scales[s]
+        chunk = log_previous[at]
+    if looked >= 48:
+        span = max(time - oldest, 1000)
+        for s in range(len(scales)):
+            if scales[s] > span:
+                crowd[s] = looked * scales[s] / span
+
+
+@njit(cache=True)
 def _meet(
     begin: int, slots: Any, new: Any, times: Any, actors: Any, targets: Any, creators: Any, recent: Any,
     newest: Any, likes: Any, liked_at: Any, before: Any, first_at: Any, stream: Any, partitions: float,
     log_actor: Any, log_time: Any, log_recent: Any, log_previous: Any, log_used: Any, state: Any,
-    scales: Any, half_life: float, taste: float, ids: Any, when: Any, scale_out: Any, expected: Any,
+    scales: Any, half_life: float, taste: float, most_met: float, ids: Any, when: Any, scale_out: Any, expected: Any,
+    stream_out: Any, crowd: Any,
 ) -> tuple[int, int]:  # fmt: skip
     """Likes from `begin` on, until the outputs are full. Returns (the next like, meetings written)."""
     pool, room, out = len(log_used), len(when), 0
@@ -94,6 +134,7 @@ def _meet(
         slowest = len(scales) - 1
         while slowest >= 0 and usual * scales[slowest] > 48:
             slowest -= 1
+        _count_crowd(slot, time, newest, log_time, log_previous, log_used, state[0] - pool, scales, crowd)
         chunk, looked, done = newest[slot], 0, slowest < 0
         while chunk > 0 and chunk > state[0] - pool and not done:
             at = chunk % pool
@@ -109,6 +150,8 @@ def _meet(
                 scale = 0
                 while apart > scales[scale]:
                     scale += 1
+                if float(min(actor, log_actor[at, e])) * crowd[scale] > most_met * 2.0**64:
+                    continue
                 for direction in range(2):
                     ids[out, 0] = actor if direction == 0 else log_actor[at, e]
                     ids[out, 1] = log_actor[at, e] if direction == 0 else actor
@@ -120,6 +163,7 @@ def _meet(
                     for s in range(len(scales)):
                         chance = float(recent[i, s]) * float(log_recent[at, e, s]) * share * taste
                         expected[out, s] = chance if scale <= s <= slowest else -1.0
+                    stream_out[out] = stream[0] * partitions
                     out += 1
             chunk = log_previous[at]
         head = newest[slot]
@@ -172,15 +216,16 @@ class Meetings:
             ids = np.empty((AT_ONCE, 4), np.uint64)
             when = np.empty((AT_ONCE, 2), np.int64)
             scale, expected = np.empty(AT_ONCE, np.int8), np.empty((AT_ONCE, len(SCALES)), np.float32)
+            stream = np.empty(AT_ONCE, np.float32)
             at, n = _meet(
                 at, slots, new, times, actors, targets, creators, recent, *(self.targets[c] for c in _COLUMNS),
                 self.stream, float(self.partitions), *self.log.values(), self.state, np.array(SCALES), HALF_LIFE_MS,
-                TASTE_IN_COMMON, ids, when, scale, expected,
+                TASTE_IN_COMMON, MOST_MET, ids, when, scale, expected, stream, np.empty(len(SCALES)),
             )  # fmt: skip
-            parts.append(self._batch(ids[:n], when[:n], scale[:n], expected[:n]))
+            parts.append(self._batch(ids[:n], when[:n], scale[:n], expected[:n], stream[:n]))
         return frames.join(parts, frames.MEETINGS)
 
-    def _batch(self, ids: U64, when: Any, scale: Any, expected: Any) -> pa.RecordBatch:
+    def _batch(self, ids: U64, when: Any, scale: Any, expected: Any, stream: Any) -> pa.RecordBatch:
         peers, codes = np.unique(ids[:, 1], return_inverse=True)
         known = ids[:, 3] != 0
         columns = [
@@ -193,6 +238,7 @@ class Meetings:
             known,
             scale,
             *(expected[:, s] for s in range(len(EXPECTED))),
+            stream,
         ]
         names = pa.array(self.names.of(peers), pa.string()).take(pa.array(codes))
         return pa.RecordBatch.from_arrays([*(pa.array(c) for c in columns), names], schema=frames.MEETINGS)
