@@ -77,9 +77,9 @@ test-compose: $(STAMP) ## docker-compose.yml from build to end: likes, kills, a 
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11
 
-lock: $(STAMP) ## Resolve anew (versions and hashes, no addresses): requirements-dev.txt with all extras, requirements.txt for what runs
+lock: $(STAMP) ## Resolve anew (versions and hashes, no addresses): requirements-dev.txt with all extras but rivals, requirements.txt for what runs
 	$(BIN)/python -m pip install --quiet uv
-	echo setuptools | $(LOCK) --all-extras pyproject.toml - --output-file requirements-dev.txt --upgrade
+	echo setuptools | $(LOCK) --extra embedded --extra evaluate --extra dev pyproject.toml - --output-file requirements-dev.txt --upgrade
 	echo setuptools | $(LOCK) --constraint requirements-dev.txt pyproject.toml - --output-file requirements.txt
 
 clean: ## Remove the environment and what runs left behind

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from services.cli import contracts, files, token
+from services.cli import contracts, evaluating, files, token
 from services.cli.environment import ENDPOINTS
 from services.cli.environment import settings as settings_here
 from services.cli.output import err, fail, out
@@ -37,7 +37,9 @@ app.command()(files.detect)
 app.command()(files.predict)
 app.command()(replay)
 app.command("contracts")(contracts.write_or_check)
-evaluate_app.command("predictions")(files.evaluate_predictions)
+evaluate_app.command("predictions")(evaluating.evaluate_predictions)
+evaluate_app.command("detection")(evaluating.evaluate_detection)
+evaluate_app.command("world")(evaluating.made_world)
 
 
 @topics_app.command("create")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from services.evaluation.columns import DAY, HOUR, I64, MINUTE, Ids, Likes, joined, likes
+from services.evaluation.columns import DAY, HOUR, I64, MINUTE, Ids, Likes, joined, likes, names
 
 # A detector needs to have seen what is usual: nothing is laid over the first part of a stream, by likes.
 CALM_SHARE: Final = 0.2
@@ -55,6 +56,15 @@ class Background:
         """Ids; the likes' rows, person by person, in order of time; where each one's begin; how many they are."""
         found, of, counts = np.unique(self.likes.actor, return_inverse=True, return_counts=True)
         return found, np.argsort(of, kind="stable"), np.cumsum(counts) - counts, counts
+
+    def with_origins(self, rng: np.random.Generator) -> Background:
+        """The same where people have origins: households of one to three, as far as none is known."""
+        people, rows, _, counts = self._people
+        households = np.repeat(np.arange(len(people)), rng.integers(1, 4, len(people)))[: len(people)]
+        of_person = names("household", len(people))[rng.permutation(households)]
+        origin = np.empty(len(self.likes), of_person.dtype)
+        origin[rows] = np.repeat(of_person, counts)
+        return Background(replace(self.likes, origin=np.where(self.likes.origin == "", origin, self.likes.origin)))
 
     @property
     def people(self) -> Ids:

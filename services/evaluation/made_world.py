@@ -42,7 +42,7 @@ def made_world(world: World, seed: int) -> Likes:
     kept = (times >= world.begin_ms) & (times < world.begin_ms + world.days * DAY)
     who, times = who[kept], times[kept]
     target = _targets(world, rng, times)
-    creator_of = rng.integers(0, world.creators, world.targets)
+    creator_of = rng.integers(0, min(world.creators, world.people), world.targets)
     people = names("person", world.people)
     # A person likes a thing once.
     order = np.argsort(times, kind="stable")
