@@ -219,9 +219,10 @@ def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch
 
 
 def encode(batch: pa.RecordBatch) -> bytes:
-    """IPC stream bytes of one record batch, lz4."""
+    """IPC stream bytes of one record batch, lz4 where that is worth it: meetings are many, and hashes."""
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="lz4" if batch.num_rows >= COMPRESSED_ROWS else None)
+    worth = batch.num_rows >= COMPRESSED_ROWS and batch.schema is not MEETINGS and not batch.schema.equals(MEETINGS)
+    options = pa.ipc.IpcWriteOptions(compression="lz4" if worth else None)
     with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
         writer.write_batch(batch)
     return sink.getvalue().to_pybytes()

@@ -63,6 +63,8 @@ class Accusations:
     def __init__(self, max_rows: int, grace_ms: int) -> None:
         self.table = SlotTable(_COLUMNS, max_rows)
         self.actors = SlotTable({}, max_rows)
+        # Codes that have ever stood against likes of one target alone.
+        self._of_targets = np.zeros(len(CODES), np.bool_)
         # Likes up to this much later are covered too: an account goes on until it is caught.
         self.grace_ms = grace_ms
 
@@ -93,6 +95,7 @@ class Accusations:
         order = order[stronger[order]]
         for name, values in (("value", value), ("baseline", baseline), ("strength", strength)):
             t[name][slots[order]] = values[order]
+        self._of_targets[code[target != 0]] = True
         known, _ = self.actors.insert(actor)
         np.maximum.at(self.actors["touched"], known, last_at)
         after = [t[name][slots] for name in ("strength", "convicting", "first_at", "last_at")]
@@ -108,7 +111,7 @@ class Accusations:
         t, n = self.table, len(actors)
         slots = np.full((n, len(CODES)), -1, np.int64)
         for code in range(len(CODES)):
-            for target in (np.zeros(n, np.uint64), targets):
+            for target in (np.zeros(n, np.uint64), targets) if self._of_targets[code] else (np.zeros(n, np.uint64),):
                 found = t.find(_key(actors, target, np.full(n, code, np.int8)))
                 covered = (
                     (found >= 0) & (t["first_at"][found] <= times) & (times <= t["last_at"][found] + self.grace_ms)
@@ -132,11 +135,13 @@ class Accusations:
         return self.actors.drop(actors)
 
     def snapshot(self) -> Arrays:
-        return {**self.table.snapshot("accusations"), **self.actors.snapshot("accused")}
+        of_targets = {"accusations.of_targets": self._of_targets.copy()}
+        return {**self.table.snapshot("accusations"), **self.actors.snapshot("accused"), **of_targets}
 
     def restore(self, arrays: Arrays) -> None:
         self.table.restore("accusations", arrays)
         self.actors.restore("accused", arrays)
+        self._of_targets = arrays["accusations.of_targets"].copy()
 
 
 def _key(actor: U64, target: U64, code: npt.NDArray[np.int8]) -> U64:

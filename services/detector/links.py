@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
@@ -54,9 +55,8 @@ class Links:
             (r["kind"], r["scale_seconds"], r["node"], r["first_at"], r["last_at"], r["likes"], round(r["weight"] * 20))
             for r in links
         ]
-        content = np.zeros(1, np.uint64)
-        for number in (n for row in numbers for n in row):
-            content = mix(content, np.array([number], np.uint64))
+        digest = blake2b(repr(numbers).encode(), digest_size=8).digest()
+        content = np.frombuffer(digest, np.uint64)
         slots, _ = self.said.insert(np.array([actor], np.uint64))
         self.said["touched"][slots] = max(r["last_at"] for r in links)
         news = self.said["content"][slots] != content

@@ -19,39 +19,47 @@ class Pending:
     def __init__(self, schema: pa.Schema, order: Sequence[str]) -> None:
         self.schema = schema
         self._order = order
-        self._batches: list[pa.RecordBatch] = []
+        self._batches: list[tuple[int, pa.RecordBatch]] = []
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    def add(self, batch: pa.RecordBatch, source: int = 0) -> None:
+        """`source`: where it came from, where that is a part of the order: rows of one source and time stay as they
+        came.
+        """
         if batch.num_rows:
-            self._batches.append(batch)
+            self._batches.append((source, batch))
 
     @property
     def rows(self) -> int:
-        return sum(b.num_rows for b in self._batches)
+        return sum(b.num_rows for _, b in self._batches)
 
     def take(self, before_ms: int) -> pa.RecordBatch:
         """The rows of before `before_ms`, in order. The others wait on."""
         if not self._batches:
             return pa.RecordBatch.from_pylist([], self.schema)
-        rows = frames.join(self._batches, self.schema)
-        times = rows.column(self._order[0]).to_numpy()
-        due = np.flatnonzero(times < before_ms)
-        if len(due) == 0:
-            self._batches = [rows]
-            return rows.slice(0, 0)
-        self._batches = [] if len(due) == len(times) else [rows.filter(pa.array(times >= before_ms))]
-        keys = [rows.column(name).to_numpy(zero_copy_only=False)[due] for name in self._order]
-        return rows.take(pa.array(due[in_order(keys)]))
+        batches = sorted(self._batches, key=lambda b: b[0])
+        times = [b.column(self._order[0]).to_numpy() for _, b in batches]
+        late = [(source, b.filter(pa.array(t >= before_ms))) for (source, b), t in zip(batches, times, strict=True)]
+        self._batches = [(source, b) for source, b in late if b.num_rows]
+        due = [
+            b.filter(pa.array(t < before_ms)) if self._batches else b for (_, b), t in zip(batches, times, strict=True)
+        ]
+        rows = frames.join(due, self.schema)
+        keys = [rows.column(name).to_numpy(zero_copy_only=False) for name in self._order]
+        return rows.take(pa.array(in_order(keys)))
 
     def keep(self, kept: Any) -> None:
         """Drop the rows for which `kept(batch)` is false."""
-        self._batches = [b.filter(pa.array(kept(b))) for b in self._batches]
+        self._batches = [(source, b.filter(pa.array(kept(b)))) for source, b in self._batches]
 
     def snapshot(self, prefix: str) -> Arrays:
-        return pack_blobs(prefix, [frames.encode(b) for b in self._batches])
+        return {
+            **pack_blobs(prefix, [frames.encode(b) for _, b in self._batches]),
+            f"{prefix}.source": np.array([source for source, _ in self._batches], np.int64),
+        }
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        self._batches = [frames.decode(b) for b in unpack_blobs(prefix, arrays)]
+        batches = [frames.decode(b) for b in unpack_blobs(prefix, arrays)]
+        self._batches = list(zip(arrays[f"{prefix}.source"].tolist(), batches, strict=True))
 
 
 def in_order(keys: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -60,7 +68,7 @@ def in_order(keys: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     # Likes come nearly in order of time, which a stable sort makes use of.
     order = np.argsort(first, kind="stable")
     tied = first[order[1:]] == first[order[:-1]]
-    if not tied.any():
+    if len(keys) == 1 or not tied.any():
         return order
     among = np.flatnonzero(np.r_[tied, False] | np.r_[False, tied])
     rows = order[among]

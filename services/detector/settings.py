@@ -17,7 +17,7 @@ class Judgement:
     horizon_ms: int = 30 * 86_400_000
     max_actors: int = 1_000_000
     max_targets: int = 250_000
-    max_pairs: int = 1_000_000
+    max_pairs: int = 500_000
     max_retained_likes: int = 500_000
 
 
@@ -36,7 +36,7 @@ class DetectorSettings(ServiceSettings):
     detector_max_actors: int = Field(1_000_000, ge=1000, description="Actors remembered per partition")
     detector_max_targets: int = Field(250_000, ge=1000, description="Targets remembered per partition")
     detector_max_pairs: int = Field(
-        1_000_000, ge=1000, description="Pairs of actors remembered per partition, and a quarter as many that met again"
+        500_000, ge=1000, description="Pairs of actors remembered per partition, and a quarter as many that met again"
     )
     detector_retained_likes: int = Field(
         500_000, ge=1000, description="Likes per partition whose weight can still be corrected"

@@ -50,7 +50,7 @@ class VerdictTask:
         self.lockstep = Lockstep(settings.max_pairs)
         self.accusations = Accusations(settings.max_actors // 4, settings.window_ms)
         self.retained = RetainedLikes(settings.max_retained_likes)
-        self.meetings = Pending(frames.MEETINGS, ("met_at", "actor", "peer", "target"))
+        self.meetings = Pending(frames.MEETINGS, ("met_at",))
         self.published = Published(settings.max_actors // 4)
         self.links = Links(settings.max_actors // 4)
         self.summaries = Summaries(partition, settings)
@@ -69,7 +69,7 @@ class VerdictTask:
         elif frame.kind == "findings":
             self.again.add(self.accusations.add(*of_frame(frame.batch)))
         else:
-            self.meetings.add(frame.batch)
+            self.meetings.add(frame.batch, frame.lineage.partition)
         self._see_progress(frame.kind, frame.lineage)
         now = self.watermark.now
         tick = now // TICK_MS > self.told_ms // TICK_MS

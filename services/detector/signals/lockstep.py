@@ -100,7 +100,7 @@ class Lockstep:
         self.bars = Bars()
 
     def meet(self, meetings: pa.RecordBatch) -> U64:
-        """Take in meetings in order of (met_at, actor, peer, target). Returns the actors that have partners and whose
+        """Take in meetings in order of when they met. Returns the actors that have partners and whose
         standing may have changed, sorted. Between two days the bars learn.
         """
         days = meetings.column("met_at").to_numpy() // DAY_MS

@@ -160,7 +160,9 @@ def _meet(
                 scale = 0
                 while apart > scales[scale]:
                     scale += 1
-                if float(min(actor, log_actor[at, e])) * crowd[scale] > most_met * 2.0**64:
+                # A dozen in a crowd that is remembered, the fewer the larger it is beyond that.
+                part = most_met / crowd[scale] * min(1.0, 48 / crowd[scale])
+                if float(min(actor, log_actor[at, e])) > part * 2.0**64:
                     continue
                 for direction in range(2):
                     ids[out, 0] = actor if direction == 0 else log_actor[at, e]

@@ -26,20 +26,25 @@ from shared.slots import Slots, SlotTable
 
 I64 = npt.NDArray[np.int64]
 
-PLACES: Final = 16
+PLACES: Final = 8
 LEAST_EXPECTED: Final = 0.001
 _N: Final = len(SCALES)
 _SCALES: Final = np.array(SCALES, np.int64)
 
-_ONCE: Final = {
-    "place": np.uint64,
-    "target": np.uint64,
-    "met_at": np.int64,
-    "occurred_at": np.int64,
-    "scale": np.int8,
-    "creator_known": np.bool_,
-    "expected": (np.float32, _N),
-}
+# A pair that met once is one line of a cache.
+_ONCE: Final = np.dtype(
+    [
+        ("key", np.uint64),
+        ("place", np.uint64),
+        ("target", np.uint64),
+        ("met_at", np.int64),
+        ("occurred_at", np.int64),
+        ("expected", np.float32, _N),
+        ("moved", np.int32),
+        ("scale", np.int8),
+        ("creator_known", np.bool_),
+    ]
+)
 _REPEATED: Final = {
     "actor": np.uint64,
     "peer": np.uint64,
@@ -61,20 +66,32 @@ _REPEATED: Final = {
 
 @njit(cache=True)
 def _meet_once(
-    slots: Any, new: Any, rows: Any, place: Any, target: Any, met_at: Any, occurred_at: Any, scale: Any, known: Any,
-    expected: Any, t_place: Any, t_target: Any, t_met_at: Any, t_occurred: Any, t_scale: Any, t_known: Any,
-    t_expected: Any, touched: Any, again: Any,
-) -> None:  # fmt: skip
-    for i in range(len(slots)):
-        slot, row = slots[i], rows[i]
+    once: Any, keys: Any, rows: Any, place: Any, target: Any, met_at: Any, occurred_at: Any, scale: Any, known: Any,
+    expected: Any, turn: int, moved: Any, at: Any,
+) -> int:  # fmt: skip
+    """Returns how many pairs have met on a second place; what was known of them is in `moved`, the row in `at`."""
+    count, mask = 0, np.uint64(len(once) - 1)
+    for i in range(len(rows)):
+        row, key = rows[i], keys[rows[i]]
+        slot = key & mask
+        other = slot ^ np.uint64(1)
+        if once[other].key == key or (once[slot].key != key and once[other].met_at < once[slot].met_at):
+            slot = other
+        line = once[slot]
+        again = line.key == key and (line.moved == 0 or line.moved == turn)
+        if again and line.place != place[row]:
+            if line.moved == 0:
+                moved[count], at[count] = line, row
+                count += 1
+                line.moved = turn
+            continue
         # Of several meetings on one place the nearest counts.
-        if new[i] or (t_place[slot] == place[row] and scale[row] < t_scale[slot]):
-            t_place[slot], t_target[slot], t_met_at[slot] = place[row], target[row], met_at[row]
-            t_occurred[slot], t_scale[slot], t_known[slot] = occurred_at[row], scale[row], known[row]
-            for s in range(t_expected.shape[1]):
-                t_expected[slot, s] = expected[row, s]
-        touched[slot] = max(touched[slot], met_at[row])
-        again[i] = t_place[slot] != place[row]
+        if not again or (line.moved == 0 and scale[row] < line.scale):
+            line.key, line.place, line.target, line.met_at = key, place[row], target[row], met_at[row]
+            line.occurred_at, line.scale, line.creator_known, line.moved = occurred_at[row], scale[row], known[row], 0
+            for s in range(len(line.expected)):
+                line.expected[s] = expected[row, s]
+    return count
 
 
 @njit(cache=True)
@@ -118,15 +135,17 @@ class Pairs:
     """Meetings of the actors of one partition with anyone."""
 
     def __init__(self, max_pairs: int) -> None:
-        # Meetings taken in at once: a full table makes room by a quarter, so more would take the smaller of the
-        # tables, of repeated pairs, beyond its bound.
+        # Meetings taken in at once: a full table makes room by a quarter, so more would take it beyond its bound.
         self.batch = max(max_pairs // 16, 1024)
-        # Nearly all pairs meet on one place and never again. They are most of the state, so little is kept of them.
-        self.once = SlotTable(_ONCE, max_pairs)
-        self.repeated = SlotTable(_REPEATED, max_pairs // 4)
+        # Nearly all pairs meet on one place and never again, so little is kept of them: two pairs of keys that fall
+        # together share two lines, and the one that met longest ago gives way to a third.
+        self.once = np.zeros(1 << int(np.log2(max(max_pairs, 1024))), _ONCE)
+        # At its full size at once: to grow means to write every row anew.
+        self.repeated = SlotTable(_REPEATED, max_pairs // 4, max_pairs // 4)
+        self._turn = 0
 
     def meet(self, meetings: pa.RecordBatch) -> U64:
-        """Take in meetings in order of (met_at, actor, peer, target). Returns the keys of the pairs that have met on
+        """Take in meetings in order of when they met. Returns the keys of the pairs that have met on
         more than one place and met again now, sorted.
         """
         rows = _Columns.of(meetings)
@@ -139,19 +158,18 @@ class Pairs:
     def _take(self, rows: _Columns, which: I64) -> U64:
         keys = rows.key[which]
         rest = which[self.repeated.find(keys) < 0]
-        slots, new = self.once.insert(rows.key[rest])
-        once, again = self.once, np.empty(len(rest), np.bool_)
-        columns = [once[name] for name in _ONCE]
-        _meet_once(slots, new, rest, *rows.facts, *columns, once["touched"], again)
-        moving, first = np.unique(rows.key[rest[again]], return_index=True)
-        began = rest[again][first]
-        self._move(moving, rows, began, slots[again][first])
+        self._turn += 1
+        moved, at = np.empty(len(rest), _ONCE), np.empty(len(rest), np.int64)
+        count = _meet_once(self.once, rows.key, rest, *rows.facts, self._turn, moved, at)
+        order = np.argsort(moved["key"][:count])
+        moved, at = moved[:count][order], at[:count][order]
+        self._move(moved, rows, at)
         slots = self.repeated.find(keys)
         known = slots >= 0
-        if len(moving):
+        if count:
             # What a pair did before it moved is known from `once` alone, whether or not it came in this batch.
-            at = np.minimum(np.searchsorted(moving, keys), len(moving) - 1)
-            known &= (moving[at] != keys) | (which >= began[at])
+            place = np.minimum(np.searchsorted(moved["key"], keys), count - 1)
+            known &= (moved["key"][place] != keys) | (which >= at[place])
         self._meet(slots[known], which[known], rows.facts)
         return keys[known]
 
@@ -160,15 +178,12 @@ class Pairs:
         columns = [table[name] for name in _REPEATED if name not in ("actor", "peer")]
         _meet(slots, rows, *facts, _SCALES, *columns, table["touched"])
 
-    def _move(self, keys: U64, rows: _Columns, at: I64, held: Slots) -> None:
-        """From `once` to `repeated`. `at` is a row of each pair, `held` its slot in `once`."""
-        once = self.once
-        facts = tuple(once[name][held].copy() for name in _ONCE)
-        slots, _ = self.repeated.insert(keys)
+    def _move(self, moved: Any, rows: _Columns, at: I64) -> None:
+        """From `once` to `repeated`. `at` is a row of each pair."""
+        slots, _ = self.repeated.insert(moved["key"])
         self.repeated["actor"][slots], self.repeated["peer"][slots] = rows.actor[at], rows.peer[at]
-        self._meet(slots, np.arange(len(slots), dtype=np.int64), facts)
-        # Not looked at again while the pair is in `repeated`; and no trace of how the meetings came in batches.
-        once["touched"][held] = once["met_at"][held]
+        names = ("place", "target", "met_at", "occurred_at", "scale", "creator_known", "expected")
+        self._meet(slots, np.arange(len(slots)), tuple(np.ascontiguousarray(moved[name]) for name in names))
 
     def llr(self, slots: Slots) -> npt.NDArray[np.float64]:
         """Log-likelihood ratio of each pair at each scale. Shape (n, 4)."""
@@ -178,7 +193,7 @@ class Pairs:
         return np.where(beyond, k * np.log(np.maximum(k, 1) / expected) - k + expected, 0.0)
 
     def expire(self, before_ms: int) -> None:
-        self.once.expire(before_ms)
+        self.once[self.once["met_at"] < before_ms] = np.zeros(1, _ONCE)
         self.repeated.expire(before_ms)
 
     def forget(self, actors: U64) -> int:
@@ -190,10 +205,15 @@ class Pairs:
         return int(gone.sum())
 
     def snapshot(self) -> Arrays:
-        return {**self.once.snapshot("once"), **self.repeated.snapshot("repeated")}
+        used = np.flatnonzero(self.once["key"])
+        lines = self.once[used]
+        lines["moved"] = lines["moved"] != 0
+        return {"once.at": used, "once.lines": lines.view(np.uint8), **self.repeated.snapshot("repeated")}
 
     def restore(self, arrays: Arrays) -> None:
-        self.once.restore("once", arrays)
+        self.once[:] = np.zeros(1, _ONCE)
+        self.once[arrays["once.at"]] = arrays["once.lines"].view(_ONCE)
+        self._turn = 1
         self.repeated.restore("repeated", arrays)
 
 
