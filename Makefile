@@ -67,8 +67,8 @@ format: $(STAMP) ## Format and sort imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## The benchmark table: docs/benchmarks.md; LIKES=5000000 for the memory row's full length
-	$(BIN)/python -m tests.bench.run
+bench: $(STAMP) ## The benchmark table: docs/benchmarks.md; PART=detector for that part alone, LIKES=5000000 for the memory rows' full length
+	$(BIN)/python -m tests.bench.run $(PART)
 
 test-compose: $(STAMP) ## docker-compose.yml from build to end: likes, kills, a restart, every like accounted for (needs Docker)
 	$(BIN)/python -m tests.compose

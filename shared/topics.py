@@ -143,7 +143,7 @@ TOPICS: Final = (
         False,
         "How many were judged in each window, by label",
         Json(WindowSummary),
-        "none",
+        "window_start",
         _retained(30),
     ),
     Topic(CAMPAIGNS, False, "Campaigns", Json(Campaign, tombstones=True), "campaign_id", {"cleanup.policy": "compact"}),

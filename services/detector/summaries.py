@@ -94,7 +94,7 @@ class Summaries:
             "likes": dict(zip(LABELS, likes, strict=True)),
             "revision": int(counts[-1]),
         }
-        return Output(WINDOW_SUMMARIES, msgspec.json.encode(summary), 0, f"{start}/{self.partition}".encode())
+        return Output(WINDOW_SUMMARIES, msgspec.json.encode(summary), 0, str(start).encode())
 
     def expire(self, before_ms: int) -> None:
         if self.seen.expire_once(before_ms):

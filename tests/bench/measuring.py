@@ -1,18 +1,49 @@
-"""What the benchmark's parts share: simulated likes, and how a rate is measured."""
+"""What the benchmark's parts share: simulated likes, how a rate is measured, and what a part is."""
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import msgspec
+from rich.console import Console
 
 from services.simulator.world import World, WorldSettings
 
 # What, measured, reference, ratio.
 Row = tuple[str, str, str, str]
 ROUNDS = 3
+EVENTS = 200_000
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a run of the benchmark was asked for. `count`: likes of the memory rows; `sustain`: least seconds that the
+    whole pipeline is under load; `rate`: likes a second that it is given.
+    """
+
+    console: Console
+    count: int = int(os.environ.get("LIKES", "1000000"))
+    sustain: float = float(os.environ.get("SUSTAIN", "60"))
+    rate: float = float(os.environ.get("RATE", "20000"))
+
+    @cached_property
+    def events(self) -> tuple[list[bytes], list[bytes]]:
+        """Keys and values of a simulated platform's likes."""
+        return world_events(EVENTS)
+
+
+class Part(Protocol):
+    """A module of rows. `TITLE` is its section in docs/benchmarks.md."""
+
+    TITLE: str
+
+    def rows(self, bench: Bench) -> list[Row]: ...
 
 
 def world_events(count: int) -> tuple[list[bytes], list[bytes]]:

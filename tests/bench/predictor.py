@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -38,14 +38,17 @@ from shared import redis_keys
 from shared.dependency import Dependency
 from shared.frames import Frame, from_message
 from shared.topics import TRUSTED_LIKES
-from tests.bench.measuring import Row, rate_of
+from tests.bench.measuring import Bench, Row, rate_of
+
+TITLE: Final = "Predictor"
 
 # Likes a frame, and frames published together, as in a service that is busy.
 FRAME = 2000
 TOGETHER = 16
 
 
-def rows(keys: list[bytes], values: list[bytes]) -> list[Row]:
+def rows(bench: Bench) -> list[Row]:
+    keys, values = bench.events
     likes = [msgspec.json.decode(v) for v in values]
     users = pa.array([k.decode() for k in keys])
     items = pa.array([e["target_id"] for e in likes])

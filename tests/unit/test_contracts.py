@@ -21,7 +21,6 @@ from typer.testing import CliRunner
 from services.cli.app import app as cli
 from services.cli.contracts import not_current
 from services.console.api import build_app
-from services.detector.group import GroupTask
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.ingest.app import _to_output
@@ -48,7 +47,11 @@ ASYNCAPI = json.loads((ROOT / "tests/asyncapi/3.0.0.json").read_text())
 
 def sent_by_ingest() -> Iterator[Output]:
     ingest = OfflineIngest(2)
-    events = [*crowd(seed=3), *(like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent") for n in range(9))]
+    events = [
+        *crowd(seed=3),
+        *(like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent") for n in range(9)),
+        *(like(91_000 + n, "hasty", f"t{n}", n / 100) for n in range(90)),
+    ]
     yield from ingest.take([msgspec.json.encode(e) for e in events], [e["actor_id"] for e in events])
     yield from ingest.take([MALFORMED, b"\xff"], ["a", "b"])
     yield from ingest.end()
@@ -74,12 +77,7 @@ def sent_by_the_detector(frames_by_actor: list[Output]) -> Iterator[Output]:
     for task in detector.tasks.values():
         task.process = kept_of(task.process)  # type: ignore[method-assign]
     assert list(detector.feed(frames_by_actor))
-    kept += detector.finish()
     yield from kept
-    groups = GroupTask(0)
-    for at, (a, b) in enumerate([("a", "b"), ("c", "d"), ("b", "c")]):
-        link = {"actor_id": a, "peer_id": b, "target_ids": ["t"], "weight": 1.0, "first_at": at, "last_at": at}
-        yield from groups.process(Frame("links", pa.RecordBatch.from_pylist([link], frames.LINKS)), at)
 
 
 def sent_by_the_predictor() -> Iterator[Output]:
@@ -124,11 +122,11 @@ def test_each_case_of_a_message_is_among_what_was_sent(sent: list[Output]) -> No
     simulated = [json.loads(output.value) for output in sent if output.topic == LIKES]
     assert {e.get("actor_kind") for e in simulated} == {None, "agent"}
     assert {e["signal"] for v in messages["verdicts.v1"] for e in v["evidence"]} == {
-        "rate",
+        "haste",
         "lockstep",
         "declared_agent",
     }
-    assert {v["label"] for v in messages["verdicts.v1"]} >= {"human", "bot", "agent"}
+    assert {v["label"] for v in messages["verdicts.v1"]} >= {"suspect", "bot", "agent"}
     assert {c["merged_into"] is None for c in messages["campaigns.v1"]} == {True, False}
     assert {p["because"] is None for u in messages["preferences.v1"] for p in u["predictions"]} == {True, False}
 

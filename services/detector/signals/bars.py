@@ -22,7 +22,7 @@ I64 = npt.NDArray[np.int64]
 
 # Log-likelihood ratios by scale, at the least: of the third-best partner, from which an actor stands out; of the
 # sixth-best, from which there is a crowd of partners; of a pair, from which the two belong together.
-FLOORS: Final = np.array([[7.0, 7.0, 9.0, 10.0], [5.0, 5.0, 7.0, 8.0], [6.0, 6.0, 12.0, 13.0]])
+FLOORS: Final = np.array([[6.0, 6.0, 7.5, 9.0], [4.5, 4.5, 6.0, 7.0], [6.0, 6.0, 12.0, 13.0]])
 THIRD, SIXTH, PAIR = range(3)
 # What the ceiling is above the floor for each e-fold of the stream's likes beyond these.
 CEILING: Final = np.array([[4.0], [3.5], [4.5]])
