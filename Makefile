@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DURATION ?=
+PEOPLE ?=
+BOTS ?=
 RATE ?= 2000
 SEEDS ?= 1
 LIKES ?= 500000
@@ -22,8 +24,8 @@ $(STAMP): requirements-dev.txt pyproject.toml
 
 install: $(STAMP) ## Create the environment
 
-demo: $(STAMP) ## Everything on this machine, with a live view; DURATION=60 stops by itself, RATE=2000 likes/s
-	$(BIN)/truelike demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION))
+demo: $(STAMP) ## Everything on this machine, with a live view; DURATION=60 stops by itself, RATE=2000 likes/s, PEOPLE=20000, BOTS=0.1
+	$(BIN)/truelike demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(BOTS),--bots $(BOTS))
 
 test: $(STAMP) ## All tests, against the embedded broker and Valkey
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered

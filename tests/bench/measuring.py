@@ -13,7 +13,9 @@ from typing import Protocol
 import msgspec
 from rich.console import Console
 
-from services.simulator.world import World, WorldSettings
+from services.simulator.events import events
+from services.simulator.settings import WorldSettings
+from services.simulator.world import World
 
 # What, measured, reference, ratio.
 Row = tuple[str, str, str, str]
@@ -47,14 +49,9 @@ class Part(Protocol):
 
 
 def world_events(count: int) -> tuple[list[bytes], list[bytes]]:
-    world = World(WorldSettings(people=100_000, items=20_000))
-    start, keys, values = 1_767_225_600_000, [], []
-    while len(values) < count:
-        likes = world.likes(start, start + 1000, 5000)
-        keys += [a.encode() for a in likes.actors]
-        values += [msgspec.json.encode(e) for e in world.events(likes, len(values))]
-        start += 1000
-    return keys[:count], values[:count]
+    world = World(WorldSettings(people=100_000, items=20_000), 1_767_225_600_000)
+    found = events(world, world.take(count), 0)
+    return [event["actor_id"].encode() for event in found], [msgspec.json.encode(event) for event in found]
 
 
 def rate_of(what: Callable[[], int]) -> float:

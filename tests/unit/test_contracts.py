@@ -28,7 +28,9 @@ from services.predictor.model import CoPreference
 from services.predictor.publishing import Basis, preference
 from services.replay.offline import OfflineIngest
 from services.simulator.app import MALFORMED
-from services.simulator.world import World, WorldSettings
+from services.simulator.events import events
+from services.simulator.settings import WorldSettings
+from services.simulator.world import World
 from shared import contracts, frames
 from shared.contract.decode import Message, Rejection
 from shared.events import Like
@@ -90,8 +92,8 @@ def sent_by_the_predictor() -> Iterator[Output]:
 
 
 def sent_by_the_simulator() -> Iterator[Output]:
-    world = World(WorldSettings(seed=1))
-    for event in world.events(world.likes(START_MS, START_MS + 60_000, 2000), 0):
+    world = World(WorldSettings(seed=1), START_MS)
+    for event in events(world, world.take(2000), 0):
         yield Output(LIKES, msgspec.json.encode(event), None, event["actor_id"].encode())
 
 
