@@ -25,8 +25,8 @@ I64 = npt.NDArray[np.int64]
 FLOORS: Final = np.array([[6.0, 6.0, 7.5, 9.0], [4.5, 4.5, 6.0, 7.0], [6.0, 6.0, 12.0, 13.0]])
 THIRD, SIXTH, PAIR = range(3)
 # What the ceiling is above the floor for each e-fold of the stream's likes beyond these.
-CEILING: Final = np.array([[4.0], [3.5], [4.5]])
-SMALL_STREAM: Final = 2000.0
+CEILING: Final = np.array([[5.0], [4.3], [5.5]])
+SMALL_STREAM: Final = 5000.0
 MARGIN: Final = 1.3
 ONE_IN: Final = 10_000
 # Days with meetings until what was learnt counts.

@@ -54,7 +54,15 @@ _COLUMNS: Final = {
 
 @njit(cache=True)
 def _seen(
-    slot: int, new: bool, time: Any, likes: Any, liked_at: Any, before: Any, first_at: Any, half_life: Any
+    slot: int,
+    new: bool,
+    time: Any,
+    counts: float,
+    likes: Any,
+    liked_at: Any,
+    before: Any,
+    first_at: Any,
+    half_life: Any,
 ) -> None:
     """Take a like into its target's counts."""
     day = 86_400_000
@@ -66,7 +74,7 @@ def _seen(
             before[slot] = likes[slot] * 2.0 ** (-(max(start - liked_at[slot], 0)) / half_life)
         likes[slot] *= 2.0 ** (-(time - liked_at[slot]) / half_life)
         liked_at[slot] = time
-    likes[slot] += 1.0
+    likes[slot] += counts
 
 
 @njit(cache=True)
@@ -125,11 +133,13 @@ def _meet(
         if out + 2 * 48 > room:
             return i, out
         slot, time, actor = slots[i], times[i], actors[i]
-        _seen(slot, new[i], time, likes, liked_at, before, first_at, half_life)
-        stream[0] = stream[0] * 2.0 ** (-(max(time - stream[1], 0.0)) / half_life) + 1.0
+        # Who floods must make neither things look popular nor the stream look large.
+        counts = 1.0 if recent[i, 2] <= 100 else 0.0
+        _seen(slot, new[i], time, counts, likes, liked_at, before, first_at, half_life)
+        stream[0] = stream[0] * 2.0 ** (-(max(time - stream[1], 0.0)) / half_life) + counts
         stream[1] = max(stream[1], float(time))
         # The pair's own two likes left out, one added: nothing is known to be nobody's.
-        share = max(likes[slot] - 1.0, 1.0) / (stream[0] * partitions)
+        share = max(likes[slot] - 1.0, 1.0) / max(stream[0] * partitions, 1.0)
         usual = _usual_rate(slot, time, before, first_at, half_life)
         slowest = len(scales) - 1
         while slowest >= 0 and usual * scales[slowest] > 48:
