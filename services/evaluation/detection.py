@@ -65,6 +65,14 @@ class Scene:
         return ~self.fake & ~self.member
 
 
+@dataclass(frozen=True)
+class Doubted:
+    """Who is called a bot, or at least suspect, in the stream as it is: whether they are people is not known."""
+
+    bots: Ids
+    suspects: Ids
+
+
 def evaluate(base: Background, options: Options, say: Say) -> dict[str, Any]:
     """The report: `calm` (the stream alone), `attacks` and `crowds` (a row each, rivals inside), `calibration`,
     `left_out`.
@@ -90,8 +98,9 @@ def evaluate(base: Background, options: Options, say: Say) -> dict[str, Any]:
     calm = _scene(base, None)
     judged = _judge(calm, options, np.zeros(0, np.int64))
     report["calm"] = _everybody(calm, judged) | {"rivals": _rivals(calm, options, report["left_out"], crowd=True)}
-    accused = calm.actors[_worst(calm, judged)[0] == BOT]
-    report["attacks"] = list(_attacks(base, options, accused, told, report["left_out"]))
+    worst, _ = _worst(calm, judged)
+    doubted = Doubted(calm.actors[worst == BOT], calm.actors[worst >= SUSPECT])
+    report["attacks"] = list(_attacks(base, options, doubted, told, report["left_out"]))
     report["crowds"] = list(_crowds(base, options, told, report["left_out"]))
     tables = [row["reliability"] for row in report["attacks"]]
     table = scoring.merged(tables)
@@ -100,7 +109,7 @@ def evaluate(base: Background, options: Options, say: Say) -> dict[str, Any]:
 
 
 def _attacks(
-    base: Background, options: Options, accused: Ids, told: Callable[[str], None], left_out: dict[str, str]
+    base: Background, options: Options, doubted: Doubted, told: Callable[[str], None], left_out: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
     for name in options.attacks:
         told(f"attack {name}")
@@ -112,8 +121,8 @@ def _attacks(
         worst, least = _worst(scene, judged)
         called = worst == BOT
         precision, recall = scoring.precision_recall(called, scene.fake)
-        beside, _ = scoring.precision_recall(called & ~np.isin(scene.actors, accused), scene.fake)
-        sure = judged.label != AGENT
+        beside, _ = scoring.precision_recall(called & ~np.isin(scene.actors, doubted.bots), scene.fake)
+        sure = (judged.label != AGENT) & ~np.isin(scene.likes.actor, doubted.suspects)
         table = scoring.reliability(judged.probability[sure], ~scene.likes.fake[sure])
         yield {
             "attack": name,

@@ -30,27 +30,26 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
 
 
 def _precision_recall(report: dict[str, Any], pyplot: Any) -> Any:
+    """A field for each attack and method; who calls nobody has no precision, and an empty field."""
     attacks = report["attacks"]
     rivals = list(dict.fromkeys(name for row in attacks for name in row["rivals"]))
     methods = {"Truelike": attacks, **{name: [row["rivals"].get(name, {}) for row in attacks] for name in rivals}}
-    height = 0.8 / len(methods)
-    size = (11, 2 + 0.17 * len(attacks) * (len(methods) + 1))
+    size = (3.0 + 1.5 * len(methods), 2.6 + 0.3 * len(attacks))
     figure, both = pyplot.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
-    places = np.arange(len(attacks))
     for axes, name in zip(both, ("precision", "recall"), strict=True):
-        for n, (method, rows) in enumerate(methods.items()):
-            # Who calls nobody has no precision, and gets no bar.
-            values = [row.get(name) or 0.0 for row in rows]
-            style = {"color": "black"} if method == "Truelike" else {}
-            axes.barh(places + n * height, values, height, label=method, **style)
-        axes.set_xlabel(f"{name}, accounts")
-        axes.set_xlim(0, 1)
-        axes.grid(alpha=0.3, axis="x")
-    both[0].set_yticks(places + 0.4 - height / 2, [row["attack"] for row in attacks])
-    both[0].invert_yaxis()
-    handles, labels = both[0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=8, loc="outside lower center", ncols=3)
+        values = np.array([[_number(row.get(name)) for row in rows] for rows in methods.values()]).T
+        axes.imshow(values, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
+        for (y, x), value in np.ndenumerate(values):
+            if not np.isnan(value):
+                axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=8)
+        axes.set_title(f"{name}, accounts")
+        axes.set_xticks(range(len(methods)), list(methods), rotation=30, ha="right", fontsize=8)
+        axes.set_yticks(range(len(attacks)), [row["attack"] for row in attacks])
     return figure
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
 
 
 def _time_to_catch(report: dict[str, Any], pyplot: Any) -> Any:
@@ -60,9 +59,11 @@ def _time_to_catch(report: dict[str, Any], pyplot: Any) -> Any:
     places = np.arange(len(attacks))
     shades = ("0.75", "0.5", "0.0")
     for n, (name, said) in enumerate(later.items()):
-        values = [row["still_counted"][name] or 0.0 for row in attacks]
+        # No bar where the stream ended before.
+        values = [_number(row["still_counted"][name]) for row in attacks]
         axes.barh(places + n * 0.27, values, 0.27, label=f"{said} after they came", color=shades[n])
     axes.set_yticks(places + 0.27, [row["attack"] for row in attacks])
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel("what the fake likes still count for")

@@ -62,7 +62,8 @@ def test_the_report_has_attacks_crowds_and_rivals(base: Background) -> None:
     assert [row["attack"] for row in report["attacks"]] == ["lockstep", "one_origin"]
     row = report["attacks"][0]
     assert (row["fake_likes"], row["fake_actors"]) == (480, 40)
-    assert row["precision"] == row["precision_beside_calm"] == 1.0
+    # Beside the calm stream it is as good or better: few people are taken for bots.
+    assert 0.9 < row["precision"] <= row["precision_beside_calm"] <= 1.0
     assert row["recall"] > 0.95
     assert row["still_counted"]["hour"] < 0.05
     assert row["rivals"]["CooRTweet, 10 s"]["recall"] == 1.0

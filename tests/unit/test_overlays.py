@@ -37,6 +37,22 @@ def per_actor(likes: Likes) -> np.ndarray:
     return np.unique(likes.actor, return_counts=True)[1]
 
 
+def follows(bots: Likes, base: Background) -> bool:
+    """Ten accounts behind each of three people, each like one to ten minutes after the person's."""
+    behind = []
+    for bot in np.unique(bots.actor):
+        own = bots.take(bots.actor == bot)
+        for person in range(len(base.people)):
+            liked = base.likes_of(person)
+            if np.isin(own.target, liked.target).all():
+                order = np.argsort(liked.target)
+                before = liked.occurred_at[order][np.searchsorted(liked.target[order], own.target)]
+                late = own.occurred_at - before
+                if ((late >= MINUTE) & (late <= 10 * MINUTE)).all():
+                    behind.append(person)
+    return np.unique(behind, return_counts=True)[1].tolist() == [10, 10, 10]
+
+
 def most_together(likes: Likes, window: int) -> int:
     """The greatest number of likes within any `window` ms."""
     times = np.sort(likes.occurred_at)
@@ -127,13 +143,7 @@ ATTACK_SHAPES: dict[str, Shape] = {
         and (spans(a, a.target) <= 30 * MINUTE).all()
         and np.ptp(a.occurred_at) > 4 * DAY
     ),
-    "copycat": lambda a, b: all(
-        any(
-            (np.isin(a.target[a.actor == one], b.likes_of(p).target)).all()
-            for p in np.flatnonzero(np.isin(b.people, b.likes.actor[np.isin(b.likes.target, a.target)]))
-        )
-        for one in np.unique(a.actor)[:3]
-    ),
+    "copycat": lambda a, b: follows(a, b),
 }
 
 
