@@ -23,6 +23,7 @@ class ActorSignal:
 
     name: ClassVar[str]
     key: Key = "actor"
+    family: ClassVar[str] = "pace"
 
     def __init__(self, columns: Columns, max_actors: int) -> None:
         self.table = SlotTable(columns, max_actors)
