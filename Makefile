@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DURATION ?=
+PEOPLE ?=
+BOTS ?=
 RATE ?= 2000
 SEEDS ?= 1
 LIKES ?= 500000
@@ -22,8 +24,8 @@ $(STAMP): requirements-dev.txt pyproject.toml
 
 install: $(STAMP) ## Create the environment
 
-demo: $(STAMP) ## Everything on this machine, with a live view; DURATION=60 stops by itself, RATE=2000 likes/s
-	$(BIN)/truelike demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION))
+demo: $(STAMP) ## Everything on this machine, with a live view; DURATION=60 stops by itself, RATE=2000 likes/s, PEOPLE=20000, BOTS=0.1
+	$(BIN)/truelike demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(BOTS),--bots $(BOTS))
 
 test: $(STAMP) ## All tests, against the embedded broker and Valkey
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
@@ -67,17 +69,17 @@ format: $(STAMP) ## Format and sort imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## The benchmark table: docs/benchmarks.md; LIKES=5000000 for the memory row's full length
-	$(BIN)/python -m tests.bench.run
+bench: $(STAMP) ## The benchmark table: docs/benchmarks.md; PART=detector for that part alone, LIKES=5000000 for the memory rows' full length
+	$(BIN)/python -m tests.bench.run $(PART)
 
 test-compose: $(STAMP) ## docker-compose.yml from build to end: likes, kills, a restart, every like accounted for (needs Docker)
 	$(BIN)/python -m tests.compose
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11
 
-lock: $(STAMP) ## Resolve anew (versions and hashes, no addresses): requirements-dev.txt with all extras, requirements.txt for what runs
+lock: $(STAMP) ## Resolve anew (versions and hashes, no addresses): requirements-dev.txt with all extras but rivals, requirements.txt for what runs
 	$(BIN)/python -m pip install --quiet uv
-	echo setuptools | $(LOCK) --all-extras pyproject.toml - --output-file requirements-dev.txt --upgrade
+	echo setuptools | $(LOCK) --extra embedded --extra evaluate --extra dev pyproject.toml - --output-file requirements-dev.txt --upgrade
 	echo setuptools | $(LOCK) --constraint requirements-dev.txt pyproject.toml - --output-file requirements.txt
 
 clean: ## Remove the environment and what runs left behind

@@ -84,6 +84,8 @@ FINDINGS: Final = pa.schema(
 
 MEETINGS: Final = pa.schema(
     [
+        # When they met (the later like), and when the actor's own like was.
+        ("met_at", pa.int64()),
         ("occurred_at", pa.int64()),
         ("actor", pa.uint64()),
         ("peer", pa.uint64()),
@@ -94,6 +96,8 @@ MEETINGS: Final = pa.schema(
         # The least of the scales that the two likes are within, and how many meetings chance gives at each.
         ("scale", pa.int8()),
         *((f"expected_{scale}", pa.float32()) for scale in ("60s", "10m", "1h", "1d")),
+        # Likes of the stream until then, decayed: what shares are reckoned from.
+        ("stream_likes", pa.float32()),
         ("peer_id", pa.string()),
     ]
 )
@@ -204,6 +208,8 @@ class Output:
     partition: int | None = None
     key: bytes | None = None
     headers: Headers | None = None
+    # Sent without its value: what the key names is gone.
+    tombstone: bool = False
 
 
 def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
@@ -213,9 +219,10 @@ def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch
 
 
 def encode(batch: pa.RecordBatch) -> bytes:
-    """IPC stream bytes of one record batch, lz4."""
+    """IPC stream bytes of one record batch, lz4 where that is worth it: meetings are many, and hashes."""
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="lz4" if batch.num_rows >= COMPRESSED_ROWS else None)
+    worth = batch.num_rows >= COMPRESSED_ROWS and batch.schema is not MEETINGS and not batch.schema.equals(MEETINGS)
+    options = pa.ipc.IpcWriteOptions(compression="lz4" if worth else None)
     with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
         writer.write_batch(batch)
     return sink.getvalue().to_pybytes()

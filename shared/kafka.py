@@ -87,7 +87,8 @@ def admin_client(settings: ServiceSettings) -> AIOKafkaAdminClient:
 
 async def send(to: AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
     """Hand one output to the producer; the future is its acknowledgement."""
-    return await to.send(output.topic, output.value, key=output.key, partition=output.partition, headers=output.headers)
+    value = None if output.tombstone else output.value
+    return await to.send(output.topic, value, key=output.key, partition=output.partition, headers=output.headers)
 
 
 async def create_topics(

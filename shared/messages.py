@@ -6,7 +6,7 @@ The detector and the predictor write them without these models, for speed; a tes
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, Field, Json, WithJsonSchema
 
@@ -43,6 +43,7 @@ class Verdict(BaseModel):
 
 
 CampaignKind = Literal["lockstep", "crowd", "ring", "flood"]
+CAMPAIGN_KINDS: Final[tuple[CampaignKind, ...]] = get_args(CampaignKind)
 
 
 class Campaign(BaseModel):

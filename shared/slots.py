@@ -75,6 +75,7 @@ class SlotTable:
         self.max_rows = max_rows
         self.rows = 0
         self.evicted = 0
+        self._expired_ms = -1
         self._allocate(1 << int(np.ceil(np.log2(max(initial_rows, 16) / self.MAX_LOAD))))
 
     def _allocate(self, capacity: int) -> None:
@@ -123,6 +124,22 @@ class SlotTable:
         if dropped:
             self.keep(alive)
         return dropped
+
+    def expire_once(self, before_ms: int) -> bool:
+        """`expire`, unless that was done for this time already: all rows are looked at. Returns whether it was."""
+        if before_ms <= self._expired_ms:
+            return False
+        self._expired_ms = before_ms
+        self.expire(before_ms)
+        return True
+
+    def drop(self, keys: U64) -> int:
+        """Drop the rows of these keys; returns how many there were."""
+        gone = self.find(keys)
+        gone = gone[gone >= 0]
+        if len(gone):
+            self.keep(np.setdiff1d(self.occupied(), gone))
+        return len(gone)
 
     def _make_room(self, incoming: int) -> None:
         full = self.rows + incoming > self.max_rows and self.rows > self.max_rows * 3 // 4

@@ -110,14 +110,8 @@ TOPICS: Final = (
         FRAMES_BY_TARGET,
         True,
         "Likes, slim, by what brings them together",
-        Arrow(
-            {
-                "target-likes": frames.KEYED_LIKES,
-                "origin-likes": frames.KEYED_LIKES,
-                "creator-pair-likes": frames.KEYED_LIKES,
-            }
-        ),
-        "hash of target_id, of origin_hash, or of the pair of actor_id and creator_id",
+        Arrow({"target-likes": frames.KEYED_LIKES}),
+        "hash of target_id",
         _retained(2),
     ),
     Topic(
@@ -129,9 +123,7 @@ TOPICS: Final = (
         _retained(2),
     ),
     # One partition: only those who stand out come here, and a group has no key before it is known.
-    Topic(
-        LINKS_BY_GROUP, False, "Actors' parts in campaigns", Arrow({"links": frames.LINKS}), "none", _retained(2)
-    ),
+    Topic(LINKS_BY_GROUP, False, "Actors' parts in campaigns", Arrow({"links": frames.LINKS}), "none", _retained(2)),
     Topic(
         VERDICTS,
         True,
@@ -141,7 +133,12 @@ TOPICS: Final = (
         _retained(30),
     ),
     Topic(
-        WINDOW_SUMMARIES, False, "How many were judged in each window, by label", Json(WindowSummary), "none", _retained(30)
+        WINDOW_SUMMARIES,
+        False,
+        "How many were judged in each window, by label",
+        Json(WindowSummary),
+        "window_start",
+        _retained(30),
     ),
     Topic(CAMPAIGNS, False, "Campaigns", Json(Campaign, tombstones=True), "campaign_id", {"cleanup.policy": "compact"}),
     # One partition: the order in which likes are learnt is part of the result (docs/decisions/0006).

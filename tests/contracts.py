@@ -44,7 +44,7 @@ def described_as(topic: str, key: bytes | None, value: bytes | None, headers: He
             message = json.loads(value)
             of_topic(topic).validate(message)
             model.model_validate_json(value, extra="forbid")
-            assert key == message[BY_NAME[topic].key].encode()
+            assert key == str(message[BY_NAME[topic].key]).encode()
             return model.__name__
         case AsItCame(model):
             ours = {name: text.decode() for name, text in headers if name.startswith("truelike-")}

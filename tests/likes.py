@@ -26,7 +26,7 @@ def like(number: int, actor: str = "ann", target: str = "song", at_s: float = 0.
 def crowd(
     seed: int = 1, people: int = 300, targets: int = 100, likes: int = 4000, hours: float = 4.0
 ) -> list[dict[str, Any]]:
-    """People who like independently of each other, and a group of six in lockstep on eight targets."""
+    """People who like independently of each other, and a group of twelve in lockstep on eight targets."""
     rng = np.random.default_rng(seed)
     rows = [
         (float(t), f"person{rng.integers(people)}", f"t{rng.integers(targets)}")
@@ -34,7 +34,7 @@ def crowd(
     ]
     for turn in range(8):
         begin = rng.uniform(0, hours * 3600 - 100)
-        rows += [(begin + rng.uniform(0, 20), f"bot{b}", f"promoted{turn}") for b in range(6)]
+        rows += [(begin + rng.uniform(0, 20), f"bot{b}", f"promoted{turn}") for b in range(12)]
     return [like(n, actor, target, at) for n, (at, actor, target) in enumerate(sorted(rows))]
 
 

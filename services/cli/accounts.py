@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.table import Table
 
+from services.cli.confusion import likes_by_label, read_truth, table_of
+from services.cli.confusion import summary as confusion_table
 from services.cli.stack import Metrics, latency_quantile
 from shared.frames import decode
-from shared.labels import LABELS
 from shared.topics import TRUSTED_LIKES
 
 
@@ -51,14 +51,10 @@ _COUNTERS = (
 
 
 async def confusion(bootstrap_servers: str, truth: Path) -> dict[str, Any]:
-    """The label that each like ended with, beside what it truly was; and likes published for the first time twice."""
-    kinds = {}
-    with truth.open() as file:
-        next(file)
-        for line in file:
-            event_id, _, kind = line.rstrip("\n").split(",")
-            kinds[event_id] = kind
-    ended: dict[str, int] = {}
+    """What every like ended with, beside what it truly was (`confusion.table_of`); and likes published for the first
+    time twice.
+    """
+    ended: dict[str, tuple[int, float]] = {}
     doubled = 0
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20
@@ -73,16 +69,19 @@ async def confusion(bootstrap_servers: str, truth: Path) -> dict[str, Any]:
             for records in (await consumer.getmany(timeout_ms=500)).values():
                 for record in records:
                     likes = decode(record.value)
-                    rows = zip(*(likes.column(c).to_pylist() for c in ("event_id", "label", "revision")), strict=True)
-                    for event_id, label, revision in rows:
+                    rows = zip(*(likes.column(c).to_pylist() for c in _ENDED), strict=True)
+                    for event_id, label, weight, revision in rows:
                         doubled += revision == 0 and event_id in ended
-                        ended[event_id] = label
+                        ended[event_id] = label, weight
     finally:
         await consumer.stop()
-    table: dict[str, Counter[str]] = {}
-    for event_id, label in ended.items():
-        table.setdefault(kinds[event_id], Counter())[LABELS[label]] += 1
-    return {"doubled": doubled, "table": {kind: dict(counts) for kind, counts in sorted(table.items())}}
+    # Likes that somebody else sent meanwhile have no truth here.
+    known = read_truth(truth)
+    rows_of_ours = ((event, *what) for event, what in ended.items() if event in known.kinds)
+    return {"doubled": doubled, **table_of(known, rows_of_ours)}
+
+
+_ENDED = ("event_id", "label", "human_probability", "revision")
 
 
 def report(metrics: Metrics, found: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -116,7 +115,9 @@ def report(metrics: Metrics, found: dict[str, Any], seconds: float) -> dict[str,
             "hit@10": round(metrics.get("predictor/hits_at_10_total", 0) / max(scored, 1), 4),
             "hit@20": round(metrics.get("predictor/hits_at_20_total", 0) / max(scored, 1), 4),
         },
-        "confusion": found["table"],
+        "confusion": likes_by_label(found),
+        "by_kind": found["by_kind"],
+        "actors": found["actors"],
         "losses": lost,
     }
 
@@ -128,7 +129,4 @@ def summary(found: dict[str, Any]) -> Table:
         f"{found['accepted']:,} likes accepted, {found['rejected']:,} rejected, {found['duplicates']:,} duplicates; "
         f"{found['likes_per_second']:,.0f} likes/s; p99 to weight {p99} s"
     )
-    table = Table("truth \\ label", *LABELS, title=title)
-    for kind, counts in found["confusion"].items():
-        table.add_row(kind, *(f"{counts.get(label, 0):,}" for label in LABELS))
-    return table
+    return confusion_table(found, title)

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from services.cli import contracts, files, token
+from services.cli import contracts, evaluating, files, token
 from services.cli.environment import ENDPOINTS
 from services.cli.environment import settings as settings_here
 from services.cli.output import err, fail, out
@@ -37,7 +37,9 @@ app.command()(files.detect)
 app.command()(files.predict)
 app.command()(replay)
 app.command("contracts")(contracts.write_or_check)
-evaluate_app.command("predictions")(files.evaluate_predictions)
+evaluate_app.command("predictions")(evaluating.evaluate_predictions)
+evaluate_app.command("detection")(evaluating.evaluate_detection)
+evaluate_app.command("world")(evaluating.made_world)
 
 
 @topics_app.command("create")
@@ -150,7 +152,18 @@ def demo(
     rate: Annotated[
         float, typer.Option(help="Simulated likes a second; 0: no simulator, wait for yours", min=0)
     ] = 2000.0,
-    speed: Annotated[float, typer.Option(help="Seconds of event time a second", min=0.1)] = 30.0,
+    people: Annotated[
+        int | None,
+        typer.Option(help="Simulated people; default: 20,000, or as many as the rate takes at --speed", min=10),
+    ] = None,
+    bots: Annotated[float, typer.Option(help="Share of likes that bots give", min=0, max=0.9)] = 0.1,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds of event time a second; default: as many as the rate takes at 20 likes a person and day",
+            min=0.1,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated world", min=0)] = 7,
     report: Annotated[Path, typer.Option(help="Where the report goes, JSON")] = Path("demo-report.json"),
     port: Annotated[int, typer.Option(help="Port of the console; 0 takes a free one", min=0, max=65535)] = 0,
@@ -163,7 +176,7 @@ def demo(
     from services.cli.demo import DemoOptions, run
 
     try:
-        code = run(DemoOptions(duration, rate, speed, seed, report, port), out)
+        code = run(DemoOptions(duration, rate, people, speed, bots, seed, report, port), out)
     except RuntimeError as error:
         raise fail(str(error)) from None
     raise typer.Exit(code)

@@ -21,10 +21,13 @@ from services.cli import accounts
 from services.cli.embedded import Broker, Redis
 from services.cli.live_view import render
 from services.cli.stack import SERVICES, Metrics, Stack
+from services.simulator.settings import Pace, pace
 from shared import kafka
 from shared.settings import ServiceSettings
 
 DRAIN_SECONDS = 90.0
+# Without a simulator, so that windows of likes that are sent by hand close soon.
+IDLE_SPEED = 30.0
 STATE = Path(".truelike")
 
 
@@ -32,10 +35,20 @@ STATE = Path(".truelike")
 class DemoOptions:
     duration: float | None
     rate: float
-    speed: float
+    # None of one of these two: as the rate takes it (`services.simulator.settings.pace`).
+    people: int | None
+    speed: float | None
+    bots: float
     seed: int
     report: Path
     port: int
+
+    @property
+    def pace(self) -> Pace:
+        """How the likes a second come about."""
+        if self.rate == 0:
+            return Pace(0, 0.0, self.speed or IDLE_SPEED)
+        return pace(self.rate, self.people, self.speed, self.bots)
 
 
 def run(options: DemoOptions, console: Console) -> int:
@@ -47,7 +60,7 @@ def run(options: DemoOptions, console: Console) -> int:
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers if broker else os.environ["KAFKA_BOOTSTRAP_SERVERS"],
         "REDIS_URL": redis.url if redis else os.environ["REDIS_URL"],
-        "EVENT_TIME_SPEED": str(options.speed),
+        "EVENT_TIME_SPEED": str(options.pace.speed),
         "INGEST_IDLE_SECONDS": "2",
         "EXPORT_SECONDS": "5",
         "CHECKPOINT_SECONDS": "2",
@@ -69,6 +82,8 @@ def run(options: DemoOptions, console: Console) -> int:
             f"console {stack.url('console')}   ingest {stack.url('ingest')}/v1/likes   logs {folder}",
             highlight=False,
         )
+        if options.rate:
+            console.print(_world(options), highlight=False)
         began = time.monotonic()
         _watch(stack, options, console, stop)
         if options.rate == 0:
@@ -84,6 +99,14 @@ def run(options: DemoOptions, console: Console) -> int:
                 part.stop()
         if options.duration is not None:
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _world(options: DemoOptions) -> str:
+    found = options.pace
+    return (
+        f"{found.people:,} people give {found.likes_a_day:.0f} likes a day each, bots {options.bots:.0%} of all likes; "
+        f"event time runs about {found.speed:,.0f} times as fast as the clock"
+    )
 
 
 class _Interrupt:
@@ -110,9 +133,14 @@ def _start(stack: Stack, environment: dict[str, str], options: DemoOptions) -> N
     stack.start(
         "simulator",
         SIMULATOR_RATE=str(options.rate),
-        SIMULATOR_SPEED=str(options.speed),
+        SIMULATOR_BOT_SHARE=str(options.bots),
         SIMULATOR_SEED=str(options.seed),
         SIMULATOR_TRUTH=str(stack.folder / "truth.csv"),
+        **{
+            f"SIMULATOR_{name}": str(value)
+            for name, value in (("PEOPLE", options.people), ("SPEED", options.speed))
+            if value is not None
+        },
     )
     stack.wait_ready("simulator")
 
@@ -151,7 +179,7 @@ def _finish(stack: Stack, options: DemoOptions, console: Console, folder: Path, 
                 break
             time.sleep(0.5)
         # The last windows close as idle event time passes: window, two gaps and lateness, 430 s at defaults.
-        time.sleep(min(3 + 450 / options.speed, 30))
+        time.sleep(min(3 + 450 / options.pace.speed, 30))
         metrics = stack.metrics(timeout=60)
     found = asyncio.run(accounts.confusion(stack.environment["KAFKA_BOOTSTRAP_SERVERS"], folder / "truth.csv"))
     report = accounts.report(metrics, found, sent_for)

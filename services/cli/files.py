@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +11,9 @@ import typer
 from rich.table import Table
 
 from services.cli.beside import output
-from services.cli.output import err, fail, out
-from services.cli.reading import NOTHING_ACCEPTED, File, Reading, bars, close, likes_of, reads_a_file
+from services.cli.output import out
+from services.cli.reading import File, Reading, bars, close, likes_of, reads_a_file
 from services.replay.result import Result
-
-PICTURES = ("hr_over_time.png", "reliability.png")
 
 
 @reads_a_file
@@ -27,7 +23,9 @@ def detect(
     out_file: Annotated[Path, typer.Option("--out", help="Verdicts, JSON lines")] = Path("verdicts.jsonl"),
     campaigns: Annotated[Path | None, typer.Option(help="Campaigns, JSON lines")] = None,
     window: Annotated[int, typer.Option(help="Length of a verdict's window, s", min=1)] = 300,
-    gap: Annotated[int, typer.Option(help="Two actors meet within this time on one target, s", min=1)] = 60,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Also a verdict on each window of those whom nothing speaks against")
+    ] = False,
     horizon: Annotated[float, typer.Option(help="How long meetings are remembered, days", min=0.01)] = 30.0,
 ) -> None:
     """Judge the likes of a file with the detector's own code; needs no broker. Rows may be in any order.
@@ -41,7 +39,7 @@ def detect(
     from services.cli import offline
     from services.detector.settings import Judgement
 
-    settings = Judgement(4, window * 1000, horizon_ms=round(horizon * 86_400_000), lockstep_gap_ms=gap * 1000)
+    settings = Judgement(4, window * 1000, horizon_ms=round(horizon * 86_400_000))
     result = Result()
     with (
         bars() as bar,
@@ -50,7 +48,13 @@ def detect(
         output(campaigns) if campaigns is not None else nullcontext() as groups,
     ):
         report = offline.detect(
-            spool, settings, verdicts.file, groups.file if groups is not None else None, result, bar("judging")
+            spool,
+            settings,
+            verdicts.file,
+            groups.file if groups is not None else None,
+            result,
+            bar("judging"),
+            everyone,
         )
         if result.accepted:
             verdicts.publish()
@@ -58,7 +62,7 @@ def detect(
                 groups.publish()
     if result.accepted:
         judged = result.accepted - result.late
-        table = Table("verdicts", "number", title=f"{judged:,} likes judged")
+        table = Table("actors' windows", "number", title=f"{judged:,} likes judged")
         for label in ("human", "suspect", "bot", "agent"):
             table.add_row(label, f"{report[f'final_{label}']:,}")
         table.add_row("campaigns", f"{report['campaigns']:,}")
@@ -101,53 +105,5 @@ def predict(
             table.add_row(name, f"{figures[name]:.4f}")
         table.add_row("likes/s", f"{figures['likes_per_second']:,}")
         out.print(table)
-    close(result)
-    raise typer.Exit(reading.code(result))
-
-
-@reads_a_file
-def evaluate_predictions(
-    file: File,
-    reading: Reading,
-    folder: Annotated[Path, typer.Option("--out", help="Folder for report.json and the pictures")] = Path("evaluation"),
-    river: Annotated[bool, typer.Option(help="Also River's recommenders (slow)")] = True,
-    bots: Annotated[bool, typer.Option(help="Also with bots' likes laid over the stream")] = True,
-    seed: Annotated[int, typer.Option(help="Seed of the bots", min=0)] = 7,
-) -> None:
-    """Rank each like before learning it, by Truelike and by others, and draw how that went; needs no broker.
-
-    Exits 1 if nothing was accepted (then nothing is written), 3 if more than --tolerate was rejected.
-
-    Example: `truelike evaluate predictions likes.parquet --map actor_id=user --map target_id=song`
-    """
-    from services.evaluation import plots, predictions, stream, tables
-
-    result = Result()
-    places = {f"--out's {name}": folder / name for name in ("report.json", *PICTURES)}
-    with bars() as bar, likes_of(file, reading, result, dict(places), bar("reading")) as spool:
-        likes = stream.read(spool, result, bar("sorting"))
-    if not len(likes):
-        close(result)
-        raise typer.Exit(NOTHING_ACCEPTED)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".evaluation-", dir=folder) as name:
-        made = Path(name)
-        try:
-            with err.status("") as status:
-                report = predictions.evaluate(
-                    likes, river, bots, seed, lambda what: status.update(f"measuring: {what}")
-                )
-            pictures = plots.draw(report, made)
-        except ImportError as error:
-            raise fail(f"{error}: pip install 'truelike[evaluate]', or leave River out with --no-river") from None
-        (made / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-        for path in (*pictures, made / "report.json"):
-            os.replace(path, folder / path.name)
-    for table in tables.render(report):
-        out.print(table)
-    for left in report["left_out"]:
-        out.print(f"left out: {left}", highlight=False)
-    names = ", ".join(str(folder / path.name) for path in (made / "report.json", *pictures))
-    out.print(names, highlight=False, soft_wrap=True)
     close(result)
     raise typer.Exit(reading.code(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.columns import Columns
@@ -39,6 +40,9 @@ def render(
 
 def _health(metrics: Metrics) -> Table:
     table = Table("", "", title="health", show_header=False)
+    event_seconds = metrics.get("simulator/event_time_seconds", 0)
+    if event_seconds:
+        table.add_row("event time", f"{datetime.fromtimestamp(event_seconds, UTC):%Y-%m-%d %H:%M} UTC")
     for stage in ("ingest", "actor", "target", "verdict", "predictor", "exporter", "console"):
         unit = "likes" if stage == "ingest" else "frames"
         table.add_row(f"lag {stage}", f"{metrics.get(f'{stage}/lag_{unit}', 0):,.0f} {unit}")

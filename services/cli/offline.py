@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import IO, Any
 
+import msgspec
 import numpy as np
 
+from services.detector.everyone import People
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.predictor.model import CoPreference
@@ -18,8 +19,8 @@ from services.replay.result import Result
 from services.replay.spool import Spool
 from shared import frames
 from shared.events import UNLIKE
-from shared.frames import Output, from_message
-from shared.topics import CAMPAIGNS, FRAMES_BY_ACTOR, VERDICTS
+from shared.frames import from_message
+from shared.topics import CAMPAIGNS, FRAMES_BY_ACTOR, TRUSTED_LIKES, VERDICTS
 
 
 def detect(
@@ -29,23 +30,34 @@ def detect(
     campaigns: IO[bytes] | None,
     result: Result,
     advance: Advance,
+    everyone: bool = False,
 ) -> dict[str, Any]:
-    """Judge a file's likes; writes verdicts and campaigns as JSON lines. Returns the detector's counts."""
+    """Judge a file's likes; writes verdicts (revisions as they come; with `everyone` also on those whom nothing speaks
+    against) and campaigns (as they are in the end) as JSON lines. Returns the detector's counts.
+    """
     ingest, detector = OfflineIngest(settings.partitions), Detector(settings)
     began, done = time.perf_counter(), 0
-
-    def write(outputs: Iterable[Output]) -> None:
-        for output in outputs:
+    found: dict[bytes | None, bytes] = {}
+    people = People(settings.window_ms)
+    for rows, messages in ingest.frames(spool, result):
+        for output in detector.feed(messages):
             if output.topic == VERDICTS:
                 verdicts.write(output.value + b"\n")
-            elif output.topic == CAMPAIGNS and campaigns is not None:
-                campaigns.write(output.value + b"\n")
-
-    for rows, messages in ingest.frames(spool, result):
-        write(detector.feed(messages))
+                if everyone:
+                    people.leave_out(output.value)
+            elif output.topic == TRUSTED_LIKES and everyone:
+                people.add(output.value)
+            elif output.topic == CAMPAIGNS and not output.tombstone:
+                found[output.key] = output.value
         done += rows
         advance(done, spool.rows)
-    write(detector.finish())
+    for verdict in people.verdicts():
+        verdicts.write(verdict + b"\n")
+    if campaigns is not None:
+        # An expired one was one; of those that were merged, the one that took them in is there.
+        campaigns.writelines(
+            value + b"\n" for value in found.values() if msgspec.json.decode(value)["merged_into"] is None
+        )
     seconds = time.perf_counter() - began
     counters = detector.counters()
     result.late = counters["late_likes"]

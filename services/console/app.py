@@ -93,7 +93,9 @@ class ViewsKeeper:
                 if lineage.place <= marks.get(lineage.source, -1):
                     continue
                 marks[lineage.source] = lineage.place
-            commands += VIEWS[topic](record.value)
+            # A tombstone takes nothing away that the last revision did not.
+            if record.value is not None:
+                commands += VIEWS[topic](record.value)
         if marks:
             commands.append(("HSET", self._marks_key, *(word for mark in marks.items() for word in mark)))
         return commands

@@ -27,7 +27,7 @@ def of_verdict(value: bytes) -> list[Command]:
 
 def of_campaign(value: bytes) -> list[Command]:
     campaign = msgspec.json.decode(value)
-    if campaign["merged_into"] is not None:
+    if campaign["merged_into"] is not None or campaign["expired"]:
         return [("HDEL", redis_keys.CAMPAIGNS, campaign["campaign_id"])]
     return [("HSET", redis_keys.CAMPAIGNS, campaign["campaign_id"], value)]
 

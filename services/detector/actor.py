@@ -1,88 +1,102 @@
-"""Stage detector/actor: counts each actor's likes per window and hands them on to the target stage."""
+"""Stage detector/actor: hands likes on at once, and, as event time passes them, what their actor was doing then."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from services.detector import rate
-from services.detector.actor_names import ActorNames
+from services.detector.keyed import KINDS, Strangers24h, by_key
+from services.detector.pending import Pending
 from services.detector.settings import Judgement
-from services.detector.windows import UNKNOWN, Watermark, tumbling
-from services.ingest.framing import split
+from services.detector.signals import SIGNALS, observe
+from services.detector.signals.rows import RECENT, hashes_or_zero, rows_of
+from services.detector.signals.signal import SCALES
+from services.detector.windows import UNKNOWN, Watermark, beyond, tumbling
 from shared import frames
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 from shared.events import UNLIKE
 from shared.frames import Frame, Lineage, Output, to_outputs
-from shared.hashing import hash_strings, mix
+from shared.hashing import U64, hash_strings
 from shared.slots import SlotTable
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_TARGET
 
-TICK_MS = 30_000
-TARGET_ROWS = 4096
+TICK_MS: Final = 30_000
+KEYED_ROWS: Final = 4096
+_SCALES: Final = np.array(SCALES, np.int64)
+_COLUMNS: Final = {
+    "first_seen": np.int64,
+    "likes": np.int64,
+    # When the third like came: up to a day after a like, whose actor is a stranger is open.
+    "third_at": np.int64,
+    "window": (np.int64, len(SCALES)),
+    "current": (np.int32, len(SCALES)),
+    "previous": (np.int32, len(SCALES)),
+}
 
 
 @njit(cache=True)
-def _running_counts(counts: Any, slots: Any, out: Any) -> None:
+def _count(
+    slots: Any, new: Any, times: Any, unlike: Any, scales: Any, first_seen: Any, likes: Any, third_at: Any,
+    window: Any, current: Any, previous: Any, seen_out: Any, likes_out: Any, recent_out: Any,
+) -> None:  # fmt: skip
     for i in range(len(slots)):
-        counts[slots[i]] += 1
-        out[i] = counts[slots[i]]
+        slot, time = slots[i], times[i]
+        if new[i]:
+            first_seen[slot] = time
+        given = 0 if unlike[i] else 1
+        likes[slot] += given
+        if given and likes[slot] == 3:
+            third_at[slot] = time
+        seen_out[i], likes_out[i] = first_seen[slot], likes[slot]
+        for s in range(len(scales)):
+            here = time // scales[s]
+            if here > window[slot, s]:
+                previous[slot, s] = current[slot, s] if here == window[slot, s] + 1 else 0
+                current[slot, s] = 0
+                window[slot, s] = here
+            current[slot, s] += given
+            recent_out[i, s] = current[slot, s] + previous[slot, s]
 
 
 class ActorTask:
-    """State of one partition: likes per actor and window, each actor's habit, the stream's baseline."""
+    """State of one partition: what each actor has done lately, and the signals that follow from it alone."""
 
     def __init__(self, partition: int, settings: Judgement) -> None:
         self.partition = partition
         self.settings = settings
-        self.counters = {
-            "likes": 0,
-            "repeated_likes": 0,
-            "late_likes": 0,
-            "late_judged": 0,
-            "evicted_actor_windows": 0,
-        }
-        self.baseline = rate.StreamBaseline()
+        self.counters = {"likes": 0, "repeated_likes": 0, "late_likes": 0, "findings": 0}
         self.watermark = Watermark(settings.partitions)
         self.marks = np.full(settings.partitions, -1, np.int64)
-        self.windows = SlotTable(
-            {"window": np.int64, "likes": np.int64, "actor": np.uint64, "closed": np.bool_},
-            settings.max_actors,
-        )
-        self.habits = SlotTable({"log_mean": np.float64}, settings.max_actors)
-        self.names = ActorNames()
-        self.to_targets: list[pa.RecordBatch] = []
-        self.ticked_ms = UNKNOWN
+        self.actors = SlotTable(_COLUMNS, settings.max_actors)
+        self.signals = [new(settings.max_actors) for new in SIGNALS if new.key == "actor"]
+        self.pending = Pending(frames.KEYED_LIKES, ("occurred_at", "actor", "target", "unlike"))
+        self.strangers = Strangers24h(settings.max_actors)
+        self.queued: dict[str, list[pa.RecordBatch]] = {kind: [] for kind in KINDS}
+        # How far events are passed, and how far the stages after this one were told.
+        self.passed_ms = self.told_ms = UNKNOWN
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
-        """One frame of likes by actor to evidence (likes with running rates, rates at window close)."""
+        """One frame of likes by actor: the likes themselves at once, findings and keyed likes as event time passes."""
         likes = self._new_and_in_time(frame.batch)
         self._see_progress(frame)
         outputs = []
-        late: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         if likes.num_rows:
-            evidence, late = self._count(likes)
-            outputs += self._outputs(Frame("likes", evidence, self._lineage("actor-likes", offset)), EVIDENCE_BY_ACTOR)
-            self._queue_for_targets(likes)
-        tick = self.watermark.now - self.watermark.now % TICK_MS
-        if tick > self.ticked_ms or len(late):
-            self.ticked_ms = max(tick, self.ticked_ms)
-            rates = self._close_windows(late)
-            outputs += self._outputs(Frame("rates", rates, self._lineage("actor-rates", offset)), EVIDENCE_BY_ACTOR)
-            outputs += self._flush_targets(offset, to_all=True)
-        elif sum(b.num_rows for b in self.to_targets) >= TARGET_ROWS:
-            outputs += self._flush_targets(offset, to_all=False)
+            window = tumbling(likes.column("occurred_at").to_numpy(), self.settings.window_ms)
+            judged = pa.RecordBatch.from_arrays([*likes.columns, pa.array(window)], schema=frames.JUDGED_LIKES)
+            lineage = Lineage("actor-likes", self.partition, offset, UNKNOWN)
+            outputs += to_outputs(Frame("likes", judged, lineage), EVIDENCE_BY_ACTOR, self.partition)
+            self.pending.add(_keyed(likes))
+        now = self.watermark.now
+        tick = now // TICK_MS > self.told_ms // TICK_MS
+        if now > self.passed_ms and (tick or self.pending.rows >= KEYED_ROWS):
+            self.passed_ms = now
+            findings = self._pass(now)
+            outputs += self._tell(findings, offset, tick)
         return outputs
-
-    def _lineage(self, stage: str, offset: int) -> Lineage:
-        return Lineage(stage, self.partition, offset, self.ticked_ms)
-
-    def _outputs(self, frame: Frame, topic: str) -> list[Output]:
-        return to_outputs(frame, topic, self.partition)
 
     def _see_progress(self, frame: Frame) -> None:
         if frame.progress is not None:
@@ -103,119 +117,113 @@ class ActorTask:
         keep = fresh & ~too_late
         return likes if keep.all() else likes.filter(pa.array(keep))
 
-    def _count(self, likes: pa.RecordBatch) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
-        times = likes.column("occurred_at").to_numpy()
-        actors = hash_strings(likes.column("actor_id"))
-        window = tumbling(times, self.settings.window_ms)
-        slots, new = self.windows.insert(mix(actors, window.astype(np.uint64)))
-        self.windows["window"][slots], self.windows["actor"][slots] = window, actors
-        self.windows["touched"][slots] = window
-        counts = np.empty(len(slots), np.int64)
-        _running_counts(self.windows["likes"], slots, counts)
-        location, spread = self.baseline.location_and_spread()
-        odds, _ = rate.log_odds(counts, self._own_log_mean(actors), location, spread)
-        self.names.add(window[new], actors[new], likes.column("actor_id").filter(pa.array(new)))
-        closed = self.windows["closed"][slots]
-        self.counters["late_judged"] += int(closed.sum())
-        self.counters["evicted_actor_windows"] = self.windows.evicted
-        columns = [*likes.columns, pa.array(window), pa.array(odds.astype(np.float32))]
-        return pa.RecordBatch.from_arrays(columns, schema=frames.JUDGED_LIKES), np.unique(slots[closed])
+    def _pass(self, now: int) -> pa.RecordBatch:
+        """Count the likes that event time has passed, queue them for the stages after, and ask the signals."""
+        likes = self._counted(self.pending.take(now))
+        found = observe(self.signals, rows_of(likes), now)
+        self.counters["findings"] += found.num_rows
+        for kind, batch in by_key(likes).items():
+            self.queued[kind].append(batch)
+        settled = self.strangers.settled(now, self.actors)
+        if settled.num_rows:
+            self.queued["target-likes"].append(settled)
+        self.strangers.watch(likes)
+        self._forget_old(beyond(self.settings.horizon_ms, now))
+        return found
 
-    def _own_log_mean(self, actors: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
-        slots = self.habits.find(actors)
-        return np.where(slots >= 0, self.habits["log_mean"][slots], 0.0)
+    def _counted(self, likes: pa.RecordBatch) -> pa.RecordBatch:
+        times, actors = likes.column("occurred_at").to_numpy(), likes.column("actor").to_numpy()
+        unlike = likes.column("unlike").to_numpy(zero_copy_only=False)
+        slots, new = self.actors.insert(actors)
+        n, t = len(slots), self.actors
+        seen, count, recent = np.empty(n, np.int64), np.empty(n, np.int64), np.empty((n, len(SCALES)), np.int32)
+        columns = [t[name] for name in _COLUMNS]
+        _count(slots, new, times, unlike, _SCALES, *columns, seen, count, recent)
+        np.maximum.at(t["touched"], slots, times)
+        counted: dict[str, npt.NDArray[Any]] = {"first_seen": seen, "actor_likes": count}
+        counted |= {name: recent[:, i] for i, name in enumerate(RECENT)}
+        arrays = [pa.array(counted[f.name]) if f.name in counted else likes.column(f.name) for f in frames.KEYED_LIKES]
+        return pa.RecordBatch.from_arrays(arrays, schema=frames.KEYED_LIKES)
 
-    def _close_windows(self, late: npt.NDArray[np.int64]) -> pa.RecordBatch:
-        """Rates of the windows that the tick has passed, oldest first, and of late actors' windows again."""
-        used = self.windows.occupied()
-        starts = self.windows["window"][used]
-        due = used[(starts + self.settings.window_ms <= self.ticked_ms) & ~self.windows["closed"][used]]
-        parts = [self._rates(late)] if len(late) else []
-        for start in np.unique(self.windows["window"][due]):
-            slots = due[self.windows["window"][due] == start]
-            slots = slots[np.argsort(self.windows.keys[slots])]
-            parts.append(self._rates(slots))
-            self.windows["closed"][slots] = True
-            self._learn(slots)
-        self._forget()
-        return frames.join(parts, frames.RATES)
+    def _forget_old(self, before_ms: int) -> None:
+        if self.actors.expire_once(before_ms):
+            for signal in self.signals:
+                signal.expire(before_ms)
 
-    def _rates(self, slots: npt.NDArray[np.int64]) -> pa.RecordBatch:
-        actors, window, counts = (self.windows[c][slots] for c in ("actor", "window", "likes"))
-        location, spread = self.baseline.location_and_spread()
-        odds, baseline = rate.log_odds(counts, self._own_log_mean(actors), location, spread)
-        ids = [self.names.of(w, a) for w, a in _by_window(window, actors)]
-        columns = [
-            pa.concat_arrays(ids),
-            pa.array(np.sort(window, kind="stable")),
-            pa.array(counts.astype(np.int32)),
-            pa.array(baseline.astype(np.float32)),
-            pa.array(odds.astype(np.float32)),
-        ]
-        order = np.argsort(window, kind="stable")
-        columns[2:] = [c.take(pa.array(order)) for c in columns[2:]]
-        return pa.RecordBatch.from_arrays(columns, schema=frames.RATES)
+    def _tell(self, found: pa.RecordBatch, offset: int, tick: bool) -> list[Output]:
+        """Findings and keyed likes, and to everybody how far event time is."""
+        outputs = []
+        if found.num_rows or tick:
+            lineage = Lineage("actor-findings", self.partition, offset, self.passed_ms)
+            outputs += to_outputs(Frame("findings", found, lineage), EVIDENCE_BY_ACTOR, self.partition)
+        for kind, batches in self.queued.items():
+            if not tick and sum(b.num_rows for b in batches) < KEYED_ROWS:
+                continue
+            likes = frames.join(batches, frames.KEYED_LIKES)
+            self.queued[kind] = []
+            lineage = Lineage(f"actor-{kind}", self.partition, offset, self.passed_ms)
+            owners = KINDS[kind](likes) % self.settings.partitions
+            for p in range(self.settings.partitions):
+                part = likes.filter(pa.array(owners == p))
+                outputs += to_outputs(Frame(kind, part, lineage), FRAMES_BY_TARGET, p)
+        if tick:
+            self.told_ms = self.passed_ms
+        return outputs
 
-    def _learn(self, slots: npt.NDArray[np.int64]) -> None:
-        counts, actors = self.windows["likes"][slots], self.windows["actor"][slots]
-        self.baseline.learn(counts)
-        habits, new = self.habits.insert(actors)
-        own = self.habits["log_mean"][habits]
-        self.habits["log_mean"][habits] = np.where(new, 0.0, own * rate.OWN_MEMORY) + np.log(counts) * (
-            1 - rate.OWN_MEMORY
-        )
-        self.habits["touched"][habits] = self.windows["window"][slots]
-
-    def _forget(self) -> None:
-        oldest = self.ticked_ms - self.settings.horizon_ms
-        self.windows.expire(oldest)
-        self.habits.expire(oldest)
-        self.names.keep(self.windows["window"][self.windows.occupied()])
-
-    def _queue_for_targets(self, likes: pa.RecordBatch) -> None:
-        given = likes.filter(pa.array(likes.column("action").to_numpy() != UNLIKE))
-        self.to_targets.append(given.select([f.name for f in frames.TARGET_LIKES]))
-
-    def _flush_targets(self, offset: int, to_all: bool) -> list[Output]:
-        likes = frames.join(self.to_targets, frames.TARGET_LIKES)
-        self.to_targets = []
-        parts = dict(split(likes, "target_id", self.settings.partitions))
-        # A partition with nothing to read still needs to hear how far event time is.
-        wanted = range(self.settings.partitions) if to_all else sorted(parts)
-        lineage = self._lineage("actor-targets", offset)
-        return [
-            output
-            for p in wanted
-            for output in to_outputs(Frame("target-likes", parts.get(p, _EMPTY_TARGETS), lineage), FRAMES_BY_TARGET, p)
-        ]
+    def forget(self, actors: U64) -> None:
+        """Forget these actors; see `services.detector.forgetting`."""
+        for signal in self.signals:
+            signal.forget(actors)
+        self.actors.drop(actors)
+        self.strangers.forget(actors)
+        self.pending.keep(lambda b: ~np.isin(b.column("actor").to_numpy(), actors))
+        for kind, batches in self.queued.items():
+            self.queued[kind] = [b.filter(pa.array(~np.isin(b.column("actor").to_numpy(), actors))) for b in batches]
 
     def snapshot(self) -> Arrays:
+        arrays: dict[str, Any] = {**self.actors.snapshot("actors"), **self.pending.snapshot("pending")}
+        arrays |= self.strangers.snapshot()
+        for signal in self.signals:
+            arrays |= {f"{signal.name}/{name}": value for name, value in signal.snapshot().items()}
+        for kind, batches in self.queued.items():
+            arrays |= pack_blobs(f"queued.{kind}", [frames.encode(b) for b in batches])
         return {
-            **self.windows.snapshot("windows"),
-            **self.habits.snapshot("habits"),
-            **self.names.snapshot(),
-            **pack_blobs("to_targets", [frames.encode(b) for b in self.to_targets]),
-            "baseline": self.baseline.histogram.copy(),
+            **arrays,
             "watermark": self.watermark.snapshot(),
             "marks": self.marks.copy(),
-            "ticked_ms": np.array([self.ticked_ms]),
+            "passed_ms": np.array([self.passed_ms, self.told_ms]),
         }
 
     def restore(self, arrays: Arrays) -> None:
-        self.windows.restore("windows", arrays)
-        self.habits.restore("habits", arrays)
-        self.names.restore(arrays)
-        self.to_targets = [frames.decode(b) for b in unpack_blobs("to_targets", arrays)]
-        self.baseline.histogram = arrays["baseline"].copy()
+        self.actors.restore("actors", arrays)
+        self.pending.restore("pending", arrays)
+        self.strangers.restore(arrays)
+        for signal in self.signals:
+            prefix = f"{signal.name}/"
+            signal.restore({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
+        for kind in self.queued:
+            self.queued[kind] = [frames.decode(b) for b in unpack_blobs(f"queued.{kind}", arrays)]
         self.watermark.restore(arrays["watermark"])
         self.marks = arrays["marks"].copy()
-        self.ticked_ms = int(arrays["ticked_ms"][0])
+        self.passed_ms, self.told_ms = arrays["passed_ms"].tolist()
 
 
-def _by_window(
-    windows: npt.NDArray[np.int64], actors: npt.NDArray[np.uint64]
-) -> list[tuple[int, npt.NDArray[np.uint64]]]:
-    return [(int(w), actors[windows == w]) for w in np.unique(windows)]
-
-
-_EMPTY_TARGETS = frames.join([], frames.TARGET_LIKES)
+def _keyed(likes: pa.RecordBatch) -> pa.RecordBatch:
+    """Ids as hashes; what is counted comes when event time passes."""
+    n = likes.num_rows
+    unknown = pa.array(np.zeros(n, np.int64))
+    columns = [
+        likes.column("occurred_at"),
+        pa.array(hash_strings(likes.column("actor_id"))),
+        pa.array(hash_strings(likes.column("target_id"))),
+        pa.array(hashes_or_zero(likes.column("creator_id"))),
+        pa.array(hashes_or_zero(likes.column("origin_hash"))),
+        pa.array(likes.column("action").to_numpy() == UNLIKE),
+        likes.column("actor_created_at").fill_null(UNKNOWN),
+        unknown,
+        unknown,
+        *(pa.array(np.zeros(n, np.int32)) for _ in RECENT),
+        pa.array(np.zeros(n, np.bool_)),
+        likes.column("actor_id"),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=frames.KEYED_LIKES)

@@ -42,7 +42,7 @@ async def main(settings: DetectorSettings) -> None:
         ("actor", FRAMES_BY_ACTOR, lambda p: ActorTask(p, judgement)),
         ("target", FRAMES_BY_TARGET, lambda p: TargetTask(p, judgement)),
         ("verdict", EVIDENCE_BY_ACTOR, lambda p: VerdictTask(p, judgement)),
-        ("group", LINKS_BY_GROUP, lambda p: GroupTask(p)),
+        ("group", LINKS_BY_GROUP, lambda p: GroupTask(p, judgement)),
     ):
         store = CheckpointStore(settings.checkpoint_dir, f"detector-{name}")
         runner = WeighingRunner if name == "verdict" else StageRunner

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
-from services.detector.pairs import Repeated
+from services.detector.signals import SIGNALS
+from services.detector.signals.lockstep import Partner
+from services.detector.signals.signal import SCALES
+
+SHOWN: Final = 20
+_SENTENCES: Final = {signal.name: signal.sentence for signal in SIGNALS}
+SCALE_NAMES: Final = ("a minute", "10 minutes", "an hour", "a day")
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """One signal of a verdict: what was seen, what it was compared with, and how much it says (log-odds)."""
+    """One signal of a verdict: what was seen, what it was compared with, and how much it says (score over its bar)."""
 
     signal: str
     value: float
     baseline: float
-    log_odds: float
+    strength: float
     points_at: dict[str, list[str]]
     sentence: str
 
@@ -34,27 +41,33 @@ class Verdict(msgspec.Struct, frozen=True):
     evidence: list[Evidence]
 
 
-def rate_evidence(likes: int, baseline: float, log_odds: float) -> Evidence:
-    sentence = f"{likes} likes in the window, where {baseline:.1f} would be usual for this actor and this stream."
-    return Evidence("rate", likes, round(baseline, 2), round(log_odds, 3), {}, sentence)
+def of_signal(signal: str, value: float, baseline: float, strength: float, targets: Sequence[str]) -> Evidence:
+    """Of one of `services.detector.signals.SIGNALS`; `targets`: what it is about, where it is not everything."""
+    points_at = {"targets": list(targets[:SHOWN])} if targets else {}
+    sentence = _SENTENCES[signal](value, baseline)
+    return Evidence(signal, round(value, 3), round(baseline, 4), round(strength, 3), points_at, sentence)
 
 
-def lockstep_evidence(
-    log_odds: float, pairs: list[Repeated], peers: Mapping[int, str], targets: Mapping[int, str], gap_seconds: int
+def of_lockstep(
+    scale: int, strength: float, partners: Sequence[Partner], peers: Sequence[str], targets: Sequence[str]
 ) -> Evidence:
-    """`pairs` are one actor's; `peers` and `targets` map hashes to ids. Who is not named there is not shown."""
-    closest = max(pairs, key=lambda pair: (pair.log_odds, pair.peer))
-    met = sorted(peers[pair.peer] for pair in pairs if pair.peer in peers)
-    seen = sorted({targets[t] for pair in pairs for t in pair.targets if t in targets})
-    others = f"{len(met)} other actor{'s' if len(met) != 1 else ''}"
+    """`partners`: the actor's best at this scale, at least one; `peers` and `targets`: their names, where known."""
+    closest = partners[0]
+    met = f"{closest.met} of the same {'things' if closest.met != 1 else 'thing'}"
+    others = "one other account" if len(partners) == 1 else f"each of {len(partners)} or more other accounts"
+    if len(partners) > 1:
+        met = f"up to {met}"
     sentence = (
-        f"Liked the same targets as {others} within {gap_seconds} s of each other, "
-        f"on up to {closest.meetings} different targets, where chance would give {closest.expected:.2g}."
+        f"Liked {met} as {others} within {SCALE_NAMES[scale]} of each other, "
+        f"where their activity would give {closest.expected:.2g}."
     )
-    points_at = {"peers": met[:20], "targets": seen[:20]}
-    rounded = round(closest.expected, 4), round(log_odds, 3)
-    return Evidence("lockstep", closest.meetings, *rounded, points_at, sentence)
+    points_at = {"peers": list(peers[:SHOWN]), "targets": list(targets[:SHOWN])}
+    return Evidence("lockstep", closest.met, round(closest.expected, 4), round(strength, 3), points_at, sentence)
 
 
-def agent_evidence() -> Evidence:
+def of_agent() -> Evidence:
     return Evidence("declared_agent", 1.0, 0.0, 0.0, {}, "The actor declares itself automated (actor_kind=agent).")
+
+
+def scale_seconds(scale: int) -> int:
+    return SCALES[scale] // 1000

@@ -1,4 +1,8 @@
-"""From log-odds to a probability and a label."""
+"""From what signals found to a probability and a label.
+
+No weights are fitted to a stream: each signal states its score over its own bar. The strongest speaks; others that
+also speak add to it. Guilt does not leak: what is found is about an actor's own likes in a span of time.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +13,42 @@ import numpy.typing as npt
 
 from shared.labels import AGENT, BOT, HUMAN, SUSPECT
 
-PRIOR_LOG_ODDS: Final = -3.0
-SUSPECT_BELOW: Final = 0.8
-BOT_BELOW: Final = 0.2
+F64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
 # Likes weigh in steps of this: a change within a step is not worth a republished like, and what a like weighs in the
-# end follows from its window's verdict alone, not from when it came.
+# end follows from the findings about it alone, not from when it came.
 WEIGHT_STEPS: Final = 20
-
-# People of one taste meet more often than chance over all says; by how much, and a floor for sparse streams.
-SHARED_TASTE: Final = 12.0
-LEAST_EXPECTED: Final = 0.02
-MOST_LOCKSTEP_LOG_ODDS: Final = 9.0
-
-
-def human_probability(log_odds: npt.NDArray[Any], declared_agent: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Probability that a person acted, from the summed log-odds for automation; 0 for who declares itself one."""
-    probability = 1.0 / (1.0 + np.exp(np.clip(log_odds + PRIOR_LOG_ODDS, -30, 30)))
-    return np.where(declared_agent, 0.0, np.round(probability, 4)).astype(np.float32)
+# How often likes of each kind were people's on the streams of the evaluation (docs/detector.md), by strength.
+HUMAN_PROBABILITY: Final = 0.98
+SUSPECT_AT: Final = ((1.0, 0.7), (2.0, 0.5))
+BOT_AT: Final = ((1.0, 0.1), (2.0, 0.02))
 
 
-def label(probability: npt.NDArray[Any], declared_agent: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
-    """Label codes (shared.labels), shape (n,)."""
-    judged = np.where(probability >= SUSPECT_BELOW, HUMAN, np.where(probability >= BOT_BELOW, SUSPECT, BOT))
-    return np.where(declared_agent, AGENT, judged).astype(np.int8)
+def fuse(strength: F64, convicts: Bools, family: npt.NDArray[np.int64], agent: Bools) -> tuple[Any, Any]:
+    """Probability that a person acted and label, of n likes. `strength`, `convicts`: shape (n, signals), 0 where a
+    signal says nothing about the like; `family` of each signal: those of one family are one witness.
+    Returns float32 and int8 arrays of shape (n,).
+    """
+    n, families = len(strength), int(family.max(initial=0)) + 1
+    by_family = np.zeros((n, families))
+    for signal, f in enumerate(family.tolist()):
+        by_family[:, f] = np.maximum(by_family[:, f], strength[:, signal])
+    strongest = strength.max(axis=1, initial=0.0)
+    convicted = np.where(convicts, strength, 0.0).max(axis=1, initial=0.0) >= 1
+    more = (np.where(by_family >= 0.5, np.minimum(by_family, 1.0), 0.0).sum(axis=1) - np.minimum(strongest, 1.0)).clip(
+        0
+    )
+    total = strongest + 0.5 * more
+    label = np.where(convicted, BOT, np.where(total >= 1, SUSPECT, HUMAN))
+    probability = np.select(
+        [label == BOT, label == SUSPECT], [_along(total, BOT_AT), _along(total, SUSPECT_AT)], HUMAN_PROBABILITY
+    )
+    return np.where(agent, 0.0, probability).astype(np.float32), np.where(agent, AGENT, label).astype(np.int8)
+
+
+def _along(total: F64, points: tuple[tuple[float, float], ...]) -> F64:
+    return np.interp(total, [x for x, _ in points], [y for _, y in points])
 
 
 def stamp(probability: npt.NDArray[Any], label: npt.NDArray[np.int8]) -> npt.NDArray[np.int16]:
@@ -44,20 +61,3 @@ def of_stamp(stamps: npt.NDArray[np.int16]) -> tuple[npt.NDArray[np.float32], np
     """The weight and the label of each stamp. Shapes (n,)."""
     label, steps = np.divmod(stamps, WEIGHT_STEPS + 1)
     return (steps / WEIGHT_STEPS).astype(np.float32), label.astype(np.int8)
-
-
-def expected_meetings(mine: npt.NDArray[Any], theirs: npt.NDArray[Any], total: float) -> npt.NDArray[np.float64]:
-    """On how many targets two actors would meet by chance, given how many others each met, of `total` pairs."""
-    return np.asarray(SHARED_TASTE * mine * theirs / max(total, 1.0) + LEAST_EXPECTED)
-
-
-def lockstep_log_odds(
-    meetings: npt.NDArray[Any], expected: npt.NDArray[Any], mine: npt.NDArray[Any]
-) -> npt.NDArray[np.float64]:
-    """Log-odds from a pair's meetings on different targets against those expected by chance.
-
-    Chernoff's bound on the Poisson tail, less the log of how many pairs the actor could have repeated: who meets
-    many people meets some of them twice.
-    """
-    surprise = meetings * np.log(meetings / expected) - meetings + expected - np.log1p(mine)
-    return np.where((meetings >= 2) & (meetings > expected), np.clip(surprise, 0.0, MOST_LOCKSTEP_LOG_ODDS), 0.0)

@@ -1,132 +1,149 @@
-"""Stage detector/group: repeated pairs that share members are a campaign (connected components)."""
+"""Stage detector/group: parts of actors that belong together are a campaign (connected components)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from heapq import nsmallest
+from itertools import groupby
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
+from services.detector.campaign import Campaign, Part, body, is_campaign
+from services.detector.settings import Judgement
+from services.detector.windows import UNKNOWN
 from shared.checkpoints import Arrays
-from shared.events import rfc3339
 from shared.frames import Frame, Output
+from shared.hashing import U64, mix
 from shared.topics import CAMPAIGNS
 
-NAMED: Final = 50
-# Targets of a campaign that are counted and kept: the lowest by name, so that it does not matter how they came.
+# Actors whose parts are remembered; those of the campaigns that ended longest ago leave first.
+MOST_ACTORS: Final = 200_000
+# Targets of one part that are kept: the lowest by name, so that it does not matter how they came.
 MOST_TARGETS: Final = 10_000
 
 
-class Campaign(msgspec.Struct):
-    """Actors in lockstep (`campaigns.v1`); `merged_into` names the campaign that took this one in."""
-
-    campaign_id: str
-    actors: set[str]
-    targets: set[str]
-    first_at: int
-    last_at: int
-    weight: float
-    revision: int = 0
-    merged_into: str | None = None
-
-
 class GroupTask:
-    """All campaigns. Links are few (only pairs that met repeatedly), so plain Python serves."""
+    """All campaigns. Only those who stand out are linked, so plain Python serves."""
 
-    def __init__(self, partition: int, max_actors: int = 200_000) -> None:
+    def __init__(self, partition: int, settings: Judgement) -> None:
         self.partition = partition
-        self.max_actors = max_actors
+        self.horizon_ms = settings.horizon_ms
         self.counters = {"campaigns": 0, "campaign_actors": 0}
         self.campaigns: dict[str, Campaign] = {}
-        self.of_actor: dict[str, str] = {}
+        # The campaign of each actor and of each place that a crowd came to.
+        self.of_node: dict[int, str] = {}
+        self.newest_ms = UNKNOWN
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
         """A frame of links to the campaigns that they change."""
-        changed: dict[str, Campaign] = {}
-        for link in frame.batch.to_pylist():
-            for campaign in self._take(link):
-                changed[campaign.campaign_id] = campaign
-        outputs = []
-        for identifier, campaign in changed.items():
-            campaign.revision += 1
-            if len(campaign.targets) > MOST_TARGETS:
-                campaign.targets = set(nsmallest(MOST_TARGETS, campaign.targets))
-            outputs.append(Output(CAMPAIGNS, describe(campaign), 0, identifier.encode()))
-            if campaign.merged_into is not None:
-                del self.campaigns[identifier]
-        self._forget()
-        self.counters["campaigns"] = len(self.campaigns)
-        self.counters["campaign_actors"] = len(self.of_actor)
+        changed: dict[str, None] = {}
+        outputs: list[Output] = []
+        rows = sorted(frame.batch.to_pylist(), key=lambda r: (r["actor"], r["kind"], r["node"]))
+        for _, links in groupby(rows, key=lambda r: r["actor"]):
+            for identifier in self._take(list(links), outputs):
+                changed[identifier] = None
+        for identifier in changed:
+            if identifier in self.campaigns:
+                outputs += self._say(self.campaigns[identifier])
+        outputs += self._expire()
+        said = [c for c in self.campaigns.values() if c.revision]
+        self.counters["campaigns"] = len(said)
+        self.counters["campaign_actors"] = sum(len(c.parts) for c in said)
         return outputs
 
-    def _take(self, link: dict[str, Any]) -> list[Campaign]:
-        pair = sorted((link["actor_id"], link["peer_id"]))
+    def _take(self, links: list[dict[str, Any]], outputs: list[Output]) -> list[str]:
+        """All links of one actor, as they are now. Returns the campaigns that change."""
+        actor = links[0]["actor"]
+        nodes = [actor, *(link["node"] for link in links)]
         known = sorted(
-            {self.of_actor[a] for a in pair if a in self.of_actor},
-            key=lambda i: (self.campaigns[i].first_at, i),
+            {self.of_node[n] for n in nodes if n in self.of_node}, key=lambda i: (self.campaigns[i].first_at, i)
         )
-        if known:
-            into = self.campaigns[known[0]]
-        else:
-            into = Campaign(
-                f"{pair[0]}+{pair[1]}@{link['first_at']}", set(), set(), link["first_at"], link["last_at"], 0.0
-            )
-            self.campaigns[into.campaign_id] = into
-        gone = []
+        if not known:
+            first_at = min(link["first_at"] for link in links)
+            identifier = f"{int(_mixed(min(nodes), first_at)):016x}"
+            self.campaigns[identifier] = Campaign(identifier, first_at)
+            known = [identifier]
+        into = self.campaigns[known[0]]
         for identifier in known[1:]:
-            other = self.campaigns[identifier]
-            self._add(into, other.actors, other.targets, other.first_at, other.last_at, other.weight)
-            other.merged_into = into.campaign_id
-            gone.append(other)
-        self._add(into, pair, link["target_ids"], link["first_at"], link["last_at"], link["weight"])
-        return [into, *gone]
+            self._merge(self.campaigns.pop(identifier), into, outputs)
+        for node in nodes:
+            into.nodes.add(node)
+            self.of_node[node] = into.campaign_id
+        by_kind = {kind: list(rows) for kind, rows in groupby(links, key=lambda r: r["kind"])}
+        into.parts[actor] = [Part.of(rows, MOST_TARGETS) for rows in by_kind.values()]
+        into.first_at = min(into.first_at, *(p.first_at for p in into.parts[actor]))
+        self.newest_ms = max(self.newest_ms, *(p.last_at for p in into.parts[actor]))
+        return [into.campaign_id]
 
-    def _add(
-        self, into: Campaign, actors: Iterable[str], targets: Iterable[str], first: int, last: int, weight: float
-    ) -> None:
-        into.actors.update(actors)
-        into.targets.update(targets)
-        into.first_at, into.last_at = min(into.first_at, first), max(into.last_at, last)
-        into.weight = max(into.weight, weight)
-        self.of_actor.update(dict.fromkeys(actors, into.campaign_id))
+    def _merge(self, other: Campaign, into: Campaign, outputs: list[Output]) -> None:
+        into.nodes |= other.nodes
+        into.parts |= other.parts
+        into.first_at = min(into.first_at, other.first_at)
+        self.of_node.update(dict.fromkeys(other.nodes, into.campaign_id))
+        if other.revision:
+            other.revision += 1
+            content = {**body(other), "merged_into": into.campaign_id}
+            outputs.append(_message(content))
+            outputs.append(_gone(other))
 
-    def _forget(self) -> None:
-        while len(self.of_actor) > self.max_actors:
-            oldest = min(self.campaigns.values(), key=lambda c: (c.last_at, c.campaign_id))
-            del self.campaigns[oldest.campaign_id]
-            for actor in oldest.actors:
-                del self.of_actor[actor]
+    def _say(self, campaign: Campaign) -> list[Output]:
+        """The campaign, if it is one and what it says has changed."""
+        if not is_campaign(campaign):
+            return []
+        content = {**body(campaign), "revision": 0}
+        if msgspec.json.encode(content) == campaign.said:
+            return []
+        campaign.said = msgspec.json.encode(content)
+        campaign.revision += 1
+        return [_message(body(campaign))]
+
+    def _expire(self) -> list[Output]:
+        outputs = []
+        ends = {c.campaign_id: c.last_at for c in self.campaigns.values()}
+        gone = [i for i, last_at in ends.items() if last_at < self.newest_ms - self.horizon_ms]
+        actors = sum(len(c.parts) for c in self.campaigns.values())
+        for identifier in sorted(set(ends) - set(gone), key=lambda i: (ends[i], i)):
+            if actors <= MOST_ACTORS:
+                break
+            gone.append(identifier)
+            actors -= len(self.campaigns[identifier].parts)
+        for identifier in gone:
+            campaign = self.campaigns.pop(identifier)
+            for node in campaign.nodes:
+                del self.of_node[node]
+            if campaign.revision:
+                campaign.revision += 1
+                outputs += [_message({**body(campaign), "expired": True}), _gone(campaign)]
+        return outputs
+
+    def forget(self, actors: U64) -> None:
+        """Take these actors' names out; campaigns keep their counts."""
+        for actor in actors.tolist():
+            campaign = self.campaigns.get(self.of_node.get(actor, ""))
+            if campaign is None or actor not in campaign.parts:
+                continue
+            for part in campaign.parts[actor]:
+                part.actor_id = None
 
     def snapshot(self) -> Arrays:
-        campaigns = msgspec.msgpack.encode(list(self.campaigns.values()), order="deterministic")
-        return {"campaigns": np.frombuffer(campaigns, np.uint8)}
+        kept = [c.in_order() for _, c in sorted(self.campaigns.items())]
+        campaigns = msgspec.msgpack.encode(kept)
+        return {"campaigns": np.frombuffer(campaigns, np.uint8), "newest_ms": np.array([self.newest_ms])}
 
     def restore(self, arrays: Arrays) -> None:
         kept = msgspec.msgpack.decode(arrays["campaigns"].tobytes(), type=list[Campaign])
         self.campaigns = {c.campaign_id: c for c in kept}
-        self.of_actor = {a: c.campaign_id for c in kept for a in c.actors}
+        self.of_node = {n: c.campaign_id for c in kept for n in c.nodes}
+        self.newest_ms = int(arrays["newest_ms"][0])
 
 
-def describe(campaign: Campaign) -> bytes:
-    """The JSON of `campaigns.v1`: counts, the first names of each list, and a sentence."""
-    more = " or more" if len(campaign.targets) == MOST_TARGETS else ""
-    sentence = (
-        f"{len(campaign.actors)} actors liked the same {len(campaign.targets)}{more} targets within moments of each "
-        f"other, again and again, from {rfc3339(campaign.first_at)} to {rfc3339(campaign.last_at)}."
-    )
-    body = {
-        "campaign_id": campaign.campaign_id,
-        "actors": nsmallest(NAMED, campaign.actors),
-        "actor_count": len(campaign.actors),
-        "targets": nsmallest(NAMED, campaign.targets),
-        "target_count": len(campaign.targets),
-        "first_at": campaign.first_at,
-        "last_at": campaign.last_at,
-        "weight": round(campaign.weight, 3),
-        "revision": campaign.revision,
-        "merged_into": campaign.merged_into,
-        "sentence": sentence,
-    }
-    return msgspec.json.encode(body)
+def _mixed(node: int, time: int) -> Any:
+    return mix(np.array([node], np.uint64), np.array([time], np.uint64))[0]
+
+
+def _message(content: dict[str, Any]) -> Output:
+    return Output(CAMPAIGNS, msgspec.json.encode(content), 0, content["campaign_id"].encode())
+
+
+def _gone(campaign: Campaign) -> Output:
+    return Output(CAMPAIGNS, b"", 0, campaign.campaign_id.encode(), tombstone=True)

@@ -24,7 +24,7 @@ class Detector:
             **{(FRAMES_BY_ACTOR, p): ActorTask(p, settings) for p in count},
             **{(FRAMES_BY_TARGET, p): TargetTask(p, settings) for p in count},
             **{(EVIDENCE_BY_ACTOR, p): VerdictTask(p, settings) for p in count},
-            (LINKS_BY_GROUP, 0): GroupTask(0),
+            (LINKS_BY_GROUP, 0): GroupTask(0, settings),
         }
         self._offsets = dict.fromkeys(self.tasks, -1)
 
@@ -41,12 +41,6 @@ class Detector:
             self._offsets[at] += 1
             frame = from_message(message.value, message.headers)
             waiting.extend(numbered(task.process(frame, self._offsets[at])))
-
-    def finish(self) -> Iterator[Output]:
-        """The verdicts that still wait to be published."""
-        for task in self.tasks.values():
-            if isinstance(task, VerdictTask):
-                yield from task.publish(len(task.unpublished))
 
     def counters(self) -> dict[str, int]:
         total: dict[str, int] = {}

@@ -21,14 +21,12 @@ def tumbling(times_ms: I64, size_ms: int) -> I64:
     return times_ms - times_ms % size_ms
 
 
-def hopping(times_ms: I64, size_ms: int, hop_ms: int) -> tuple[I64, I64]:
-    """Every (row, window start) with start <= time < start + size. `size_ms` must be a multiple of `hop_ms`."""
-    if hop_ms <= 0 or size_ms % hop_ms:
-        raise ValueError(f"size {size_ms} ms must be a multiple of hop {hop_ms} ms")
-    latest = tumbling(times_ms, hop_ms)
-    back = np.arange(size_ms // hop_ms, dtype=np.int64) * hop_ms
-    rows = np.repeat(np.arange(len(times_ms), dtype=np.int64), len(back))
-    return rows, (latest[:, None] - back[None, :]).ravel()
+def beyond(horizon_ms: int, now: int) -> int:
+    """What lies before this (ms) is beyond the horizon. It moves in steps, of a thirtieth of the horizon: tables are
+    searched whole for what has to go, and when that happens must not depend on how far the watermark jumps.
+    """
+    step = max(horizon_ms // 30, 1)
+    return (now - horizon_ms) // step * step
 
 
 class Watermark:

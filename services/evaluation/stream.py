@@ -60,12 +60,17 @@ def of_likes(likes: pa.RecordBatch) -> Stream:
 
 def read(spool: Spool, result: Result, advance: Advance) -> Stream:
     """A file's likes in order of time, after ingest's own checks."""
+    return of_likes(read_all(spool, result, advance))
+
+
+def read_all(spool: Spool, result: Result, advance: Advance) -> pa.RecordBatch:
+    """The same as they are, unlikes too (schema frames.LIKES)."""
     ingest, batches, done = OfflineIngest(1), [], 0
     for rows, messages in ingest.frames(spool, result):
         batches += [from_message(m.value, m.headers).batch for m in messages if m.topic == FRAMES_BY_ACTOR]
         done += rows
         advance(done, spool.rows)
-    return of_likes(frames.join(batches, frames.LIKES))
+    return frames.join(batches, frames.LIKES)
 
 
 def with_bots(people: Stream, share: float, seed: int) -> tuple[Stream, npt.NDArray[np.bool_]]:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -33,19 +33,24 @@ from services.predictor.publishing import neighbour_commands
 from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask, warm_up
 from services.replay.offline import OfflineIngest
-from services.simulator.world import World, WorldSettings
+from services.simulator.events import names_of, targets_of
+from services.simulator.settings import WorldSettings
+from services.simulator.world import World
 from shared import redis_keys
 from shared.dependency import Dependency
 from shared.frames import Frame, from_message
 from shared.topics import TRUSTED_LIKES
-from tests.bench.measuring import Row, rate_of
+from tests.bench.measuring import Bench, Row, rate_of
+
+TITLE: Final = "Predictor"
 
 # Likes a frame, and frames published together, as in a service that is busy.
 FRAME = 2000
 TOGETHER = 16
 
 
-def rows(keys: list[bytes], values: list[bytes]) -> list[Row]:
+def rows(bench: Bench) -> list[Row]:
+    keys, values = bench.events
     likes = [msgspec.json.decode(v) for v in values]
     users = pa.array([k.decode() for k in keys])
     items = pa.array([e["target_id"] for e in likes])
@@ -174,15 +179,13 @@ def large(people: int, items: int, likes: int, console: Console) -> tuple[float,
     """Learn so many likes of a simulated platform. Returns seconds a like in the last tenth, and resident memory of
     the process, MB, before and after.
     """
-    world, model = World(WorldSettings(people=people, items=items)), CoPreference()
+    world, model = World(WorldSettings(people=people, items=items), 1_767_225_600_000), CoPreference()
     warm_up()
     before = psutil.Process().memory_info().rss / 1e6
-    start, step, spent = 1_767_225_600_000, 20_000, []
+    step, spent = 20_000, []
     for _ in track(range(likes // step), f"{likes:,} likes of {people:,} people", console=console):
-        made = world.likes(start, start + 4_000, step)
-        start += 4_000
-        users = pa.array(made.actors)
-        targets = pa.array([f"i{t}" for t in made.targets.tolist()])
+        made = world.take(step)
+        users, targets = pa.array(names_of(made.actors)), pa.array(targets_of(made.targets))
         began = time.perf_counter()
         model.score_and_learn(users, targets, made.times_ms, np.ones(len(users), np.float32))
         spent.append((time.perf_counter() - began) / len(users))

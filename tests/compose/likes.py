@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
-from services.simulator.world import World, WorldSettings
+from services.simulator import events as simulated
+from services.simulator.settings import WorldSettings
+from services.simulator.world import World
 from shared import kafka
 from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
@@ -25,15 +27,15 @@ EARLIER_MINUTES = 20
 
 
 def make(likes: int) -> list[dict[str, Any]]:
-    """People's, bots' and agents' likes in order, each with `occurred_at` in ms since the first."""
-    world = World(WorldSettings(seed=SEED, people=2000, items=600))
-    events: list[dict[str, Any]] = []
-    for minute in range(EARLIER_MINUTES):
-        count = likes * (minute + 1) // EARLIER_MINUTES - likes * minute // EARLIER_MINUTES
-        drawn = world.likes(minute * MINUTE_MS, (minute + 1) * MINUTE_MS, count)
-        events += world.events(drawn, len(events))
+    """People's, bots' and agents' likes in order, each with `occurred_at` in ms since the first. About 10,000 of them
+    fill the minutes that lie before the present.
+    """
+    begin_ms = 1_767_225_600_000
+    world = World(WorldSettings(seed=SEED, people=50_000), begin_ms)
+    events = simulated.events(world, world.take(likes), 0)
     for event in events:
         # Actors and targets of their own, beside the simulator's.
+        event["occurred_at"] -= begin_ms
         event["actor_id"] = f"test-{event['actor_id']}"
         event["target_id"] = f"test-{event['target_id']}"
         event.pop("actor_created_at", None)

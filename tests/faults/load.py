@@ -41,7 +41,7 @@ SPEED = 30
 SUSTAINED = 9_000
 OVERLOAD = 5 * SUSTAINED
 OVERLOAD_SECONDS = 60
-# So many that each gives a like in four seconds at most, and some minutes of event time lie between two of them.
+# Both speed and people are given, so that people are as busy as it takes: this is about load, not about who they are.
 PEOPLE = 200_000
 WORLD = {
     "SIMULATOR_PEOPLE": str(PEOPLE),
@@ -219,7 +219,7 @@ def soak(folder: Path, bounds: dict[str, str]) -> None:
     try:
         ground.start()
         watched = Watched(ground)
-        simulate(ground, SOAK_RATE, SIMULATOR_PEOPLE="5000", SIMULATOR_ITEMS="1000")
+        simulate(ground, SOAK_RATE, SIMULATOR_PEOPLE="5000")
         for _ in track(range(SOAK_SECONDS // 10), "soak", console=out):
             time.sleep(10)
             watched.look()

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from services.simulator.world import World, WorldSettings
+from services.simulator import events as simulated
+from services.simulator.settings import WorldSettings
+from services.simulator.world import World
 from tests.likes import START_MS
 
 HOURS = 6
@@ -37,20 +39,23 @@ def make(seed: int, likes: int) -> Log:
     windows that are closed already.
     """
     rng = np.random.default_rng(seed)
-    world = World(WorldSettings(seed=seed, people=max(500, likes // 25), items=max(200, likes // 125)))
-    step, keys, values = 60_000, [], []
+    # So many people that they give these likes in about six hours.
+    world = World(WorldSettings(seed=seed, people=max(500, likes // 4), items=max(500, likes // 10)), START_MS)
+    keys, values = [], []
     trusted: set[str] = set()
     counts = {"duplicates": 0, "late": 0, "rejected": 0}
     steps = HOURS * 60
     made = 0
     for number in range(steps):
-        begin = START_MS + number * step
-        drawn = world.likes(begin, begin + step, likes * (number + 1) // steps - likes * number // steps)
-        for event in world.events(drawn, made):
+        drawn = world.take(likes * (number + 1) // steps - likes * number // steps)
+        if not len(drawn):
+            continue
+        begin = int(drawn.times_ms[0])
+        for event in simulated.events(world, drawn, made):
             keys.append(event["actor_id"].encode())
             values.append(msgspec.json.encode(event))
             trusted.add(event["event_id"])
-        made += len(drawn.actors)
+        made += len(drawn)
         if number == 0:
             continue
         for _ in range(max(1, likes // steps // ONE_IN)):

@@ -29,7 +29,9 @@ from services.predictor.model import CoPreference
 from services.predictor.publishing import Basis, preference
 from services.replay.offline import OfflineIngest
 from services.simulator.app import MALFORMED
-from services.simulator.world import World, WorldSettings
+from services.simulator.events import events
+from services.simulator.settings import WorldSettings
+from services.simulator.world import World
 from shared import contracts, frames
 from shared.contract.decode import Message, Rejection
 from shared.events import Like
@@ -48,7 +50,11 @@ ASYNCAPI = json.loads((ROOT / "tests/asyncapi/3.0.0.json").read_text())
 
 def sent_by_ingest() -> Iterator[Output]:
     ingest = OfflineIngest(2)
-    events = [*crowd(seed=3), *(like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent") for n in range(9))]
+    events = [
+        *crowd(seed=3),
+        *(like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent") for n in range(9)),
+        *(like(91_000 + n, "hasty", f"t{n}", n / 100) for n in range(90)),
+    ]
     yield from ingest.take([msgspec.json.encode(e) for e in events], [e["actor_id"] for e in events])
     yield from ingest.take([MALFORMED, b"\xff"], ["a", "b"])
     yield from ingest.end()
@@ -74,12 +80,35 @@ def sent_by_the_detector(frames_by_actor: list[Output]) -> Iterator[Output]:
     for task in detector.tasks.values():
         task.process = kept_of(task.process)  # type: ignore[method-assign]
     assert list(detector.feed(frames_by_actor))
-    kept += detector.finish()
     yield from kept
-    groups = GroupTask(0)
-    for at, (a, b) in enumerate([("a", "b"), ("c", "d"), ("b", "c")]):
-        link = {"actor_id": a, "peer_id": b, "target_ids": ["t"], "weight": 1.0, "first_at": at, "last_at": at}
-        yield from groups.process(Frame("links", pa.RecordBatch.from_pylist([link], frames.LINKS)), at)
+
+
+def sent_by_groups() -> Iterator[Output]:
+    """Two campaigns that a link joins, and the end of the horizon."""
+    groups = GroupTask(0, Judgement(1, horizon_ms=1000))
+    for at, pairs in enumerate([((1, 2), (2, 3)), ((4, 5), (5, 6)), ((3, 4),), ((7, 8),)]):
+        links = [
+            {
+                "kind": 0,
+                "scale_seconds": 60,
+                "node_is_actor": True,
+                "target_ids": ["t"],
+                "creator_ids": [],
+                "strength": 1.0,
+                "likes": 1,
+                "weight": 0.1,
+                "sentence": "They met.",
+                "actor": actor,
+                "actor_id": f"a{actor}",
+                "node": node,
+                "first_at": at * 600,
+                "last_at": at * 600,
+            }
+            for pair in pairs
+            for actor, node in (pair, pair[::-1])
+        ]
+        batch = pa.RecordBatch.from_pylist(links, frames.LINKS)
+        yield from groups.process(Frame("links", batch), at)
 
 
 def sent_by_the_predictor() -> Iterator[Output]:
@@ -92,8 +121,8 @@ def sent_by_the_predictor() -> Iterator[Output]:
 
 
 def sent_by_the_simulator() -> Iterator[Output]:
-    world = World(WorldSettings(seed=1))
-    for event in world.events(world.likes(START_MS, START_MS + 60_000, 2000), 0):
+    world = World(WorldSettings(seed=1), START_MS)
+    for event in events(world, world.take(2000), 0):
         yield Output(LIKES, msgspec.json.encode(event), None, event["actor_id"].encode())
 
 
@@ -102,12 +131,12 @@ def sent() -> list[Output]:
     ingest = list(sent_by_ingest())
     by_actor = [output for output in ingest if output.topic != LIKES_REJECTED]
     asked = to_message(Request("r1", ["ann"], START_MS))
-    others = *sent_by_the_detector(by_actor), *sent_by_the_predictor(), *sent_by_the_simulator()
+    others = *sent_by_the_detector(by_actor), *sent_by_groups(), *sent_by_the_predictor(), *sent_by_the_simulator()
     return [*ingest, *others, asked]
 
 
 def test_everything_that_the_services_send_is_as_described(sent: list[Output]) -> None:
-    found = {(o.topic, described_as(o.topic, o.key, o.value, o.headers or [])) for o in sent}
+    found = {(o.topic, described_as(o.topic, o.key, None if o.tombstone else o.value, o.headers or [])) for o in sent}
     # Who forgets a user needs a broker: tests/integration/test_contracts.py.
     assert found == descriptions() - {(PREFERENCES, "Tombstone")}
     assert {name for o in sent if o.topic == LIKES_REJECTED for name, _ in o.headers or ()} == {
@@ -119,16 +148,16 @@ def test_everything_that_the_services_send_is_as_described(sent: list[Output]) -
 def test_each_case_of_a_message_is_among_what_was_sent(sent: list[Output]) -> None:
     messages: dict[str, list[dict[str, Any]]] = {}
     for output in sent:
-        if output.topic in ("verdicts.v1", "campaigns.v1", "preferences.v1"):
+        if output.topic in ("verdicts.v1", "campaigns.v1", "preferences.v1") and not output.tombstone:
             messages.setdefault(output.topic, []).append(json.loads(output.value))
     simulated = [json.loads(output.value) for output in sent if output.topic == LIKES]
     assert {e.get("actor_kind") for e in simulated} == {None, "agent"}
     assert {e["signal"] for v in messages["verdicts.v1"] for e in v["evidence"]} == {
-        "rate",
+        "haste",
         "lockstep",
         "declared_agent",
     }
-    assert {v["label"] for v in messages["verdicts.v1"]} >= {"human", "bot", "agent"}
+    assert {v["label"] for v in messages["verdicts.v1"]} >= {"suspect", "bot", "agent"}
     assert {c["merged_into"] is None for c in messages["campaigns.v1"]} == {True, False}
     assert {p["because"] is None for u in messages["preferences.v1"] for p in u["predictions"]} == {True, False}
 

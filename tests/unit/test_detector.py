@@ -3,7 +3,8 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,46 +14,28 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.detector import rate
-from services.detector.actor import ActorTask
-from services.detector.group import MOST_TARGETS, GroupTask
-from services.detector.pairs import REMEMBERED_TARGETS, Pairs
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from services.detector.target import find_meetings
-from services.detector.verdict import VerdictTask
-from services.detector.windows import Watermark, hopping, tumbling
+from services.detector.signals.meetings import Meetings
+from services.detector.signals.pairs import Pairs
+from services.detector.signals.rows import EXPECTED, RECENT
+from services.detector.signals.signal import SCALES
+from services.detector.windows import Watermark
 from shared import frames
 from shared.frames import Frame, Output, decode, from_message
-from shared.hashing import hash_strings
+from shared.hashing import mix
 from shared.topics import (
-    CAMPAIGNS,
     EVIDENCE_BY_ACTOR,
     FRAMES_BY_ACTOR,
     FRAMES_BY_TARGET,
     LINKS_BY_GROUP,
     TRUSTED_LIKES,
     VERDICTS,
+    WINDOW_SUMMARIES,
 )
 from tests.likes import START_MS, crowd, ingest_in_batches, like
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-
-
-@given(st.lists(st.integers(0, 10**6), max_size=50), st.sampled_from([(60, 60), (120, 60), (300, 60), (7, 1)]))
-def test_every_time_is_in_each_window_that_holds_it(times: list[int], shape: tuple[int, int]) -> None:
-    size, hop = shape
-    rows, starts = hopping(np.array(times, np.int64), size, hop)
-    for row, time in enumerate(times):
-        expected = set(range((time // hop) * hop, time - size, -hop))
-        assert set(starts[rows == row].tolist()) == expected
-        assert all(s <= time < s + size for s in expected)
-    assert tumbling(np.array(times, np.int64), size).tolist() == [t // size * size for t in times]
-
-
-def test_hops_must_divide_windows() -> None:
-    with pytest.raises(ValueError, match="multiple"):
-        hopping(np.array([1]), 10, 3)
 
 
 def test_a_watermark_waits_for_all_sources_and_never_goes_back() -> None:
@@ -64,117 +47,135 @@ def test_a_watermark_waits_for_all_sources_and_never_goes_back() -> None:
     assert watermark.now == 50
 
 
-def test_a_burst_is_evidence_only_against_what_is_usual() -> None:
-    stream = rate.StreamBaseline()
-    cold, _ = rate.log_odds(np.array([30]), np.zeros(1), *stream.location_and_spread())
-    assert cold[0] == 0
-    stream.learn(np.random.default_rng(1).lognormal(0.7, 0.6, 5000).astype(int) + 1)
-    odds, baseline = rate.log_odds(np.array([2, 9, 500]), np.zeros(3), *stream.location_and_spread())
-    assert odds[:2].tolist() == [0, 0]
-    assert odds[2] > 4
-    own, _ = rate.log_odds(np.array([500]), np.log([400.0]), *stream.location_and_spread())
-    assert own[0] == 0
-    assert 1 <= baseline[0] <= 5
-
-
-def meeting_set(batch: pa.RecordBatch) -> set[tuple[str, str, str]]:
-    return {tuple(row[c] for c in ("actor_id", "peer_id", "target_id")) for row in batch.to_pylist()}
-
-
-@given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 7), st.integers(0, 3)), max_size=40))
-def test_meetings_are_all_pairs_within_the_gap_while_crowds_are_small(
-    rows: list[tuple[int, int, int]],
-) -> None:
-    gap = 60_000
-    # One like of an actor per target and window: who likes twice is counted with the first.
-    first: dict[tuple[int, int], int] = {}
-    for at, actor, target in sorted(rows):
-        first.setdefault((actor, target), at)
-    likes = [(at, f"a{actor}", f"t{target}") for (actor, target), at in first.items()]
-    batch = pa.RecordBatch.from_arrays(
-        [
-            pa.array([x[0] for x in likes], pa.int64()),
-            pa.array([x[1] for x in likes], pa.string()),
-            pa.array([x[2] for x in likes], pa.string()),
-        ],
-        schema=frames.TARGET_LIKES,
-    )
-    index, starts = hopping(np.array([x[0] for x in likes], np.int64), 2 * gap, gap)
-    found = find_meetings(batch, index, starts, gap)
-    expected = {
-        (a, b, t) for at, a, t in likes for other, b, u in likes if t == u and a != b and abs(at - other) <= gap
-    }
-    assert meeting_set(found) == expected
-    assert found.num_rows == len(expected)
+def met_by(likes: list[tuple[int, int, int]]) -> set[tuple[int, int, int, int, int]]:
+    """(actor, peer, target, own time, scale) of all pairs within a day on a target, by brute force."""
+    found = set()
+    for i, (time, actor, target) in enumerate(likes):
+        for other_time, other, other_target in likes[:i]:
+            apart = abs(time - other_time)
+            if other == actor or other_target != target or apart > SCALES[-1]:
+                continue
+            scale = next(s for s, size in enumerate(SCALES) if apart <= size)
+            found |= {(actor, other, target, time, scale), (other, actor, target, other_time, scale)}
+    return found
 
 
 @given(
-    st.lists(st.tuples(*[st.integers(0, 2)] * 2, st.integers(0, 11), st.integers(1, 99)), max_size=60),
-    st.lists(st.integers(0, 60), max_size=5),
+    st.lists(st.tuples(st.integers(0, 200_000_000), st.integers(1, 7), st.integers(1, 3)), max_size=40, unique=True),
+    st.integers(1, 40),
 )
-@example([(0, 1, target, 1) for target in range(12)], [1, 2, 5, 9])
-def test_pairs_remember_on_which_targets_they_met_whatever_the_batches(
-    rows: list[tuple[int, int, int, int]], cuts: list[int]
-) -> None:
-    rows = [row for row in rows if row[0] != row[1]]
-    meetings = pa.RecordBatch.from_pylist(
-        [
-            {"actor_id": f"a{a}", "peer_id": f"a{b}", "target_id": f"t{t}", "occurred_at": at, "weight": w / 64}
-            for at, (a, b, t, w) in enumerate(rows)
-        ],
-        schema=frames.MEETINGS,
-    )
-    pairs, other, start = Pairs(1000), Pairs(1000), 0
-    pairs.meet(meetings)
-    for stop in [*sorted(c for c in cuts if c <= len(rows)), len(rows)]:
-        other.meet(meetings.slice(start, stop - start))
-        again = Pairs(1000)
-        again.restore(other.snapshot())
-        other, start = again, stop
-    met: dict[tuple[str, str], dict[str, int]] = {}
-    for at, (a, b, t, _) in enumerate(rows):
-        met.setdefault((f"a{a}", f"a{b}"), {}).setdefault(f"t{t}", at)
-    repeated = {pair: list(on.values())[-REMEMBERED_TARGETS:] for pair, on in met.items() if len(on) > 1}
-    names = {int(hash_strings(pa.array([n]))[0]): n for n in (f"a{k}" for k in range(3))}
-    for found in (pairs, other):
-        slots = found.table.occupied()
-        actors, peers = found.table["actor"][slots].tolist(), found.table["peer"][slots].tolist()
-        counts = found.table["count"][slots].tolist()
-        assert {
-            (names[a], names[p]): sorted(times[: min(count, REMEMBERED_TARGETS)])
-            for a, p, count, times in zip(actors, peers, counts, found.table["times"][slots].tolist(), strict=True)
-            if count <= REMEMBERED_TARGETS
-        } == {pair: times for pair, times in repeated.items() if len(met[pair]) <= REMEMBERED_TARGETS}
-        assert len(found.once) == len(met)
-    # What chance expects grows with all meetings, so only what was met is the same at once, not what it was worth.
-    for name in ("once", "pairs"):
-        one, two = (
-            {k: v.tolist() for k, v in p.snapshot().items() if k.startswith(f"{name}.")} for p in (pairs, other)
-        )
-        assert one == two
+@settings(deadline=None)
+def test_meetings_are_all_pairs_within_a_day_whatever_the_batches(likes: list[tuple[int, int, int]], cut: int) -> None:
+    likes = [(START_MS + time, actor, target) for time, actor, target in sorted(likes)]
+    meetings, found = Meetings(1000, 1), []
+    for part in (likes[:cut], likes[cut:]):
+        met = meetings.meet(keyed_likes(part))
+        columns = [met.column(name).to_pylist() for name in ("actor", "peer", "target", "occurred_at", "scale")]
+        assert met.column("peer_id").to_pylist() == [f"a{peer}" for peer in columns[1]]
+        found += list(zip(*columns, strict=True))
+    assert set(found) == met_by(likes)
+
+
+def keyed_likes(likes: list[tuple[int, int, int]], recent: int = 3) -> pa.RecordBatch:
+    rows = [
+        {
+            **dict.fromkeys(("creator", "origin", "first_seen"), 0),
+            "actor_created_at": -1,
+            "occurred_at": time,
+            "actor": actor,
+            "target": target,
+            "unlike": False,
+            "actor_likes": 1,
+            **dict.fromkeys(RECENT, recent),
+            "settled": False,
+            "actor_id": f"a{actor}",
+        }
+        for time, actor, target in likes
+    ]
+    return pa.RecordBatch.from_pylist(rows, frames.KEYED_LIKES)
+
+
+def test_chance_is_reckoned_from_when_both_were_active_and_how_popular_the_target_is() -> None:
+    """expected = n_a * n_b * share * 3, with the pair's own likes left out of the share and one added."""
+    meetings = Meetings(1000, partitions=1)
+    likes = [(START_MS + n, n + 10, 1 if n % 5 == 0 else 2 + n) for n in range(200)]
+    meetings.meet(keyed_likes(likes))
+    met = meetings.meet(keyed_likes([(START_MS + 1000, 5, 1)], recent=7))
+    assert met.num_rows > 0
+    # 41 likes of target 1 among 201, without one.
+    expected = 7 * 3 * (40 / 201) * 3
+    assert met.column("expected_10m").to_numpy() == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_crowd_of_a_popular_target_says_nothing_at_slow_scales() -> None:
+    """What usually has more likers within a day than a target keeps is left out from its second day on."""
+    day = SCALES[-1]
+    first = [(START_MS + n * day // 200, n + 1, 1) for n in range(200)]
+    second = [(START_MS + day + n * day // 200, n + 1001, 1) for n in range(200)]
+    meetings = Meetings(1000, partitions=1)
+    before, after = meetings.meet(keyed_likes(first)), meetings.meet(keyed_likes(second))
+    assert (before.column("expected_1d").to_numpy() > 0).all()
+    assert (after.column("expected_1d").to_numpy() == -1).all()
+    assert (after.column("expected_60s").to_numpy()[after.column("scale").to_numpy() == 0] > 0).all()
+
+
+Met = tuple[int, int, int, int]
+
+
+def meetings_of(met: list[Met]) -> pa.RecordBatch:
+    rows = [
+        {
+            "met_at": START_MS + at * 1000,
+            "occurred_at": START_MS + at * 1000,
+            "actor": 1 + actor,
+            "peer": 100 + actor,
+            "target": 1000 + place,
+            "place": 1000 + place,
+            "creator_known": False,
+            "scale": scale,
+            **{name: 0.1 if s >= scale else -1.0 for s, name in enumerate(EXPECTED)},
+            "peer_id": f"p{actor}",
+        }
+        for at, actor, place, scale in met
+    ]
+    return pa.RecordBatch.from_pylist(rows, frames.MEETINGS)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 2), st.integers(0, 12), st.integers(0, 3)), max_size=60),
+    st.lists(st.integers(0, 60), max_size=4),
+)
+@example([(0, 1, 1, 3), (700, 1, 1, 1), (4000, 1, 2, 2), (4001, 1, 1, 0)], [1, 2])
+@settings(deadline=None)
+def test_pairs_count_different_places_whatever_the_batches(met: list[Met], cuts: list[int]) -> None:
+    met = sorted(met, key=lambda m: (m[0], m[1], m[2]))
+    whole, parts = Pairs(100_000), Pairs(100_000)
+    whole.meet(meetings_of(met))
+    for begin, end in pairwise([0, *sorted({min(c, len(met)) for c in cuts}), len(met)]):
+        parts.meet(meetings_of(met[begin:end]))
+    for actor in range(3):
+        mine = [m for m in met if m[1] == actor]
+        key = mix(np.array([1 + actor], np.uint64), np.array([100 + actor], np.uint64))
+        slots = [pairs.repeated.find(key)[0] for pairs in (whole, parts)]
+        assert (slots[0] >= 0) == (len({place for _, _, place, _ in mine}) > 1) == (slots[1] >= 0)
+        if slots[0] >= 0:
+            nearest = {p: min(s for _, _, q, s in mine if q == p) for _, _, p, _ in mine}
+            expected = [sum(n <= s for n in nearest.values()) for s in range(len(SCALES))]
+            assert whole.repeated["met"][slots[0]].tolist() == expected
+            for name in whole.repeated.column:
+                assert np.array_equal(whole.repeated[name][slots[0]], parts.repeated[name][slots[1]]), name
 
 
 def test_no_batch_takes_pairs_beyond_their_bound() -> None:
-    n = 20_000
-    meetings = pa.RecordBatch.from_arrays(
-        [
-            pa.array([f"a{k % 7000}" for k in range(n)]),
-            pa.array([f"b{k}" for k in range(n)]),
-            pa.array(["t"] * n),
-            pa.array(np.arange(n)),
-            pa.array(np.ones(n, np.float32)),
-        ],
-        schema=frames.MEETINGS,
-    )
-    # The newest thousand come again, in the same minute.
-    again = meetings.slice(n - 1000).set_column(2, "target_id", pa.array(["u"] * 1000))
-    pairs = Pairs(1600)
-    pairs.meet(meetings)
-    assert 1000 <= len(pairs.once) <= 1600
-    pairs.meet(again)
-    for table, bound in ((pairs.once, 1600), (pairs.table, 400), (pairs.actors, 1600), (pairs.peers, 1600)):
-        assert 300 <= len(table) <= bound
-        assert len(table.keys) <= 4096
+    pairs = Pairs(16_384)
+    rng = np.random.default_rng(5)
+    for turn in range(4):
+        met = [
+            (turn * 10 + n // 4000, int(a), int(p), 0) for n, (a, p) in enumerate(rng.integers(0, 30_000, (20_000, 2)))
+        ]
+        pairs.meet(meetings_of(sorted(met)))
+        assert len(pairs.once) == 16_384
+        assert len(pairs.repeated.keys) <= 16_384
 
 
 def run(
@@ -192,7 +193,7 @@ def run(
             fresh._offsets = dict(detector._offsets)
             detector = fresh
         outputs += detector.feed([frame])
-    return outputs + list(detector.finish())
+    return outputs
 
 
 def final_verdicts(outputs: list[Output]) -> dict[str, tuple[str, float, int]]:
@@ -220,25 +221,37 @@ def final_weights(outputs: list[Output]) -> dict[str, tuple[float, int]]:
 def test_lockstep_is_seen_and_people_are_left_alone() -> None:
     outputs = run(crowd(), [200, 400])
     verdicts = final_verdicts(outputs)
-    by_kind: dict[str, list[str]] = defaultdict(list)
-    for identifier, (label, *_) in verdicts.items():
-        by_kind["bot" if identifier.startswith("bot") else "person"].append(label)
-    assert by_kind["bot"].count("bot") > 0.8 * len(by_kind["bot"])
-    assert by_kind["person"].count("human") > 0.98 * len(by_kind["person"])
-    campaigns = {}
-    for output in outputs:
-        if output.topic == CAMPAIGNS:
-            campaign = json.loads(output.value)
-            campaigns[campaign["campaign_id"]] = campaign
-    live = [c for c in campaigns.values() if c["merged_into"] is None]
-    largest = max(live, key=lambda c: c["actor_count"])
-    assert {f"bot{b}" for b in range(6)} <= set(largest["actors"])
-    assert sum(c["actor_count"] for c in live) <= 12
+    assert {identifier.partition("@")[0] for identifier in verdicts} == {f"bot{b}" for b in range(12)}
+    assert {label for label, _, _ in verdicts.values()} == {"bot"}
+    assert len(verdicts) == 12 * 8
+    bots = {row["event_id"] for o in outputs if o.topic == TRUSTED_LIKES for row in decode(o.value).to_pylist()
+            if row["actor_id"].startswith("bot")}  # fmt: skip
+    weights = final_weights(outputs)
+    assert max(weights[like][0] for like in bots) <= 0.1
+    assert min(weight for like, (weight, _) in weights.items() if like not in bots) == 1.0
     evidence = [json.loads(o.value)["evidence"] for o in outputs if o.topic == VERDICTS and b'"bot0@' in o.value][-1]
     lockstep = next(e for e in evidence if e["signal"] == "lockstep")
-    assert {f"bot{b}" for b in range(1, 6)} <= set(lockstep["points_at"]["peers"])
-    assert lockstep["points_at"]["targets"]
-    assert lockstep["value"] > lockstep["baseline"]
+    assert set(lockstep["points_at"]["peers"]) < {f"bot{b}" for b in range(1, 12)}
+    assert len(lockstep["points_at"]["peers"]) == 8
+    assert set(lockstep["points_at"]["targets"]) == {f"promoted{n}" for n in range(8)}
+    assert lockstep["value"] == 8 > lockstep["baseline"]
+
+
+def test_summaries_say_how_many_were_judged() -> None:
+    events = crowd()
+    latest = {}
+    for output in run(events, [200, 400]):
+        if output.topic == WINDOW_SUMMARIES:
+            summary = json.loads(output.value)
+            latest[summary["window_start"], summary["partition"]] = summary
+    likes, actors = Counter[str](), Counter[str]()
+    for summary in latest.values():
+        likes.update(summary["likes"])
+        actors.update(summary["actors"])
+    assert likes == {"human": 4000, "suspect": 0, "bot": 96, "agent": 0}
+    windows = {(e["actor_id"], e["occurred_at"] // 300_000) for e in events}
+    assert actors["bot"] == 96
+    assert actors["human"] == len(windows) - 96
 
 
 @settings(max_examples=15, deadline=None)
@@ -270,9 +283,6 @@ def run_in_any_order(events: list[dict[str, Any]], cuts: list[int], seed: int, p
                 to = (output.topic, output.partition or 0)
                 (logs[to] if to in tasks else outside).append(output)
             positions[at] += 1
-    for task in tasks.values():
-        if isinstance(task, VerdictTask):
-            outside += task.publish(len(task.unpublished))
     return outside
 
 
@@ -306,17 +316,17 @@ def test_rows_that_ingest_sends_again_are_ignored() -> None:
     outputs = [o for frame in [*log[:4], *log[2:4], *log[4:]] for o in detector.feed([frame])]
     assert detector.counters()["likes"] == len(events)
     assert detector.counters()["repeated_likes"] > 0
-    assert final_weights([*outputs, *detector.finish()]) == final_weights(run(events, [100, 300]))
+    assert final_weights(outputs) == final_weights(run(events, [100, 300]))
 
 
 def test_a_late_like_is_judged_into_a_revision_and_a_too_late_one_counted() -> None:
-    settings_ = Judgement(1, horizon_ms=3_600_000)
-    detector = Detector(settings_)
+    detector = Detector(Judgement(1, horizon_ms=3_600_000))
+    agent = {"actor_kind": "agent"}
     events = [
-        like(1, "ann", "x", 0),
+        like(1, "ann", "x", 0, **agent),
         like(2, "bob", "y", 2000),
-        like(3, "ann", "z", 10),
-        like(4, "ann", "w", -9000),
+        like(3, "ann", "z", 10, **agent),
+        like(4, "ann", "w", -9000, **agent),
     ]
     log = [f for e in events for f in ingest_in_batches([e], [], 1)[:1]]
     # Each of these logs starts at offset 0; give each like a place of its own.
@@ -330,77 +340,18 @@ def test_a_late_like_is_judged_into_a_revision_and_a_too_late_one_counted() -> N
             [frames.to_output(Frame("likes", batch.cast(frames.LIKES), None, frame.progress), FRAMES_BY_ACTOR, 0)]
         )
     outputs += detector.feed(ingest_in_batches([], [], 1))
-    verdicts = final_verdicts([*outputs, *detector.finish()])
-    assert verdicts[f"ann@{START_MS}"][2] == 2
-    assert detector.counters()["late_judged"] == 1
+    revisions = [json.loads(o.value) for o in outputs if o.topic == VERDICTS]
+    assert [(v["verdict_id"], v["revision"], v["likes"]) for v in revisions] == [
+        (f"ann@{START_MS}", 1, 1),
+        (f"ann@{START_MS}", 2, 2),
+    ]
     assert detector.counters()["late_likes"] == 1
-
-
-def test_names_leave_with_their_windows() -> None:
-    """What is remembered is bounded by the number of windows asked for, not by the horizon."""
-    detector = Detector(Judgement(1, max_actors=1000))
-    events = [like(n, f"a{n % 200}", f"t{n}", n * 1.5) for n in range(8000)]
-    for frame in ingest_in_batches(events, list(range(0, 8000, 200)), 1):
-        list(detector.feed([frame]))
-        for task in detector.tasks.values():
-            if isinstance(task, ActorTask | VerdictTask):
-                assert len(task.names.windows) <= 1000 // 200 + 3
-    assert detector.counters()["evicted_actor_windows"] > 0
 
 
 def test_a_declared_agent_is_an_agent_and_weighs_nothing() -> None:
     outputs = run([like(n, "helper", f"t{n}", n, actor_kind="agent") for n in range(3)], [])
     assert set(final_verdicts(outputs).values()) == {("agent", 0.0, 3)}
     assert {weight for weight, _ in final_weights(outputs).values()} == {0.0}
-
-
-def test_campaigns_merge_when_a_link_joins_them() -> None:
-    task = GroupTask(0)
-
-    def link(a: str, b: str, at: int) -> list[dict[str, Any]]:
-        batch = pa.RecordBatch.from_pylist(
-            [
-                {
-                    "actor_id": a,
-                    "peer_id": b,
-                    "target_ids": ["t"],
-                    "weight": 1.0,
-                    "first_at": at,
-                    "last_at": at + 1,
-                }
-            ],
-            frames.LINKS,
-        )
-        return [json.loads(o.value) for o in task.process(Frame("links", batch), 0)]
-
-    (first,), (second,) = link("a", "b", 1), link("c", "d", 2)
-    merged = link("b", "c", 3)
-    assert [(c["campaign_id"], c["merged_into"]) for c in merged] == [
-        (first["campaign_id"], None),
-        (second["campaign_id"], first["campaign_id"]),
-    ]
-    assert merged[0]["actors"] == ["a", "b", "c", "d"]
-    copy = GroupTask(0)
-    copy.restore(task.snapshot())
-    assert copy.campaigns == task.campaigns
-    assert copy.of_actor == task.of_actor
-
-
-def test_a_campaign_keeps_the_same_targets_however_they_come() -> None:
-    tasks = GroupTask(0), GroupTask(0)
-    names = [f"t{n:05d}" for n in range(MOST_TARGETS + 500)]
-    orders = names, names[::-1]
-    last: list[dict[str, Any]] = []
-    for task, order in zip(tasks, orders, strict=True):
-        for start in range(0, len(order), 700):
-            link = {"actor_id": "a", "peer_id": "b", "target_ids": order[start : start + 700], "weight": 1.0}
-            batch = pa.RecordBatch.from_pylist([link | {"first_at": 1, "last_at": 2}], frames.LINKS)
-            (output,) = task.process(Frame("links", batch), start)
-        last.append(json.loads(output.value))
-    assert tasks[0].campaigns == tasks[1].campaigns
-    assert last[0] == last[1]
-    assert last[0]["target_count"] == MOST_TARGETS
-    assert f"the same {MOST_TARGETS} or more targets" in last[0]["sentence"]
 
 
 def test_stages_know_their_topics() -> None:
@@ -433,7 +384,8 @@ def test_real_shares_every_reported_pair_did_meet_that_often() -> None:
             for target in lockstep["points_at"]["targets"]:
                 mine = times[verdict["actor_id"], target]
                 theirs = [at for peer in lockstep["points_at"]["peers"] for at in times[peer, target]]
-                assert any(abs(a - b) <= 60_000 for a in mine for b in theirs)
+                assert any(abs(a - b) <= 86_400_000 for a in mine for b in theirs)
             accused += 1
     assert accused > 20
-    assert sum(label != "human" for label, *_ in final_verdicts(outputs).values()) < 0.02 * len(events)
+    bots = {i.partition("@")[0] for i, (label, *_) in final_verdicts(outputs).items() if label == "bot"}
+    assert len(bots) <= 0.001 * len({e["actor_id"] for e in events})

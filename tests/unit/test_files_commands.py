@@ -85,7 +85,7 @@ def test_exit_codes(text: str, more: tuple[str, ...], code: int, tmp_path: Path)
 
 @pytest.mark.parametrize("place", ["/", "/dev/null", "missing/f.csv"])
 def test_what_is_no_file_is_wrong_usage(place: str, tmp_path: Path) -> None:
-    for command in (("detect",), ("predict",), ("evaluate", "predictions"), ("replay",)):
+    for command in (("detect",), ("predict",), ("evaluate", "predictions"), ("evaluate", "detection"), ("replay",)):
         assert run(*command, tmp_path / place).exit_code == 2
 
 

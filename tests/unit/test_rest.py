@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -16,7 +15,6 @@ from services.console.api import latest_revisions, worst
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.exporter.files import ExportFolder
-from services.simulator.world import KINDS, World, WorldSettings
 from shared.frames import decode
 from shared.topics import TRUSTED_LIKES
 from tests.likes import crowd, ingest_in_batches
@@ -72,22 +70,6 @@ def test_an_export_is_whole_after_a_crash_at_any_point(tmp_path: Path) -> None:
         "label",
     } <= set(rows.column_names)
     assert set(rows.column("label").to_pylist()) <= {"human", "suspect", "bot", "agent"}
-
-
-def test_the_world_is_its_seed_and_holds_every_kind() -> None:
-    def events(seed: int) -> list[dict[str, object]]:
-        world, found = World(WorldSettings(seed, people=500, items=480)), []
-        for step in range(40):
-            likes = world.likes(step * 60_000, (step + 1) * 60_000, 500)
-            assert (np.diff(likes.times_ms) >= 0).all()
-            kinds.update(KINDS[k] for k in likes.kinds.tolist())
-            found += world.events(likes, len(found))
-        return found
-
-    kinds: set[str] = set()
-    assert events(1) == events(1)
-    assert events(1)[:50] != events(2)[:50]
-    assert kinds == set(KINDS)
 
 
 @pytest.mark.parametrize(("text", "factor"), [("max", None), ("real", 1.0), ("60x", 60.0), ("0.5", 0.5)])

@@ -99,10 +99,13 @@ def joined(parts: Sequence[Findings]) -> Findings:
 
 
 class Signal(Protocol):
-    """State of one partition of one signal. `name` is what evidence calls it."""
+    """State of one partition of one signal. `name` is what evidence calls it; signals of one `family` see much the same
+    thing, so that they are one witness.
+    """
 
     name: str
     key: Key
+    family: str
 
     def observe(self, rows: Rows, now: int) -> Findings:
         """Take in likes whose event time the watermark `now` (ms) has passed. Returns what is found, each (actor,

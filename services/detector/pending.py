@@ -1,0 +1,76 @@
+"""Rows that wait until event time has passed them, so that they are taken in order of event time however they came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from shared import frames
+from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
+
+
+class Pending:
+    """Record batches of one schema. `order` names the columns that rows are taken in order of, times (ms) first."""
+
+    def __init__(self, schema: pa.Schema, order: Sequence[str]) -> None:
+        self.schema = schema
+        self._order = order
+        self._batches: list[tuple[int, pa.RecordBatch]] = []
+
+    def add(self, batch: pa.RecordBatch, source: int = 0) -> None:
+        """`source`: where it came from, where that is a part of the order: rows of one source and time stay as they
+        came.
+        """
+        if batch.num_rows:
+            self._batches.append((source, batch))
+
+    @property
+    def rows(self) -> int:
+        return sum(b.num_rows for _, b in self._batches)
+
+    def take(self, before_ms: int) -> pa.RecordBatch:
+        """The rows of before `before_ms`, in order. The others wait on."""
+        if not self._batches:
+            return pa.RecordBatch.from_pylist([], self.schema)
+        batches = sorted(self._batches, key=lambda b: b[0])
+        times = [b.column(self._order[0]).to_numpy() for _, b in batches]
+        late = [(source, b.filter(pa.array(t >= before_ms))) for (source, b), t in zip(batches, times, strict=True)]
+        self._batches = [(source, b) for source, b in late if b.num_rows]
+        due = [
+            b.filter(pa.array(t < before_ms)) if self._batches else b for (_, b), t in zip(batches, times, strict=True)
+        ]
+        rows = frames.join(due, self.schema)
+        keys = [rows.column(name).to_numpy(zero_copy_only=False) for name in self._order]
+        return rows.take(pa.array(in_order(keys)))
+
+    def keep(self, kept: Any) -> None:
+        """Drop the rows for which `kept(batch)` is false."""
+        self._batches = [(source, b.filter(pa.array(kept(b)))) for source, b in self._batches]
+
+    def snapshot(self, prefix: str) -> Arrays:
+        return {
+            **pack_blobs(prefix, [frames.encode(b) for _, b in self._batches]),
+            f"{prefix}.source": np.array([source for source, _ in self._batches], np.int64),
+        }
+
+    def restore(self, prefix: str, arrays: Arrays) -> None:
+        batches = [frames.decode(b) for b in unpack_blobs(prefix, arrays)]
+        self._batches = list(zip(arrays[f"{prefix}.source"].tolist(), batches, strict=True))
+
+
+def in_order(keys: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    """Indices that sort by the first key, ties by the next. Only the ties are looked at by more than the first."""
+    first = keys[0]
+    # Likes come nearly in order of time, which a stable sort makes use of.
+    order = np.argsort(first, kind="stable")
+    tied = first[order[1:]] == first[order[:-1]]
+    if len(keys) == 1 or not tied.any():
+        return order
+    among = np.flatnonzero(np.r_[tied, False] | np.r_[False, tied])
+    rows = order[among]
+    order[among] = rows[np.lexsort([k[rows] for k in reversed(keys)])]
+    return order

@@ -1,0 +1,218 @@
+"""Lockstep: accounts that like the same things within moments, again and again, more than their activity explains.
+
+An actor's score at a scale is the log-likelihood ratio of its third-best partner (`pairs`): two people may meet by
+accident or live together, three at once rarely do. Many partners at a fast scale convict. A slow scale convicts only
+where the creators are known, so that fans of one creator count once; else something else must speak as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from services.detector.names import Names
+from services.detector.signals.bars import Bars, Standing
+from services.detector.signals.pairs import Pairs
+from services.detector.signals.signal import SCALES
+from shared.checkpoints import Arrays
+from shared.hashing import U64, mix
+from shared.slots import Slots, SlotTable
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+# Partners that are remembered of an actor at a scale, the best; the score is that of the third.
+PARTNERS: Final = 6
+SCORED: Final = 3
+# Below this log-likelihood ratio a partner is not worth remembering.
+LEAST_LLR: Final = 3.0
+DAY_MS: Final = 86_400_000
+_N: Final = len(SCALES)
+_COLUMNS: Final = {
+    "partner": (np.uint64, _N * PARTNERS),
+    "llr": (np.float32, _N * PARTNERS),
+    # Span of the actor's own likes with partners at each scale.
+    "first_at": (np.int64, _N),
+    "last_at": (np.int64, _N),
+    # Whether every partner's places were creators.
+    "creators_known": (np.bool_, _N),
+}
+
+
+@njit(cache=True)
+def _note(
+    slots: Any, partner: Any, llr: Any, known: Any, first: Any, last: Any, scales: int, least: float,
+    partners: Any, best: Any, first_at: Any, last_at: Any, all_known: Any,
+) -> None:  # fmt: skip
+    """Take each pair's ratios into its actor's best partners."""
+    width = best.shape[1] // scales
+    for i in range(len(slots)):
+        slot = slots[i]
+        for s in range(scales):
+            value, begin = llr[i, s], s * width
+            at, worst = -1, begin
+            for k in range(begin, begin + width):
+                if partners[slot, k] == partner[i]:
+                    at = k
+                if best[slot, k] < best[slot, worst]:
+                    worst = k
+            if at >= 0:
+                best[slot, at] = value
+            elif value >= least and value > best[slot, worst]:
+                partners[slot, worst], best[slot, worst] = partner[i], value
+            if value < least:
+                continue
+            if last_at[slot, s] == 0:
+                first_at[slot, s], last_at[slot, s], all_known[slot, s] = first[i], last[i], known[i]
+            else:
+                first_at[slot, s] = min(first_at[slot, s], first[i])
+                last_at[slot, s] = max(last_at[slot, s], last[i])
+                all_known[slot, s] = all_known[slot, s] and known[i]
+
+
+@dataclass(frozen=True)
+class Partner:
+    """One of an actor's best partners at a scale: on how many places they met where `expected` would be chance."""
+
+    actor: int
+    peer: int
+    scale: int
+    llr: float
+    met: int
+    expected: float
+    targets: tuple[int, ...]
+    first_at: int
+    last_at: int
+
+
+class Lockstep:
+    """State of one partition of actors."""
+
+    def __init__(self, max_pairs: int) -> None:
+        self.pairs = Pairs(max_pairs)
+        self.actors = SlotTable(_COLUMNS, max(max_pairs // 8, 1024))
+        self.peers = Names(max_pairs // 4)
+        self.bars = Bars()
+
+    def meet(self, meetings: pa.RecordBatch) -> U64:
+        """Take in meetings in order of when they met. Returns the actors that have partners and whose
+        standing may have changed, sorted. Between two days the bars learn.
+        """
+        days = meetings.column("met_at").to_numpy() // DAY_MS
+        cuts = np.r_[0, np.flatnonzero(np.diff(days)) + 1, len(days)]
+        changed = []
+        for begin, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+            if begin == end:
+                continue
+            if self.bars.is_new(int(days[begin])):
+                self._learn(int(days[begin]))
+            part = meetings.slice(begin, end - begin)
+            self.bars.see(part.column("stream_likes").to_numpy())
+            changed.append(self._meet(part))
+        return np.unique(np.concatenate(changed)) if changed else np.zeros(0, np.uint64)
+
+    def _learn(self, day: int) -> None:
+        used = self.actors.occupied()
+        self.bars.learn(day, self.standing(self.actors.keys[used]))
+
+    def _meet(self, meetings: pa.RecordBatch) -> U64:
+        keys = self.pairs.meet(meetings)
+        pairs = self.pairs.repeated.find(keys)
+        pairs = pairs[pairs >= 0]
+        llr = self.pairs.llr(pairs)
+        table = self.pairs.repeated
+        worth = (llr >= LEAST_LLR).any(axis=1) | (self.actors.find(table["actor"][pairs]) >= 0)
+        pairs, llr = pairs[worth], llr[worth]
+        if len(pairs) == 0:
+            return np.zeros(0, np.uint64)
+        self._name(meetings, table["peer"][pairs])
+        actors = table["actor"][pairs]
+        slots, _ = self.actors.insert(actors)
+        columns = [self.actors[name] for name in _COLUMNS]
+        _note(
+            slots, table["peer"][pairs], llr, table["creators_known"][pairs], table["first_at"][pairs],
+            table["last_at"][pairs], _N, LEAST_LLR, *columns,
+        )  # fmt: skip
+        np.maximum.at(self.actors["touched"], slots, table["touched"][pairs])
+        return np.unique(actors)
+
+    def _name(self, meetings: pa.RecordBatch, peers: U64) -> None:
+        met = np.isin(meetings.column("peer").to_numpy(), peers) & meetings.column("peer_id").is_valid().to_numpy(False)
+        named = meetings.filter(pa.array(met))
+        self.peers.add(named.column("peer").to_numpy(), named.column("peer_id"), named.column("met_at").to_numpy())
+
+    def standing(self, actors: U64) -> Standing:
+        """Of actors that `meet` returned; zeros where nothing stands. Shape of each: see `Standing`."""
+        slots = self.actors.find(actors)
+        known = (slots >= 0)[:, None]
+        llr = np.where(known, self.actors["llr"][slots], 0).astype(np.float64).reshape(len(actors), _N, PARTNERS)
+        ranked = -np.sort(-llr, axis=2)
+        peers = self.actors["partner"][slots].reshape(len(actors), _N, PARTNERS)
+        best = np.take_along_axis(peers, llr.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
+        pairs = self.pairs.repeated.find(mix(np.repeat(actors, _N), best.ravel())).reshape(-1, _N)
+        met = np.where(pairs >= 0, self.pairs.repeated["met"][pairs, np.arange(_N)], 0).astype(np.float64)
+        spans = (self.actors[name][slots] for name in ("first_at", "last_at", "creators_known"))
+        return Standing(actors, ranked[:, :, 0], ranked[:, :, SCORED - 1], ranked[:, :, -1], met, *spans)
+
+    def partners(self, actor: int, scale: int, bar: float) -> list[Partner]:
+        """The actor's best partners at a scale that are beyond the bar, the best first."""
+        slot = int(self.actors.find(np.array([actor], np.uint64))[0])
+        if slot < 0:
+            return []
+        here = slice(scale * PARTNERS, (scale + 1) * PARTNERS)
+        peers, llr = self.actors["partner"][slot, here], self.actors["llr"][slot, here]
+        order = np.lexsort((peers, -llr))
+        order = order[llr[order] >= max(bar, LEAST_LLR)]
+        pairs = self.pairs.repeated.find(mix(np.full(len(order), actor, np.uint64), peers[order]))
+        return [
+            self._partner(actor, scale, float(llr[k]), int(pair))
+            for k, pair in zip(order.tolist(), pairs.tolist(), strict=True)
+            if pair >= 0
+        ]
+
+    def _partner(self, actor: int, scale: int, llr: float, pair: Slots | int) -> Partner:
+        t = self.pairs.repeated
+        held = min(int(t["place_count"][pair]), t["places"].shape[1])
+        near = t["scales"][pair][:held] <= scale
+        return Partner(
+            actor,
+            int(t["peer"][pair]),
+            scale,
+            llr,
+            int(t["met"][pair, scale]),
+            float(t["expected"][pair, scale]),
+            tuple(t["targets"][pair][:held][near].tolist()),
+            int(t["first_at"][pair]),
+            int(t["last_at"][pair]),
+        )
+
+    def expire(self, before_ms: int) -> None:
+        self.pairs.expire(before_ms)
+        self.actors.expire(before_ms)
+        self.peers.expire(before_ms)
+
+    def forget(self, actors: U64) -> int:
+        partner = self.actors["partner"]
+        partner_gone = np.isin(partner, actors) & (partner != 0)
+        # What was seen with them stays seen: whom it was seen with does not.
+        partner[partner_gone] = 0
+        return self.actors.drop(actors) + self.pairs.forget(actors) + self.peers.forget(actors)
+
+    def snapshot(self) -> Arrays:
+        return {
+            **self.pairs.snapshot(),
+            **self.actors.snapshot("lockstep"),
+            **self.peers.snapshot("peers"),
+            **self.bars.snapshot(),
+        }
+
+    def restore(self, arrays: Arrays) -> None:
+        self.pairs.restore(arrays)
+        self.actors.restore("lockstep", arrays)
+        self.peers.restore("peers", arrays)
+        self.bars.restore(arrays)

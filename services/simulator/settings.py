@@ -1,0 +1,54 @@
+"""How large the simulated world is, and how its rate, its people and the speed of its time hang together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+DAY_MS: Final = 86_400_000
+PEOPLE: Final = 20_000
+# What an active person of a platform gives: a few sittings a day, a handful of likes each.
+LIKES_A_DAY: Final = 20.0
+AGENT_SHARE: Final = 0.005
+# Where event time runs faster than the clock it begins so long ago: within the 30 days of the detector's horizon.
+PAST_DAYS: Final = 28
+
+
+@dataclass(frozen=True)
+class WorldSettings:
+    seed: int = 7
+    people: int = PEOPLE
+    items: int = 20_000
+    tastes: int = 24
+    agents: int = 20
+    # Mean likes that a person gives in a day of event time.
+    likes_a_day: float = LIKES_A_DAY
+    bot_share: float = 0.10
+    agent_share: float = AGENT_SHARE
+
+    @property
+    def likes_a_ms(self) -> float:
+        """Mean likes of everyone, bots' too, in a millisecond of event time."""
+        return self.people * self.likes_a_day / DAY_MS / (1 - self.bot_share - self.agent_share)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """People, their likes in a day, and seconds of event time a second."""
+
+    people: int
+    likes_a_day: float
+    speed: float
+
+
+def pace(rate: float, people: int | None, speed: float | None, bot_share: float) -> Pace:
+    """How `rate` likes a second come about. People who give what people give need either time that runs faster or
+    company: of `people` and `speed`, what is not given follows. Where both are, people are as busy as it takes.
+    """
+    theirs = rate * (1 - bot_share - AGENT_SHARE) * DAY_MS / 1000
+    if speed is None:
+        people = people or PEOPLE
+        return Pace(people, LIKES_A_DAY, theirs / LIKES_A_DAY / people)
+    if people is None:
+        people = max(10, round(theirs / LIKES_A_DAY / speed))
+    return Pace(people, theirs / people / speed, speed)

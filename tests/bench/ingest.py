@@ -1,0 +1,99 @@
+"""Ingest's rows: JSON from an embedded broker to frames, beside bare loops over the same messages."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from services.cli.embedded import Broker
+from services.ingest.framing import FrameBuilder
+from services.ingest.intake import Intake
+from shared import kafka
+from shared.batches import BatchProducer
+from shared.contract.decode import FastLike, Message
+from shared.events import Like
+from shared.frames import Progress
+from shared.settings import ServiceSettings
+from shared.topics import LIKES
+from tests.bench.measuring import Bench, Row, rate_of
+
+TITLE: Final = "Ingest"
+
+
+def rows(bench: Bench) -> list[Row]:
+    keys, values = bench.events
+    with tempfile.TemporaryDirectory() as name:
+        broker = Broker(Path(name))
+        broker.start()
+        settings = ServiceSettings(kafka_bootstrap_servers=broker.bootstrap_servers, kafka_idempotence=False)
+        try:
+            asyncio.run(_fill(settings, keys, values))
+            return _rates(settings, len(values))
+        finally:
+            broker.stop()
+
+
+async def _fill(settings: ServiceSettings, keys: list[bytes], values: list[bytes]) -> None:
+    await kafka.create_topics(settings)
+    producer = kafka.producer(settings)
+    await producer.start()
+    sender = BatchProducer(producer, LIKES, settings.partitions)
+    for n in range(0, len(values), 5000):
+        await sender.send(keys[n : n + 5000], values[n : n + 5000], int(time.time() * 1000))
+    await sender.flush()
+    await producer.stop()
+
+
+async def _drain(settings: ServiceSettings, count: int, take: Callable[[list[Message]], None]) -> int:
+    consumer = kafka.consumer(settings, LIKES)
+    await consumer.start()
+    found = 0
+    while found < count:
+        for records in (await consumer.getmany(timeout_ms=200, max_records=4000)).values():
+            take([Message(r.value, r.partition, r.offset, r.timestamp, {}) for r in records])
+            found += len(records)
+    await consumer.stop()
+    return found
+
+
+def _rates(settings: ServiceSettings, count: int) -> list[Row]:
+    """Bare loops and ingest's whole path (read, check, deduplicate, cut, encode), alternating in one run."""
+    decoder = msgspec.json.Decoder(FastLike)
+
+    def bare_pydantic(messages: list[Message]) -> None:
+        for message in messages:
+            Like.model_validate_json(message.value or b"")
+
+    def bare_msgspec(messages: list[Message]) -> None:
+        for message in messages:
+            decoder.decode(message.value or b"")
+
+    def ingest() -> Callable[[list[Message]], None]:
+        intake, builder = Intake(1_000_000), FrameBuilder(settings.partitions, 4096)
+
+        def take(messages: list[Message]) -> None:
+            builder.add(intake.take(messages).likes)
+            builder.close(Progress(settings.partitions, {}))
+
+        return take
+
+    def run(take: Callable[[list[Message]], None]) -> Callable[[], int]:
+        return lambda: asyncio.run(_drain(settings, count, take))
+
+    pydantic_rate, msgspec_rate = rate_of(run(bare_pydantic)), rate_of(run(bare_msgspec))
+    ours = rate_of(lambda: asyncio.run(_drain(settings, count, ingest())))
+    return [
+        (
+            "ingest, JSON in, frames out",
+            f"{ours:,.0f} likes/s",
+            f"bare aiokafka + pydantic {pydantic_rate:,.0f}",
+            f"{ours / pydantic_rate:.2f}",
+        ),
+        ("", "", f"bare aiokafka + msgspec {msgspec_rate:,.0f}", f"{ours / msgspec_rate:.2f}"),
+    ]
