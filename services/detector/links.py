@@ -26,6 +26,8 @@ I64 = npt.NDArray[np.int64]
 
 # Likes of one window of this length on one target are one crowd's, ms (the window of `signals.strangers`).
 CROWD_MS: Final = 6 * 3_600_000
+# Two things that two liked within moments are an accident that many have.
+LEAST_MET: Final = 3
 _KINDS: Final[dict[str, int]] = {kind: code for code, kind in enumerate(CAMPAIGN_KINDS)}
 
 
@@ -93,7 +95,9 @@ class _Part:
         best: list[Partner] = []
         bars = self.saying.lockstep.bars.height[PAIR]
         for scale in range(len(SCALES)):
-            partners = self.saying.lockstep.partners(self.actor, scale, float(bars[scale]))
+            partners = [
+                p for p in self.saying.lockstep.partners(self.actor, scale, float(bars[scale])) if p.met >= LEAST_MET
+            ]
             if partners and (not best or partners[0].llr / bars[scale] > best[0].llr / bars[best[0].scale]):
                 best = partners
         if not best:

@@ -102,7 +102,8 @@ class Strangers:
         calm = strength < 1
         keys = self.windows.keys[slots[~calm]]
         order = np.argsort(keys)
-        keys, strength, k, n, convicts = (a[order] for a in (keys, *(b[~calm] for b in (strength, k, n, convicts))))
+        keys, convicts = keys[order], convicts[~calm][order]
+        strength, k, n = (values[~calm][order] for values in (strength, k, n))
         mine = np.flatnonzero(np.isin(self._strangers[:, 0], keys))
         at = np.searchsorted(keys, self._strangers[mine, 0])
         return Findings(
