@@ -16,7 +16,7 @@ from services.console.app import ConsoleSettings, ViewsKeeper
 from shared import redis_connection, redis_keys
 from shared.frames import TRUSTED_LIKES as SCHEMA
 from shared.frames import Frame, Lineage, to_output
-from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS
+from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS, WINDOW_SUMMARIES
 
 pytestmark = pytest.mark.integration
 
@@ -28,6 +28,7 @@ class Record:
     offset: int
     value: bytes
     headers: Any
+    key: bytes | None = None
 
 
 class LogConsumer:
@@ -77,7 +78,8 @@ async def redis(valkey: Redis) -> AsyncIterator[Any]:
 
 async def keeper(redis: Any, log: list[Record], verdicts: list[Record] | None = None) -> ViewsKeeper:
     made = ViewsKeeper(ConsoleSettings.model_validate({"partitions": 1}), redis)
-    logs = {PLACE: log, TopicPartition(VERDICTS, 0): verdicts or [], TopicPartition(CAMPAIGNS, 0): []}
+    others: dict[TopicPartition, list[Record]] = {TopicPartition(t, 0): [] for t in (CAMPAIGNS, WINDOW_SUMMARIES)}
+    logs = {PLACE: log, TopicPartition(VERDICTS, 0): verdicts or [], **others}
     made.consumer = LogConsumer(logs)  # type: ignore[assignment]
     for place in logs:
         await made._go_on_after(place, await made._newest(place))
