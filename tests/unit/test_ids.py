@@ -147,8 +147,8 @@ Write = Callable[[str], str]
 WAYS: list[tuple[str, str, Write]] = [
     ("user_id", "as_of", lambda i: f"/v1/users/{i}/predictions"),
     ("user_id", "as_of", lambda i: f"/v1/predictions?user_id={i}"),
-    ("actor_id", "verdicts", lambda i: f"/v1/actors/{i}"),
-    ("actor_id", "verdicts", lambda i: f"/v1/actors?actor_id={i}"),
+    ("actor_id", "sentence", lambda i: f"/v1/actors/{i}"),
+    ("actor_id", "sentence", lambda i: f"/v1/actors?actor_id={i}"),
     ("target_id", "likes", lambda i: f"/v1/targets/{i}"),
     ("target_id", "likes", lambda i: f"/v1/targets?target_id={i}"),
     ("target_id", "neighbours", lambda i: f"/v1/targets/{i}/neighbours"),
