@@ -113,13 +113,14 @@ def test_a_like_goes_in_and_a_verdict_and_a_prediction_come_out(platform: Platfo
     near = httpx.get(f"{console}/v1/targets/{prediction['items'][0]['target_id']}/neighbours").json()
     assert near["neighbours"][0]["weight"] > 0
     assert httpx.get(f"{console}/v1/stats/predictions").json()["trending"]
-    # Of people there is no verdict, and nothing to wait for; idle event time (600 times as fast here) closes the window.
+    # Of people there is no verdict, and nothing to wait for.
     deadline = time.monotonic() + 30
     while (answer := httpx.get(f"{console}/v1/actors/u0")).status_code == 404 and time.monotonic() < deadline:
         time.sleep(0.3)
     actor = answer.json()
     assert (actor["label"], actor["verdicts"]) == ("human", [])
     assert actor["sentence"] == "12 likes seen, nothing that speaks against a person"
+    # Idle event time (600 times as fast here) closes the window.
     while not (windows := httpx.get(f"{console}/v1/windows").json()["windows"]) and time.monotonic() < deadline:
         time.sleep(0.3)
     assert (windows[0]["window_start"], windows[0]["actors"]["human"], windows[0]["likes"]["human"]) == (
