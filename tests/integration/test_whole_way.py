@@ -198,10 +198,13 @@ def test_a_forgotten_user_is_gone_everywhere(platform: Platform) -> None:
     reports = asyncio.run(forget(platform.settings, ["person0"], 30))
     assert reports["predictor"]["unlearnt_likes"] == own
     assert reports["exporter"]["parquet_rows"] >= own
-    assert reports["console"]["redis_keys"] == 1
+    # Verdicts, the count of likes, and the list of campaigns that name the user.
+    assert reports["console"]["redis_keys"] == 3
     console = platform.stack.url("console")
     assert httpx.get(f"{console}/v1/users/person0/predictions").status_code == 404
     assert httpx.get(f"{console}/v1/users/person1/predictions").status_code == 200
+    assert httpx.get(f"{console}/v1/actors/person0").status_code == 404
+    assert httpx.get(f"{console}/v1/actors/person1").status_code == 200
     platform.stack.stop("predictor", "exporter")
     rows = pq.read_table(platform.stack.folder / "export", partitioning="hive", columns=["actor_id"])
     assert "person0" not in set(rows.column("actor_id").to_pylist())

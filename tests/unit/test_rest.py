@@ -84,7 +84,7 @@ def test_detect_and_predict_on_a_file(tmp_path: Path) -> None:
     path.write_bytes(b"\n".join(msgspec.json.encode(e) for e in crowd()))
     result = CliRunner().invoke(
         app,
-        ["detect", str(path), "--all", "--out", str(tmp_path / "v.jsonl"), "--campaigns", str(tmp_path / "c.jsonl")],
+        ["detect", str(path), "--out", str(tmp_path / "v.jsonl"), "--campaigns", str(tmp_path / "c.jsonl")],
     )
     assert result.exit_code == 0, result.output
     verdicts = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
