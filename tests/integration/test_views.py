@@ -26,7 +26,7 @@ PLACE = TopicPartition(TRUSTED_LIKES, 0)
 @dataclass
 class Record:
     offset: int
-    value: bytes
+    value: bytes | None
     headers: Any
     key: bytes | None = None
 
@@ -143,3 +143,17 @@ async def test_a_verdict_that_was_sent_again_is_kept_once(redis: Any) -> None:
         await one.step()
     kept = [msgspec.json.decode(v)["revision"] for v in await redis.lrange(redis_keys.verdict("ann"), 0, -1)]
     assert kept == [2, 1]
+
+
+async def test_a_tombstone_takes_a_campaign_away(redis: Any) -> None:
+    campaign = {"campaign_id": "c", "kind": "flood", "actors": ["ann"], "targets": [], "last_at": 1}
+    said = msgspec.json.encode({**campaign, "merged_into": None, "expired": False})
+    one = await keeper(redis, [])
+    assert isinstance(one.consumer, LogConsumer)
+    log = one.consumer.logs[TopicPartition(CAMPAIGNS, 0)]
+    log.append(Record(0, said, [], b"c"))
+    await one.step()
+    assert await redis.hget(redis_keys.campaign("c"), "body") == said
+    log.append(Record(1, None, [], b"c"))
+    await one.step()
+    assert not await redis.exists(redis_keys.campaign("c"), redis_keys.CAMPAIGNS, redis_keys.campaigns_of_actor("ann"))
