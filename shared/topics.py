@@ -102,7 +102,7 @@ TOPICS: Final = (
         FRAMES_BY_ACTOR,
         True,
         "Likes that fit, each for the first time",
-        Arrow({"likes": frames.LIKES}),
+        Arrow({"likes": frames.LIKES, frames.FORGET: frames.FORGET_REQUESTS}),
         "hash of actor_id",
         _retained(2),
     ),
@@ -110,7 +110,7 @@ TOPICS: Final = (
         FRAMES_BY_TARGET,
         True,
         "Likes, slim, by what brings them together",
-        Arrow({"target-likes": frames.KEYED_LIKES}),
+        Arrow({"target-likes": frames.KEYED_LIKES, frames.FORGET: frames.FORGET_REQUESTS}),
         "hash of target_id",
         _retained(2),
     ),
@@ -118,12 +118,26 @@ TOPICS: Final = (
         EVIDENCE_BY_ACTOR,
         True,
         "Likes, what signals found, and who met whom",
-        Arrow({"likes": frames.JUDGED_LIKES, "findings": frames.FINDINGS, "meetings": frames.MEETINGS}),
+        Arrow(
+            {
+                "likes": frames.JUDGED_LIKES,
+                "findings": frames.FINDINGS,
+                "meetings": frames.MEETINGS,
+                frames.FORGET: frames.FORGET_REQUESTS,
+            }
+        ),
         "hash of actor_id",
         _retained(2),
     ),
     # One partition: only those who stand out come here, and a group has no key before it is known.
-    Topic(LINKS_BY_GROUP, False, "Actors' parts in campaigns", Arrow({"links": frames.LINKS}), "none", _retained(2)),
+    Topic(
+        LINKS_BY_GROUP,
+        False,
+        "Actors' parts in campaigns",
+        Arrow({"links": frames.LINKS, frames.FORGET: frames.FORGET_REQUESTS}),
+        "none",
+        _retained(2),
+    ),
     Topic(
         VERDICTS,
         True,
