@@ -124,10 +124,11 @@ class ActorTask:
         self.counters["findings"] += found.num_rows
         for kind, batch in by_key(likes).items():
             self.queued[kind].append(batch)
+        # Watched first: what is a day old already must not come later than this watermark says.
+        self.strangers.watch(likes)
         settled = self.strangers.settled(now, self.actors)
         if settled.num_rows:
             self.queued["target-likes"].append(settled)
-        self.strangers.watch(likes)
         self._forget_old(beyond(self.settings.horizon_ms, now))
         return found
 

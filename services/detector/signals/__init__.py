@@ -18,9 +18,10 @@ from services.detector.signals.rate import Rate
 from services.detector.signals.rows import to_batch
 from services.detector.signals.signal import Rows, Signal
 from services.detector.signals.sleepless import Sleepless
+from services.detector.signals.strangers import Strangers
 from shared import frames
 
-SIGNALS: Final[tuple[Any, ...]] = (Rate, Haste, Metronome, Sleepless, Churn)
+SIGNALS: Final[tuple[Any, ...]] = (Rate, Haste, Metronome, Sleepless, Churn, Strangers)
 
 
 def observe(signals: Sequence[Signal], rows: Rows, now: int) -> pa.RecordBatch:

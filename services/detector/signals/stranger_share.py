@@ -11,15 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, vectorize
+from numba import vectorize
 
 from services.detector.signals.likelihood_ratio import binomial
 from services.detector.signals.signal import F64
 
-DAY_MS: Final = 24 * 3_600_000
-# A window of six hours is three parts, and begins with each: so that most of a crowd lies within one, whenever it came.
-PARTS: Final = 3
-PART_MS: Final = 2 * 3_600_000
 FEWEST_LIKERS: Final = 15
 BAR: Final = 15.0
 LEAST_SHARE: Final = 0.015
@@ -35,12 +31,10 @@ BINS: Final = 64
 MOST_SHARE: Final = 0.98
 # A part with likes weighs half as much after 138 more.
 MEMORY: Final = 0.995
-# So many times what a sketch of different likers says is surely not below the truth.
-SKETCH_ERROR: Final = 2.0
 
 
-@njit(cache=True)
-def usual_share(learnt_n: Any, learnt_k: Any, others_n: Any, others_k: Any) -> float:
+@vectorize(["float64(float64, float64, float64, float64)"], cache=True)
+def usual_share(learnt_n: Any, learnt_k: Any, others_n: Any, others_k: Any) -> Any:
     """Share of strangers that a window may have; 1 where nothing is known. Arguments: likes, and strangers' among
     them, of the calm past and, without the window in question, of the present.
     """
@@ -51,12 +45,11 @@ def usual_share(learnt_n: Any, learnt_k: Any, others_n: Any, others_k: Any) -> f
         return 1.0
     share = k / n
     # Where most of the stream are strangers 1.5 times as many cannot be: then half of those that are none are left.
-    tolerated = min(TOLERANCE * share, (1.0 + share) / 2)
-    return max(tolerated, LEAST_SHARE)
+    return max(min(TOLERANCE * share, (1.0 + share) / 2), LEAST_SHARE)
 
 
-@njit(cache=True)
-def strength(k: Any, n: Any, share: Any, spread: Any) -> float:
+@vectorize(["float64(float64, float64, float64, float64)"], cache=True)
+def strength(k: Any, n: Any, share: Any, spread: Any) -> Any:
     """Score over its bar of `k` strangers of `n` likers: `share` of them may be, and few windows exceed `spread`."""
     if n < FEWEST_LIKERS or share >= 1.0:
         return 0.0
@@ -64,18 +57,6 @@ def strength(k: Any, n: Any, share: Any, spread: Any) -> float:
     if spread <= share:
         return against_share
     return min(against_share, binomial(k, n, spread) / SPREAD_BAR)
-
-
-@vectorize(["float64(float64, float64, float64, float64)"], cache=True)
-def strengths(k: Any, n: Any, share: Any, spread: Any) -> Any:
-    """`strength` for arrays."""
-    return np.float64(strength(k, n, share, spread))
-
-
-@vectorize(["float64(float64, float64, float64, float64)"], cache=True)
-def usual_shares(learnt_n: Any, learnt_k: Any, others_n: Any, others_k: Any) -> Any:
-    """`usual_share` for arrays."""
-    return np.float64(usual_share(learnt_n, learnt_k, others_n, others_k))
 
 
 @vectorize(["float64(float64, float64, float64)"], cache=True)
@@ -96,7 +77,7 @@ class Usual:
         # Windows by their share of strangers.
         self.windows: F64 = np.zeros(BINS)
 
-    def learn(self, likes: int, strangers: int, shares: F64, none: int = 0) -> None:
+    def learn(self, likes: int, strangers: int, shares: F64, none: int) -> None:
         """A part that is over: its calm likes, and the shares of its calm windows; `none` more have as good as no
         strangers.
         """
