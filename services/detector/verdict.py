@@ -130,8 +130,7 @@ class VerdictTask:
     def _pass(self, now: int, offset: int) -> list[Output]:
         """Take in the meetings that event time has passed; judge again whom something new is known of."""
         self.passed_ms = now
-        met = self.lockstep.meet(self.meetings.take(now))
-        if len(met):
+        for met in self.lockstep.meet(self.meetings.take(now)):
             self.again.add(self._accuse(met))
         actors, since = self.again.take()
         outputs = self._judge(actors, since, offset) if len(actors) else []
@@ -147,10 +146,8 @@ class VerdictTask:
         """Bring how these actors stand in lockstep before the accusations. Returns those about whom it is news."""
         standing = self.lockstep.standing(met)
         met, standing = met[standing.best.max(axis=1) > 0], standing.of(standing.best.max(axis=1) > 0)
-        numbers, owner = self.retained.of(met)
-        first_at = np.full(len(met), np.iinfo(np.int64).max)
-        np.minimum.at(first_at, owner, self.retained.field("time", numbers))
-        habit = Habit(np.bincount(owner, minlength=len(met)), first_at)
+        _, owner = self.retained.of(met)
+        habit = Habit(np.bincount(owner, minlength=len(met)))
         changed = [
             self.accusations.add(found, np.full(len(found), scale, np.int8))
             for scale, found in enumerate(self.lockstep.bars.findings(standing, habit))

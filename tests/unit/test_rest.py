@@ -86,7 +86,14 @@ def test_detect_and_predict_on_a_file(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     verdicts = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
-    assert {v["label"] for v in verdicts} >= {"human", "bot"}
+    assert {v["label"] for v in verdicts} == {"bot"}
+    assert [json.loads(line)["actor_count"] for line in (tmp_path / "c.jsonl").read_text().splitlines()] == [12]
+    result = CliRunner().invoke(app, ["detect", str(path), "--out", str(tmp_path / "all.jsonl"), "--all"])
+    assert result.exit_code == 0, result.output
+    everyone = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert {v["verdict_id"] for v in everyone} == {
+        f"{e['actor_id']}@{e['occurred_at'] // 300_000 * 300_000}" for e in crowd()
+    }
     result = CliRunner().invoke(app, ["predict", str(path), "--report", str(tmp_path / "r.json")])
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "r.json").read_text())

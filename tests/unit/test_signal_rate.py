@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.detector.signals.rate import COLD_BAR, LEAST_BAR, MOST_BAR, Rate
+from services.detector.signals.rate import LEAST_BAR, MOST_BAR, Rate
 from services.detector.signals.signal import Rows
 from tests.actor_streams import (
     CUTS,
@@ -69,7 +69,7 @@ def raters(seed: int, moments: int, people: int = 400, days: int = 30) -> Rows:
 
 def test_the_bar_follows_the_stream_within_bounds() -> None:
     signal = Rate()
-    assert signal.bars[0] == COLD_BAR
+    assert signal.bars[0] == MOST_BAR
     in_batches(signal, calm(4))
     assert signal.bars[0] == LEAST_BAR
     signal = Rate()

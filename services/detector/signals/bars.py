@@ -1,9 +1,10 @@
 """From how an actor stands in lockstep to findings: bars by scale, and what may convict.
 
 By accident people reach higher scores where more is going on and where a feed shows everybody the same things, so
-the bars are the stream's own: 1.3 times what one actor in 10,000 reaches in calm days, between a floor and a ceiling
-that grows with the stream. Who stands out is not learnt from, so that an attack lifts no bar beyond the ceiling
-(the conditional merge of MIDAS-F: Bhatia et al., TKDD 2022).
+the bars are the stream's own: 1.3 times what one actor in 10,000 reaches on a usual day, between a floor and a
+ceiling. They begin high on large streams. Who stands far out is not learnt from (the conditional merge of MIDAS-F:
+Bhatia et al., TKDD 2022), and days are taken by their median, so an attack lifts no bar beyond the ceiling, and none
+at all unless it lasts a week.
 """
 
 from __future__ import annotations
@@ -22,24 +23,30 @@ I64 = npt.NDArray[np.int64]
 
 # Log-likelihood ratios by scale, at the least: of the third-best partner, from which an actor stands out; of the
 # sixth-best, from which there is a crowd of partners; of a pair, from which the two belong together.
-FLOORS: Final = np.array([[6.0, 6.0, 7.5, 9.0], [4.5, 4.5, 6.0, 7.0], [6.0, 6.0, 12.0, 13.0]])
+FLOORS: Final = np.array([[6.0, 6.0, 7.5, 9.0], [4.5, 4.5, 6.0, 7.0], [5.0, 5.0, 11.0, 12.0]])
 THIRD, SIXTH, PAIR = range(3)
-# What the ceiling is above the floor for each e-fold of the stream's likes beyond these.
-CEILING: Final = np.array([[5.0], [4.3], [5.5]])
+# What a bar begins at above its floor, for each e-fold of the stream's likes beyond these.
+LIFT: Final = np.array([[5.0], [4.3], [5.5]])
 SMALL_STREAM: Final = 5000.0
 MARGIN: Final = 1.3
 ONE_IN: Final = 10_000
-# Days with meetings until what was learnt counts.
+# The median of as many days is what is usual, so that what goes on for some days does not become it; and as many are
+# needed until it counts. Only days with meetings.
+REMEMBERED_DAYS: Final = 30
 CALM_DAYS: Final = 3
-# Above this share of its ceiling a score is not learnt.
+# However much goes on, a bar does not rise beyond this many times its floor, or beyond where it began; and above this
+# share of that a score is not learnt.
+HIGHEST: Final = 3.0
 LEARNT_BELOW: Final = 0.75
 # A pair alone is worth a look where it is this far beyond its bar.
 PAIR_ALONE: Final = 1.5
 FAST: Final = np.array([True, True, False, False])
-# Share of all that an actor liked that lies inside, from which that is what the account is for; and how long before
-# the first of it an account may have begun that is as young as it, ms.
-MOSTLY: Final = 0.5
-YOUNG_MS: Final = 86_400_000
+# Share of all that an actor liked that lies inside, from which that is what the account is for. Who likes much else is
+# convicted only from this many times the bar on, and at a slow scale only where creators are known.
+MOSTLY: Final = 0.4
+FAR: Final = 2.0
+# Where it is the share, the fewest places of a pair: three things that a day's news brings are no campaign.
+LEAST_MET: Final = np.array([3, 3, 4, 5])
 
 
 @dataclass(frozen=True)
@@ -65,10 +72,9 @@ class Standing:
 
 @dataclass(frozen=True)
 class Habit:
-    """What actors did besides, shape (n,): likes within the horizon, and the time (ms) of the first."""
+    """What actors did besides, shape (n,): likes within the horizon."""
 
     likes: I64
-    first_at: I64
 
 
 class Bars:
@@ -77,37 +83,47 @@ class Bars:
     def __init__(self) -> None:
         self._stream = 0.0
         self._day, self._days = -1, 0
-        # By THIRD, SIXTH, PAIR and scale.
-        self._calm = np.zeros(FLOORS.shape)
+        # Of the last days, by THIRD, SIXTH, PAIR and scale.
+        self._calm = np.zeros((REMEMBERED_DAYS, *FLOORS.shape))
 
     def see(self, stream_likes: npt.NDArray[Any]) -> None:
         """How many likes the stream has had, decayed, as of each meeting. Shape (n,)."""
         self._stream = float(stream_likes[-1])
 
     @property
-    def ceiling(self) -> F64:
-        return FLOORS + CEILING * np.log(max(self._stream / SMALL_STREAM, 1.0))
+    def _start(self) -> F64:
+        return FLOORS + LIFT * np.log(max(self._stream / SMALL_STREAM, 1.0))
+
+    @property
+    def _ceiling(self) -> F64:
+        return np.maximum(self._start, HIGHEST * FLOORS)
 
     @property
     def height(self) -> F64:
         """By THIRD, SIXTH, PAIR and scale. Shape (3, 4)."""
         if self._days < CALM_DAYS:
-            return self.ceiling
-        return np.clip(MARGIN * self._calm, FLOORS, self.ceiling)
+            return self._start
+        usual: F64 = np.median(self._calm[: min(self._days, REMEMBERED_DAYS)], axis=0)
+        height: F64 = np.clip(MARGIN * usual, FLOORS, self._ceiling)
+        # Who belongs together is not relative to what others do.
+        height[PAIR] = self._start[PAIR]
+        return height
 
     def is_new(self, day: int) -> bool:
         return day > self._day
 
     def learn(self, day: int, standing: Standing) -> None:
         """From how all actors stand before the first meeting of a day."""
-        self._day, self._days = day, self._days + 1
-        out = (standing.third >= LEARNT_BELOW * self.ceiling[THIRD]).any(axis=1)
+        self._day = day
+        usual = self._calm[self._days % REMEMBERED_DAYS]
+        self._days += 1
+        ceiling = LEARNT_BELOW * self._ceiling
         for row, scores in ((THIRD, standing.third), (SIXTH, standing.sixth), (PAIR, standing.best)):
-            kept = scores[~out]
-            kept = kept[(kept < LEARNT_BELOW * self.ceiling[row]).all(axis=1)]
             # Those with no partner worth remembering are many more; of a stream of fewer than 10,000 the highest.
             rank = len(standing.actor) // ONE_IN
-            self._calm[row] = np.sort(kept, axis=0)[-1 - rank] if len(kept) > rank else 0.0
+            for s in range(len(SCALES)):
+                kept = np.sort(scores[scores[:, s] < ceiling[row, s], s])
+                usual[row, s] = kept[-1 - rank] if len(kept) > rank else 0.0
 
     def findings(self, standing: Standing, habit: Habit) -> list[Findings]:
         """What is found at each scale."""
@@ -131,10 +147,8 @@ def _at_scale(standing: Standing, habit: Habit, height: F64, s: int) -> Findings
     third = standing.third[:, s] / height[THIRD]
     pair = np.minimum(standing.best[:, s] / (PAIR_ALONE * height[PAIR]), 1.2)
     crowd = (third >= 1) & (standing.sixth[:, s] >= height[SIXTH])
-    if not FAST[s]:
-        inside = standing.met[:, s] >= MOSTLY * habit.likes
-        young = habit.first_at >= standing.first_at[:, s] - YOUNG_MS
-        crowd &= standing.creators_known[:, s] | inside | young
+    inside = standing.met[:, s] >= np.maximum(MOSTLY * habit.likes, LEAST_MET[s])
+    crowd &= inside | ((third >= FAR) & (FAST[s] | standing.creators_known[:, s]))
     strength = np.maximum(third, pair)
     some = np.flatnonzero(strength >= 0.5)
     return Findings(

@@ -7,7 +7,9 @@ where the creators are known, so that fans of one creator count once; else somet
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -99,22 +101,18 @@ class Lockstep:
         self.peers = Names(max_pairs // 4)
         self.bars = Bars()
 
-    def meet(self, meetings: pa.RecordBatch) -> U64:
-        """Take in meetings in order of when they met. Returns the actors that have partners and whose
-        standing may have changed, sorted. Between two days the bars learn.
+    def meet(self, meetings: pa.RecordBatch) -> Iterator[U64]:
+        """Take in meetings in order of when they met. Yields, day by day, the actors that have partners and whose
+        standing may have changed, sorted: between two days the bars learn.
         """
         days = meetings.column("met_at").to_numpy() // DAY_MS
-        cuts = np.r_[0, np.flatnonzero(np.diff(days)) + 1, len(days)]
-        changed = []
-        for begin, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-            if begin == end:
-                continue
+        cuts = np.r_[0, np.flatnonzero(np.diff(days)) + 1, len(days)] if len(days) else np.zeros(1, np.int64)
+        for begin, end in pairwise(cuts.tolist()):
             if self.bars.is_new(int(days[begin])):
                 self._learn(int(days[begin]))
             part = meetings.slice(begin, end - begin)
             self.bars.see(part.column("stream_likes").to_numpy())
-            changed.append(self._meet(part))
-        return np.unique(np.concatenate(changed)) if changed else np.zeros(0, np.uint64)
+            yield self._meet(part)
 
     def _learn(self, day: int) -> None:
         used = self.actors.occupied()

@@ -2,10 +2,10 @@
 
 Likes are not counted, but the *moments* at which they are given: bins of 5 s with a like in them. What a machine
 stamped at once (an import, a phone that comes back on the air, a page of ratings that is sent whole) is one moment, as
-it is one act. The bar follows the stream: beyond what all but one in a thousand of its actors' hours reach, with room
-above. Hours beyond the bar are not learnt, so a flood does not make itself usual: the conditional merge of MIDAS-F
-(Bhatia et al., Real-Time Anomaly Detection in Edge Streams, TKDD 2022). Whoever liked nearly as much on calm days
-before is given room above that, too.
+it is one act. The bar follows the stream: beyond what all but a hundredth of its actors' hours reach, with room above.
+Hours beyond the bar are not learnt, so a flood does not make itself usual: the conditional merge of MIDAS-F (Bhatia et
+al., Real-Time Anomaly Detection in Edge Streams, TKDD 2022). Whoever liked nearly as much on calm days before is given
+room above that, too.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ MOMENTS_IN_PART: Final = MOMENTS_IN_HOUR // PARTS
 PART_MS: Final = HOUR_MS // PARTS
 
 # Moments in an hour. LEAST: two sittings of 40 likes, one every six seconds, are nobody's flood anywhere. MOST: a like
-# every 24 s for an hour is one anywhere, whatever has been learnt; an attack that creeps can lift the bar no further.
+# every 24 s for an hour is one anywhere (the busiest of MovieLens' raters reach 136), so that is the bar while little
+# is known, and an attack that creeps can lift it no further.
 LEAST_BAR: Final = 90.0
 MOST_BAR: Final = 150.0
-# While fewer hours of actors than this are known.
+# Until so many hours of actors are known.
 FEWEST_HOURS: Final = 200.0
-COLD_BAR: Final = 120.0
 QUANTILE: Final = 0.99
 ROOM: Final = 1.75
 ROOM_ABOVE_OWN: Final = 1.5
@@ -62,9 +62,11 @@ def _learn(known: Any, recent: Any, bars: Any, hours: int) -> None:
             recent[LAST, moments] = 0
         total += known[moments]
     if total < FEWEST_HOURS:
-        bars[BAR], bars[USUAL] = COLD_BAR, COLD_BAR / ROOM
+        bars[BAR], bars[USUAL] = MOST_BAR, MOST_BAR / ROOM
         return
+    # A quantile of few hours is uncertain, so its upper end is taken: two deviations of the count above it.
     above, moments = total * (1 - QUANTILE), len(known) - 1
+    above = max(above - 2 * np.sqrt(above), 0.0)
     beyond = known[moments]
     while moments > 0 and beyond <= above:
         moments -= 1
@@ -181,7 +183,7 @@ class Rate(ActorSignal):
         # How many hours of actors had so many moments.
         self.known = np.zeros(MOMENTS_IN_HOUR + 1)
         self.recent = np.zeros((2, MOMENTS_IN_HOUR + 1), np.int64)
-        self.bars = np.array([COLD_BAR, COLD_BAR / ROOM])
+        self.bars = np.array([MOST_BAR, MOST_BAR / ROOM])
         self.hour = -1
 
     def observe(self, rows: Rows, now: int) -> Findings:
