@@ -102,9 +102,9 @@ class Strangers:
         self._usual = self._usual * MEMORY + np.array([n[calm].sum(), k[calm].sum()])
         shares = (k / n)[calm & enough][-WINDOWS_LEARNT:]
         self._shares = np.concatenate([self._shares[len(shares) :], shares])
-        keys = self.windows.keys[slots[~calm]]
-        order = np.argsort(keys)
-        keys, strength, k, n = (a[order] for a in (keys, *(b[~calm] for b in (strength, k, n))))
+        order = np.argsort(self.windows.keys[slots[~calm]])
+        found = slots[~calm][order]
+        keys, strength, k, n = self.windows.keys[found], strength[~calm][order], k[~calm][order], n[~calm][order]
         mine = np.flatnonzero(np.isin(self._strangers[:, 0], keys))
         at = np.searchsorted(keys, self._strangers[mine, 0])
         return Findings(
