@@ -139,21 +139,22 @@ class Origin:
         self.crowded, slots, actors = self.crowded[enough], slots[enough], actors[enough].astype(np.float64)
         if not len(slots):
             return NOTHING
-        score = self._scores(slots, actors, day)
+        score, expected = self._scores(slots, actors, day)
         third = _third_best(p["origin"][slots], p["place"][slots], score)
         out = np.flatnonzero((score >= BAR) & (third >= BAR))
-        return self._findings(slots[out], third[out], actors[out], day)
+        return self._findings(slots[out], third[out], actors[out], expected[out], day)
 
-    def _scores(self, slots: I64, actors: F64, day: int) -> F64:
-        """Log-likelihood ratio of each pair's actors."""
+    def _scores(self, slots: I64, actors: F64, day: int) -> tuple[F64, F64]:
+        """Log-likelihood ratio of each pair's actors, and how many were to be expected."""
         origin = _within(self.origins, self.origins.find(self.pairs["origin"][slots]), day).astype(np.float64)
         target = self.popular["likes"][self.popular.find(self.pairs["target"][slots])]
         others = self.likes - origin
         share = (np.maximum(target - actors, 0) + 1) / np.maximum(others, 1)
-        self.expected = np.maximum(origin * share * TASTE, LEAST_EXPECTED)
-        return np.where(others >= np.maximum(FEWEST_OTHERS, origin / 4), poissons(actors, self.expected), 0.0)
+        expected = np.maximum(origin * share * TASTE, LEAST_EXPECTED)
+        known = others >= np.maximum(FEWEST_OTHERS, origin / 4)
+        return np.where(known, poissons(actors, expected), 0.0), expected
 
-    def _findings(self, slots: I64, third: F64, actors: F64, day: int) -> Findings:
+    def _findings(self, slots: I64, third: F64, actors: F64, expected: F64, day: int) -> Findings:
         """For each actor that liked one of these pairs' targets from its origin."""
         if not len(slots):
             return NOTHING
@@ -162,9 +163,8 @@ class Origin:
         used = used[np.isin(s["pair"][used], keys) & (s["day"][used] >= day - 1)]
         of = order[np.searchsorted(keys[order], s["pair"][used])]
         strength, at = third[of] / BAR, s["touched"][used]
-        expected = np.full(len(of), LEAST_EXPECTED)
         target = self.pairs["target"][slots][of]
-        return Findings(s["actor"][used], target, strength, strength >= CONVICTS_FROM, actors[of], expected, at, at)
+        return Findings(s["actor"][used], target, strength, strength >= CONVICTS_FROM, actors[of], expected[of], at, at)
 
     @staticmethod
     def sentence(value: float, baseline: float) -> str:

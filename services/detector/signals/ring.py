@@ -54,7 +54,7 @@ def _score(counts: Any, first: Any, last: Any, known: Any, total: float) -> Any:
     lowest, expected = np.inf, 0.0
     for side in range(2):
         popular = (known[side] + 0.5) / (total + PRIOR)
-        chance = max((last[side] - first[side] + 1) * popular * TASTE, LEAST_EXPECTED)
+        chance = max((last[side] - first[side] + 1) * max(popular, 0.0) * TASTE, LEAST_EXPECTED)
         score = poisson(counts[side], chance)
         if score < lowest:
             lowest, expected = score, chance
@@ -80,13 +80,20 @@ def _observe(
         if works[s, d] == 0:
             first[s, d] = likes[i]
         last[s, d] = likes[i]
-        works[s, d] |= bit[i]
         # Direction d goes to the creator on the other side.
         creator = sides[i, 1 - d]
         seen[creator] = at[i]
-        if works[s, 1 - d] == 0:
-            known[creator] += 1
-            facts[LIKES] += 1
+        news = works[s, d] & bit[i] == 0
+        back = works[s, 1 - d]
+        if back == 0:
+            known[creator] += news
+            facts[LIKES] += news
+        elif works[s, d] == 0 and sides[i, d] >= 0:
+            # Liked back for the first time: what went the other way was no plain liking.
+            known[sides[i, d]] -= _ones(back)
+            facts[LIKES] -= _ones(back)
+        works[s, d] |= bit[i]
+        if back == 0:
             continue
         for one in range(2):
             counts[one] = _ones(works[s, one])
