@@ -12,17 +12,25 @@ from shared import redis_keys
 from shared.dependency import Dependency
 
 # KEYS[1] holds the newest offset written; ARGV: offset, the offset that must be the newest so far (or nothing), then
-# commands, each as its length and its words. Returns the newest offset afterwards.
+# commands, each as its length and its words. Returns the newest offset afterwards. A command is one of Redis', or a
+# procedure of the writer's own: what has to look before it writes.
 # A script is atomic: a crash leaves all of it or nothing, and an older offset (a repetition, or a worker that
 # was paused and woke up) is refused.
 _SCRIPT: Final = """
+local procedures = {}
+%s
 local newest = tonumber(redis.call('GET', KEYS[1]) or '-1')
 if tonumber(ARGV[1]) <= newest then return newest end
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= newest then return newest end
 local at = 3
 while at <= #ARGV do
   local size = tonumber(ARGV[at])
-  redis.call(unpack(ARGV, at + 1, at + size))
+  local procedure = procedures[ARGV[at + 1]]
+  if procedure then
+    procedure(unpack(ARGV, at + 2, at + size))
+  else
+    redis.call(unpack(ARGV, at + 1, at + size))
+  end
   at = at + size + 1
 end
 redis.call('SET', KEYS[1], ARGV[1])
@@ -33,14 +41,17 @@ Command = Sequence[str | bytes | int | float]
 
 
 class GuardedWriter:
-    """Applies commands that follow from one message of a partition, unless they were applied before."""
+    """Applies commands that follow from one message of a partition, unless they were applied before.
 
-    def __init__(self, redis: Redis, reader: str, topic: str) -> None:
+    `procedures` is Lua that adds functions of words to the table of that name; commands may name them.
+    """
+
+    def __init__(self, redis: Redis, reader: str, topic: str, procedures: str = "") -> None:
         self.redis = redis
         self.reader = reader
         self.topic = topic
         self.dependency = Dependency("redis", RedisError)
-        self._script = redis.register_script(_SCRIPT)
+        self._script = redis.register_script(_SCRIPT.replace("%s", procedures))
 
     async def apply(self, partition: int, offset: int, commands: Sequence[Command], after: int | None = None) -> int:
         """Apply unless this offset or a later one was already, or, with `after` given, unless that is the newest so

@@ -7,7 +7,10 @@ from typing import Final
 PREFIX: Final = "truelike:"
 FIGURES: Final = f"{PREFIX}figures"
 LABEL_COUNTS: Final = f"{PREFIX}counts"
-CAMPAIGNS: Final = f"{PREFIX}campaigns"
+# A sorted set: campaign -> its last_at.
+CAMPAIGNS: Final = f"{PREFIX}campaigns-latest"
+# A sorted set: start of a window -> the same.
+WINDOWS: Final = f"{PREFIX}windows"
 
 
 def user(user_id: str) -> str:
@@ -38,6 +41,36 @@ def forget_report(request_id: str) -> str:
 def verdict(actor_id: str) -> str:
     """A list of verdicts, JSON, the newest first."""
     return f"{PREFIX}actor:{actor_id}"
+
+
+def likes_of(actor_id: str) -> str:
+    """How many likes of an actor were seen."""
+    return f"{PREFIX}likes-of:{actor_id}"
+
+
+def campaign(campaign_id: str) -> str:
+    """A hash: `body`, the campaign as JSON, and `indexes`, the sorted sets that name it."""
+    return f"{PREFIX}campaign:{campaign_id}"
+
+
+def campaigns_of_kind(kind: str) -> str:
+    """A sorted set: campaign -> its last_at."""
+    return f"{PREFIX}campaigns-of-kind:{kind}"
+
+
+def campaigns_of_actor(actor_id: str) -> str:
+    """The same, of those that list an actor."""
+    return f"{PREFIX}campaigns-of-actor:{actor_id}"
+
+
+def campaigns_of_target(target_id: str) -> str:
+    """The same, of those that list a target."""
+    return f"{PREFIX}campaigns-of-target:{target_id}"
+
+
+def window(start_ms: int) -> str:
+    """A hash: partition -> JSON of what was judged in a window."""
+    return f"{PREFIX}window:{start_ms}"
 
 
 def target(target_id: str) -> str:

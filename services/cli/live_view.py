@@ -70,7 +70,8 @@ def _verdicts(metrics: Metrics) -> Panel:
 
 
 def _campaign_table(campaigns: list[dict[str, Any]]) -> Table:
-    table = Table("actors", "targets", "what was seen", title="latest campaigns", expand=True)
+    table = Table("kind", "actors", "targets", "what was seen", title="latest campaigns", expand=True)
     for campaign in campaigns:
-        table.add_row(str(campaign["actor_count"]), str(campaign["target_count"]), campaign["sentence"])
+        counts = (str(campaign["actor_count"]), str(campaign["target_count"]))
+        table.add_row(campaign["kind"], *counts, campaign["evidence"][0])
     return table

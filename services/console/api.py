@@ -16,12 +16,12 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.console import schemas
+from services.console import campaign_routes, schemas, window_routes
 from services.console.ids import Identifier, query_is_utf8
 from shared import redis_keys
 from shared.health import Health
 from shared.labels import LABELS
-from shared.messages import Campaign, PredictedItem, Verdict
+from shared.messages import PredictedItem, Verdict
 from shared.problems import problem, responses
 
 ABOUT: Final = """What was judged and predicted.
@@ -31,6 +31,9 @@ end, or to the path's own ending, and is decoded once: percent-encode it whole, 
 `/neighbours` is the id's. In a query (`/v1/targets?target_id=...`) it survives clients and proxies that change paths:
 many take `.` and `..` away, join slashes or decode `%2F`.
 """
+
+
+NOTHING_AGAINST: Final = "nothing that speaks against a person"
 
 
 class Predictions(BaseModel):
@@ -44,8 +47,12 @@ class Predictions(BaseModel):
 class Actor(BaseModel):
     actor_id: str
     label: Annotated[str, Field(description="The worst of the latest revisions of its windows' verdicts")]
-    human_probability: float
-    verdicts: Annotated[list[Verdict], Field(description="Latest revision of each window, newest first")]
+    human_probability: Annotated[float | None, Field(description="Of that verdict; null: there is none")]
+    sentence: Annotated[str, Field(description="What speaks most against a person, or that nothing does")]
+    verdicts: Annotated[
+        list[Verdict],
+        Field(description="Latest revision of each window, newest first; none where nothing was to be said"),
+    ]
 
 
 class Target(BaseModel):
@@ -78,11 +85,6 @@ class PredictionStats(BaseModel):
     trending: list[Trending]
 
 
-class Campaigns(BaseModel):
-    total: int
-    campaigns: list[Campaign]
-
-
 class Stats(BaseModel):
     likes: Annotated[dict[str, int], Field(description="Likes by the label they have now")]
     campaigns: int
@@ -93,6 +95,13 @@ def worst(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
     """The verdict least in favour of a person; declared agents stay agents."""
     agents = [v for v in verdicts if v["label"] == "agent"]
     return agents[0] if agents else min(verdicts, key=lambda v: v["human_probability"])
+
+
+def said_against(verdict: dict[str, Any]) -> str:
+    """The verdict's strongest evidence, which comes first."""
+    if verdict["label"] == "human" or not verdict["evidence"]:
+        return NOTHING_AGAINST
+    return str(verdict["evidence"][0]["sentence"])
 
 
 def latest_revisions(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -152,16 +161,21 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
     @app.get("/v1/actors/{actor_id:id}")
     @app.get("/v1/actors")
     async def actor(actor_id: Identifier) -> Actor:
-        """Verdicts on an actor, with their evidence."""
+        """What speaks against an actor being a person, with evidence; of who liked and gave no cause, just that."""
         found = [msgspec.json.decode(v) for v in await redis.lrange(redis_keys.verdict(actor_id), 0, -1)]
         if not found:
-            raise HTTPException(404, f"no verdict on actor {actor_id!r} yet: one comes when its window closes")
+            seen = int(await redis.get(redis_keys.likes_of(actor_id)) or 0)
+            if not seen:
+                raise HTTPException(404, f"no like of actor {actor_id!r} was seen within 30 days")
+            sentence = f"{seen:,} like{'s' if seen > 1 else ''} seen, {NOTHING_AGAINST}"
+            return Actor(actor_id=actor_id, label="human", human_probability=None, sentence=sentence, verdicts=[])
         verdicts = latest_revisions(found)
         overall = worst(verdicts)
         return Actor(
             actor_id=actor_id,
             label=overall["label"],
             human_probability=overall["human_probability"],
+            sentence=said_against(overall),
             verdicts=verdicts,
         )
 
@@ -196,24 +210,18 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
             trending=[Trending(target_id=target.decode(), likes_a_day=rate) for target, rate in most],
         )
 
-    @app.get("/v1/campaigns")
-    async def campaigns(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Campaigns:
-        """Groups of actors in lockstep, latest first."""
-        found = [msgspec.json.decode(v) for v in await redis.hvals(redis_keys.CAMPAIGNS)]
-        found.sort(key=lambda c: (-c["last_at"], c["campaign_id"]))
-        return Campaigns(total=len(found), campaigns=found[:limit])
-
     @app.get("/v1/stats")
     async def stats() -> Stats:
         """Likes by label, number of campaigns, how good the predictions were."""
         figures = await redis.get(redis_keys.FIGURES)
         return Stats(
             likes=_counts(await redis.hgetall(redis_keys.LABEL_COUNTS)),
-            campaigns=await redis.hlen(redis_keys.CAMPAIGNS),
+            campaigns=await redis.zcard(redis_keys.CAMPAIGNS),
             predictions=msgspec.json.decode(figures) if figures else {},
         )
 
-    app.include_router(schemas.router)
+    for router in (campaign_routes.router(redis), window_routes.router(redis), schemas.router):
+        app.include_router(router)
 
     for path, name, kind in (
         ("/", "page.html", "text/html"),

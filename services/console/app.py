@@ -11,7 +11,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis.asyncio import Redis
 
-from services.console import views
+from services.console import campaign_view, views, window_view
 from services.console.api import build_app
 from shared import kafka, redis_connection, redis_keys
 from shared.dependency import until_available
@@ -21,14 +21,27 @@ from shared.health import Health, Latency, Sample, StallWatch
 from shared.probes import BrokerProbe, RedisProbe
 from shared.service import Service
 from shared.settings import ServiceSettings
-from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS
+from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS, WINDOW_SUMMARIES
 
 log = structlog.get_logger()
 
 VIEWS: dict[str, Callable[[bytes], list[Command]]] = {
     VERDICTS: views.of_verdict,
-    CAMPAIGNS: views.of_campaign,
+    CAMPAIGNS: campaign_view.of_campaign,
+    WINDOW_SUMMARIES: window_view.of_summary,
     TRUSTED_LIKES: views.of_trusted_likes,
+}
+# What has to look at Redis before it writes there.
+PROCEDURES = {
+    CAMPAIGNS: campaign_view.PROCEDURES,
+    WINDOW_SUMMARIES: window_view.PROCEDURES,
+    TRUSTED_LIKES: views.PROCEDURES,
+}
+COUNTERS = {
+    VERDICTS: "viewed_verdicts",
+    CAMPAIGNS: "viewed_campaigns",
+    WINDOW_SUMMARIES: "viewed_windows",
+    TRUSTED_LIKES: "viewed_frames",
 }
 MESSAGES_AT_ONCE = 500
 # How often a console without messages looks whether Redis still has what it wrote.
@@ -40,7 +53,7 @@ class ConsoleSettings(ServiceSettings):
 
 
 class ViewsKeeper:
-    """Reads verdicts, campaigns and trusted likes from where Redis says it got to.
+    """Reads verdicts, campaigns, windows and trusted likes from where Redis says it got to.
 
     The place is in Redis, beside what follows from it: after a crash, and with several consoles, nothing is counted
     twice, and a Redis that was emptied is filled again from the log.
@@ -48,14 +61,14 @@ class ViewsKeeper:
 
     def __init__(self, settings: ConsoleSettings, redis: Redis) -> None:
         self.settings = settings
-        self.writers = {topic: GuardedWriter(redis, "console", topic) for topic in VIEWS}
+        self.writers = {topic: GuardedWriter(redis, "console", topic, PROCEDURES.get(topic, "")) for topic in VIEWS}
         self.consumer: AIOKafkaConsumer | None = None
         self.offsets: dict[TopicPartition, int] = {}
         # Up to which place each stage's frames of trusted likes are counted; kept in Redis beside the counts.
         self.marks: dict[str, int] = {}
         self._marks_key = redis_keys.marks("console", TRUSTED_LIKES)
         self._redis: Any = redis
-        self.counters = dict.fromkeys(("viewed_verdicts", "viewed_campaigns", "viewed_frames"), 0)
+        self.counters = dict.fromkeys(COUNTERS.values(), 0)
         self.progressed_at = self._looked_at = time.monotonic()
         self.broker = BrokerProbe(settings, lambda: list(self.offsets))
         self.redis = RedisProbe(settings)
@@ -86,16 +99,17 @@ class ViewsKeeper:
 
     def _commands(self, records: Sequence[Any], topic: str, marks: dict[str, int]) -> list[Command]:
         """What follows from these messages; a frame that a stage sent again after a crash is left out."""
-        commands = []
+        commands: list[Command] = []
         for record in records:
             lineage = lineage_of(record.headers) if topic == TRUSTED_LIKES else None
             if lineage is not None:
                 if lineage.place <= marks.get(lineage.source, -1):
                     continue
                 marks[lineage.source] = lineage.place
-            # A tombstone takes nothing away that the last revision did not.
             if record.value is not None:
                 commands += VIEWS[topic](record.value)
+            elif topic == CAMPAIGNS and record.key is not None:
+                commands += campaign_view.of_tombstone(record.key)
         if marks:
             commands.append(("HSET", self._marks_key, *(word for mark in marks.items() for word in mark)))
         return commands
@@ -103,7 +117,6 @@ class ViewsKeeper:
     async def step(self) -> None:
         assert self.consumer is not None
         fetched = await self.consumer.getmany(timeout_ms=200, max_records=MESSAGES_AT_ONCE)
-        names = {VERDICTS: "viewed_verdicts", CAMPAIGNS: "viewed_campaigns", TRUSTED_LIKES: "viewed_frames"}
         for place, records in fetched.items():
             marks = dict(self.marks) if place.topic == TRUSTED_LIKES else {}
             commands = self._commands(records, place.topic, marks)
@@ -115,7 +128,7 @@ class ViewsKeeper:
                 continue
             self.offsets[place] = last
             self.marks = marks or self.marks
-            self.counters[names[place.topic]] += len(records)
+            self.counters[COUNTERS[place.topic]] += len(records)
         if not fetched and time.monotonic() - self._looked_at > LOOK_SECONDS:
             for place, offset in list(self.offsets.items()):
                 if (newest := await self._newest(place)) != offset:

@@ -14,17 +14,56 @@ document.getElementById("door").addEventListener("submit", event => {
   event.preventDefault();
   sessionStorage.setItem("token", document.getElementById("token").value);
 });
+const count = (n, of) => `${n.toLocaleString()} ${of}${n === 1 ? "" : "s"}`;
+const span = s => s % 86400 === 0 ? count(s / 86400, "day") : s % 3600 === 0 ? count(s / 3600, "hour") : s % 60 === 0 ? count(s / 60, "minute") : count(s, "second");
+const few = (names, total) => names.slice(0, 3).join(", ") + (total > 3 ? ` and ${(total - 3).toLocaleString()} more` : "");
+// A campaign: what it is; who, what and how much; why.
+const campaign = c => {
+  const what = make("td", c.kind), more = make("td");
+  what.append(make("small", "within " + span(c.scale_seconds)), make("small", new Date(c.last_at).toISOString().slice(0, 16).replace("T", " ")));
+  const creators = c.creator_count ? ` of ${count(c.creator_count, "creator")}` : "";
+  more.append(make("b", `${count(c.actor_count, "actor")}, ${count(c.target_count, "target")}${creators}`), make("span", ` · ${count(c.likes, "like")} that weigh ${c.weight.toLocaleString()}`));
+  more.append(make("small", few(c.actors, c.actor_count)), make("small", "liked " + few(c.targets, c.target_count)));
+  more.append(...c.evidence.slice(1).map(e => make("p", e)));
+  const r = make("tr"); r.append(what, more); return r;
+};
+// How many pages of campaigns are shown, eight each.
+let pages = 1;
+document.getElementById("more").addEventListener("click", () => { pages += 1; campaigns().catch(failed); });
+async function campaigns() {
+  const kind = document.getElementById("kind").value;
+  const list = await read(`/v1/campaigns?limit=${Math.min(8 * pages, 1000)}` + (kind ? "&kind=" + kind : ""));
+  show("campaigns", list.campaigns.length ? list.campaigns.map(campaign) : [row("none yet")]);
+  document.getElementById("more").hidden = list.next_cursor === null;
+}
+document.getElementById("kind").addEventListener("change", () => { pages = 1; campaigns().catch(failed); });
+// A window: a column of likes by label, as high as its share of the busiest.
+const column = most => w => {
+  const e = make("div"), all = labels.reduce((n, l) => n + w.likes[l], 0);
+  e.style.height = 100 * all / most + "%";
+  e.title = `${new Date(w.window_start).toISOString().slice(0, 16).replace("T", " ")}: ` + labels.map(l => `${l} ${count(w.likes[l], "like")} of ${count(w.actors[l], "actor")}`).join(", ");
+  e.append(...labels.map(l => { const part = make("i", "", l); part.style.flexGrow = w.likes[l]; return part; }));
+  return e;
+};
+async function windows() {
+  const list = (await read("/v1/windows?limit=96")).windows.reverse();
+  const most = Math.max(1, ...list.map(w => labels.reduce((n, l) => n + w.likes[l], 0)));
+  show("windows", list.length ? list.map(column(most)) : [make("span", "none closed yet")]);
+}
+const failed = error => show("state", [make("span", "cannot read the API: " + error.message)]);
+async function likes() {
+  const stats = await read("/v1/stats");
+  const total = labels.reduce((n, l) => n + stats.likes[l], 0) || 1;
+  show("bar", labels.map(l => { const e = make("div", "", l); e.style.width = 100 * stats.likes[l] / total + "%"; return e; }));
+  show("key", labels.map(l => { const e = make("span"); e.append(make("i", "", l), `${l} ${stats.likes[l].toLocaleString()}`); return e; }));
+  const p = stats.predictions;
+  show("figures", "predictions" in p ? [row("likes predicted beforehand, among the first 10", (100 * p["hr@10"]).toFixed(1) + " %"), row("among the first 20", (100 * p["hr@20"]).toFixed(1) + " %"), row("mean surprise", p.surprise_bits.toFixed(2) + " bits"), row("predictions scored", p.predictions.toLocaleString())] : [row("none yet")]);
+}
 async function refresh() {
   try {
-    const [stats, list] = await Promise.all(["/v1/stats", "/v1/campaigns?limit=8"].map(read));
-    const total = labels.reduce((n, l) => n + stats.likes[l], 0) || 1;
-    show("bar", labels.map(l => { const e = make("div", "", l); e.style.width = 100 * stats.likes[l] / total + "%"; return e; }));
-    show("key", labels.map(l => { const e = make("span"); e.append(make("i", "", l), `${l} ${stats.likes[l].toLocaleString()}`); return e; }));
-    const p = stats.predictions;
-    show("figures", "predictions" in p ? [row("likes predicted beforehand, among the first 10", (100 * p["hr@10"]).toFixed(1) + " %"), row("among the first 20", (100 * p["hr@20"]).toFixed(1) + " %"), row("mean surprise", p.surprise_bits.toFixed(2) + " bits"), row("predictions scored", p.predictions.toLocaleString())] : [row("none yet")]);
-    show("campaigns", list.campaigns.length ? list.campaigns.map(c => row(`${c.actor_count} actors, ${c.target_count} targets`, c.sentence)) : [row("none yet")]);
+    await Promise.all([likes(), windows(), campaigns()]);
     show("state", []);
-  } catch (error) { show("state", [make("span", "cannot read the API: " + error.message)]); }
+  } catch (error) { failed(error); }
   setTimeout(refresh, 2000);
 }
 refresh();

@@ -6,8 +6,10 @@ from typing import Final
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shared import forgetting, redis_keys
+from shared.events import UNLIKE
 from shared.forgetting import Request
 from shared.frames import FORGET, FORGET_REQUESTS, Frame, decode
 from shared.guarded_redis import Command
@@ -15,6 +17,19 @@ from shared.labels import LABELS
 
 KEPT_VERDICTS: Final = 50
 TTL_SECONDS: Final = 30 * 86400
+# Words that a script may unpack are bounded (Lua's stack).
+ACTORS_AT_ONCE: Final = 1000
+
+# Adds to what was seen of actors: pairs of a key and a number.
+PROCEDURES: Final = f"""
+procedures['likes.seen'] = function(...)
+  local words = {{...}}
+  for at = 1, #words, 2 do
+    redis.call('INCRBY', words[at], words[at + 1])
+    redis.call('EXPIRE', words[at], {TTL_SECONDS})
+  end
+end
+"""
 
 
 def of_verdict(value: bytes) -> list[Command]:
@@ -25,15 +40,8 @@ def of_verdict(value: bytes) -> list[Command]:
     return [again, ("LPUSH", key, value), ("LTRIM", key, 0, KEPT_VERDICTS - 1), ("EXPIRE", key, TTL_SECONDS)]
 
 
-def of_campaign(value: bytes) -> list[Command]:
-    campaign = msgspec.json.decode(value)
-    if campaign["merged_into"] is not None or campaign["expired"]:
-        return [("HDEL", redis_keys.CAMPAIGNS, campaign["campaign_id"])]
-    return [("HSET", redis_keys.CAMPAIGNS, campaign["campaign_id"], value)]
-
-
 def of_trusted_likes(value: bytes) -> list[Command]:
-    """Likes per target and label; a correction moves a like from its old label to the new one."""
+    """Likes per target and label, and per actor; a correction moves a like from its old label to the new one."""
     likes = decode(value)
     if likes.schema.equals(FORGET_REQUESTS):
         return _of_forget(forgetting.of_frame(Frame(FORGET, likes)))
@@ -49,11 +57,26 @@ def of_trusted_likes(value: bytes) -> list[Command]:
     commands: list[Command] = [
         ("HINCRBY", redis_keys.target(target), LABELS[label], by) for (target, label), by in changes.items() if by
     ]
+    # dict: each once, in the order of the frame.
+    commands += [("EXPIRE", redis_keys.target(target), TTL_SECONDS) for target in dict.fromkeys(t for t, _ in changes)]
+    commands += _seen(likes)
     commands += [("HINCRBY", redis_keys.LABEL_COUNTS, LABELS[label], by) for label, by in totals.items() if by]
     return commands
 
 
+def _seen(likes: pa.RecordBatch) -> list[Command]:
+    """How many likes came of each actor; corrections and unlikes are none."""
+    first = pc.and_(pc.is_null(likes.column("previous_label")), pc.not_equal(likes.column("action"), UNLIKE))
+    counts = pc.value_counts(likes.column("actor_id").filter(first.fill_null(False)))
+    words: list[str | int] = []
+    for actor, count in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True):
+        words += (redis_keys.likes_of(actor), count)
+    size = 2 * ACTORS_AT_ONCE
+    return [("likes.seen", *words[at : at + size]) for at in range(0, len(words), size)]
+
+
 def _of_forget(request: Request) -> list[Command]:
-    keys = [redis_keys.verdict(user) for user in request.user_ids]
+    kinds = (redis_keys.verdict, redis_keys.likes_of, redis_keys.campaigns_of_actor)
+    keys = [key(user) for user in request.user_ids for key in kinds]
     removed = forgetting.report(request.request_id, "console", {"redis_keys": len(keys)})
     return [*(("DEL", key) for key in keys), *removed]

@@ -110,14 +110,17 @@ class Accusations:
         """What stands against likes, of any strength. Shapes (n,)."""
         t, n = self.table, len(actors)
         slots = np.full((n, len(CODES)), -1, np.int64)
-        for code in range(len(CODES)):
-            for target in (np.zeros(n, np.uint64), targets) if self._of_targets[code] else (np.zeros(n, np.uint64),):
-                found = t.find(_key(actors, target, np.full(n, code, np.int8)))
-                covered = (
-                    (found >= 0) & (t["first_at"][found] <= times) & (times <= t["last_at"][found] + self.grace_ms)
-                )
-                better = covered & ((slots[:, code] < 0) | (t["strength"][found] > t["strength"][slots[:, code]]))
-                slots[better, code] = found[better]
+        codes = np.arange(len(CODES), dtype=np.int8)
+        for target, asked in ((np.zeros(n, np.uint64), codes), (targets, codes[self._of_targets])):
+            if not len(asked):
+                continue
+            keys = _key(np.repeat(actors, len(asked)), np.repeat(target, len(asked)), np.tile(asked, n))
+            found = t.find(keys).reshape(n, len(asked))
+            until = t["last_at"][found] + self.grace_ms
+            covered = (found >= 0) & (t["first_at"][found] <= times[:, None]) & (times[:, None] <= until)
+            known = slots[:, asked]
+            better = covered & ((known < 0) | (t["strength"][found] > t["strength"][known]))
+            slots[:, asked] = np.where(better, found, known)
         strength = np.where(slots >= 0, t["strength"][slots], 0.0)
         return Accused(slots, strength, (slots >= 0) & (t["convicting"][slots] >= 1))
 

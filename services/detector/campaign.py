@@ -74,8 +74,12 @@ class Campaign(msgspec.Struct):
 
 
 def is_campaign(campaign: Campaign) -> bool:
-    """Two in lockstep are a pair; one actor's flood is a campaign of its own."""
+    """Two in lockstep are a pair; one actor's flood is a campaign of its own. Where every like counts in full there is
+    nothing that speaks against anybody.
+    """
     flood = CAMPAIGN_KINDS.index("flood")
+    if not any(p.weight < p.likes for parts in campaign.parts.values() for p in parts):
+        return False
     return len(campaign.parts) >= LEAST_ACTORS or any(
         p.kind == flood for parts in campaign.parts.values() for p in parts
     )

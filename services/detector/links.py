@@ -14,7 +14,6 @@ from services.detector import evidence, fusion
 from services.detector.accusations import CODES
 from services.detector.saying import Judged, Saying
 from services.detector.signals.bars import PAIR
-from services.detector.signals.lockstep import Partner
 from services.detector.signals.signal import SCALES
 from shared import frames
 from shared.checkpoints import Arrays
@@ -26,6 +25,8 @@ I64 = npt.NDArray[np.int64]
 
 # Likes of one window of this length on one target are one crowd's, ms (the window of `signals.strangers`).
 CROWD_MS: Final = 6 * 3_600_000
+# Two things that two liked within moments are an accident that many have.
+LEAST_MET: Final = 3
 _KINDS: Final[dict[str, int]] = {kind: code for code, kind in enumerate(CAMPAIGN_KINDS)}
 
 
@@ -89,22 +90,26 @@ class _Part:
         return self.saying.retained.content(self.judged.numbers[self.rows])
 
     def lockstep(self) -> list[dict[str, Any]]:
-        """To its best partners, at the scale where the best of them is furthest beyond the pair's bar."""
-        best: list[Partner] = []
+        """To its best partners at each scale; as of the scale where the best of them is furthest beyond the bar."""
         bars = self.saying.lockstep.bars.height[PAIR]
-        for scale in range(len(SCALES)):
-            partners = self.saying.lockstep.partners(self.actor, scale, float(bars[scale]))
-            if partners and (not best or partners[0].llr / bars[scale] > best[0].llr / bars[best[0].scale]):
-                best = partners
-        if not best:
+        found = [
+            partner
+            for scale in range(len(SCALES))
+            for partner in self.saying.lockstep.partners(self.actor, scale, float(bars[scale]))
+            if partner.ever_met >= LEAST_MET
+        ]
+        if not found:
             return []
+        scale = max(found, key=lambda p: (p.llr / bars[p.scale], -p.scale)).scale
+        best = [p for p in found if p.scale == scale]
+        peers = {p.peer: p for p in sorted(found, key=lambda p: (p.scale != scale, -p.llr), reverse=True)}
         first, last = min(p.first_at for p in best), max(p.last_at for p in best)
         mine = (self.times >= first) & (self.times <= last)
         met = np.isin(self.targets, np.array([t for p in best for t in p.targets], np.uint64)) & mine
         sentence = evidence.of_lockstep(best[0].scale, 0.0, best, [], []).sentence
         seconds = SCALES[best[0].scale] // 1000
         row = self._row("lockstep", seconds, 0, True, met, 0.0, sentence, (first, last))
-        return [{**row, "node": partner.peer, "strength": partner.llr} for partner in best]
+        return [{**row, "node": peer, "strength": peers[peer].llr} for peer in sorted(peers)]
 
     def crowds(self) -> list[dict[str, Any]]:
         """To the target and window of each crowd of strangers that it was in."""

@@ -175,7 +175,7 @@ def read_verdicts(stack: ComposeStack, report: Report, events: list[dict[str, An
     with report.phase("verdicts") as said:
         asked = people(events)
         for actor in asked:
-            until(partial(ask, stack, f"/v1/actors/{actor}"), f"a verdict on {actor}", WINDOW_SECONDS)
+            until(partial(ask, stack, f"/v1/actors/{actor}"), f"what was seen of {actor}", WINDOW_SECONDS)
         said.append(f"on {len(asked)} actors")
 
 

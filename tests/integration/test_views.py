@@ -16,7 +16,7 @@ from services.console.app import ConsoleSettings, ViewsKeeper
 from shared import redis_connection, redis_keys
 from shared.frames import TRUSTED_LIKES as SCHEMA
 from shared.frames import Frame, Lineage, to_output
-from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS
+from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS, WINDOW_SUMMARIES
 
 pytestmark = pytest.mark.integration
 
@@ -26,8 +26,9 @@ PLACE = TopicPartition(TRUSTED_LIKES, 0)
 @dataclass
 class Record:
     offset: int
-    value: bytes
+    value: bytes | None
     headers: Any
+    key: bytes | None = None
 
 
 class LogConsumer:
@@ -77,7 +78,8 @@ async def redis(valkey: Redis) -> AsyncIterator[Any]:
 
 async def keeper(redis: Any, log: list[Record], verdicts: list[Record] | None = None) -> ViewsKeeper:
     made = ViewsKeeper(ConsoleSettings.model_validate({"partitions": 1}), redis)
-    logs = {PLACE: log, TopicPartition(VERDICTS, 0): verdicts or [], TopicPartition(CAMPAIGNS, 0): []}
+    others: dict[TopicPartition, list[Record]] = {TopicPartition(t, 0): [] for t in (CAMPAIGNS, WINDOW_SUMMARIES)}
+    logs = {PLACE: log, TopicPartition(VERDICTS, 0): verdicts or [], **others}
     made.consumer = LogConsumer(logs)  # type: ignore[assignment]
     for place in logs:
         await made._go_on_after(place, await made._newest(place))
@@ -141,3 +143,17 @@ async def test_a_verdict_that_was_sent_again_is_kept_once(redis: Any) -> None:
         await one.step()
     kept = [msgspec.json.decode(v)["revision"] for v in await redis.lrange(redis_keys.verdict("ann"), 0, -1)]
     assert kept == [2, 1]
+
+
+async def test_a_tombstone_takes_a_campaign_away(redis: Any) -> None:
+    campaign = {"campaign_id": "c", "kind": "flood", "actors": ["ann"], "targets": [], "last_at": 1}
+    said = msgspec.json.encode({**campaign, "merged_into": None, "expired": False})
+    one = await keeper(redis, [])
+    assert isinstance(one.consumer, LogConsumer)
+    log = one.consumer.logs[TopicPartition(CAMPAIGNS, 0)]
+    log.append(Record(0, said, [], b"c"))
+    await one.step()
+    assert await redis.hget(redis_keys.campaign("c"), "body") == said
+    log.append(Record(1, None, [], b"c"))
+    await one.step()
+    assert not await redis.exists(redis_keys.campaign("c"), redis_keys.CAMPAIGNS, redis_keys.campaigns_of_actor("ann"))

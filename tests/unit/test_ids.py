@@ -147,8 +147,8 @@ Write = Callable[[str], str]
 WAYS: list[tuple[str, str, Write]] = [
     ("user_id", "as_of", lambda i: f"/v1/users/{i}/predictions"),
     ("user_id", "as_of", lambda i: f"/v1/predictions?user_id={i}"),
-    ("actor_id", "verdicts", lambda i: f"/v1/actors/{i}"),
-    ("actor_id", "verdicts", lambda i: f"/v1/actors?actor_id={i}"),
+    ("actor_id", "sentence", lambda i: f"/v1/actors/{i}"),
+    ("actor_id", "sentence", lambda i: f"/v1/actors?actor_id={i}"),
     ("target_id", "likes", lambda i: f"/v1/targets/{i}"),
     ("target_id", "likes", lambda i: f"/v1/targets?target_id={i}"),
     ("target_id", "neighbours", lambda i: f"/v1/targets/{i}/neighbours"),
@@ -226,9 +226,16 @@ async def test_a_query_that_is_no_utf8_is_never_read_as_another() -> None:
 @example(["user:x", "x"])
 def test_keys_of_ids_never_meet(names: list[str]) -> None:
     kinds = (redis_keys.user, redis_keys.next_likes, redis_keys.neighbours, redis_keys.verdict, redis_keys.target)
-    more = (redis_keys.trending, redis_keys.forget_report)
+    more = (redis_keys.trending, redis_keys.forget_report, redis_keys.likes_of, redis_keys.campaign)
+    more += (redis_keys.campaigns_of_kind, redis_keys.campaigns_of_actor, redis_keys.campaigns_of_target)
     made = {key(name): (key, name) for key in (*kinds, *more) for name in names}
     assert len(made) == len(set(names)) * (len(kinds) + len(more))
-    ours = {redis_keys.FIGURES, redis_keys.LABEL_COUNTS, redis_keys.CAMPAIGNS, redis_keys.trending()}
+    ours = {
+        redis_keys.FIGURES,
+        redis_keys.LABEL_COUNTS,
+        redis_keys.CAMPAIGNS,
+        redis_keys.trending(),
+        redis_keys.WINDOWS,
+    }
     ours |= {redis_keys.source("predictor", "trusted-likes.v1", 0), redis_keys.marks("console", "trusted-likes.v1")}
     assert not ours & made.keys()

@@ -28,6 +28,9 @@ class Forgetful:
     async def lrange(self, _: str, __: int, ___: int) -> list[bytes]:
         return []
 
+    async def get(self, _: str) -> None:
+        return None
+
 
 @pytest.fixture
 def known(tmp_path: Path) -> tuple[Access, str, str, str]:

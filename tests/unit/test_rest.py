@@ -30,8 +30,10 @@ def test_views_follow_corrections() -> None:
     counts: dict[tuple[str, str], int] = {}
     last: dict[str, tuple[str, int]] = {}
     for value in trusted():
-        for _, key, label, by in views.of_trusted_likes(value):
-            counts[str(key), str(label)] = counts.get((str(key), str(label)), 0) + int(by)
+        for command, key, label, *by in views.of_trusted_likes(value):
+            if command != "HINCRBY":
+                continue
+            counts[str(key), str(label)] = counts.get((str(key), str(label)), 0) + int(by[0])
         for row in decode(value).to_pylist():
             last[row["event_id"]] = (row["target_id"], row["label"])
     bots = sum(n for (key, label), n in counts.items() if label == "bot" and key.startswith("truelike:target:"))

@@ -23,7 +23,7 @@ I64 = npt.NDArray[np.int64]
 
 # Log-likelihood ratios by scale, at the least: of the third-best partner, from which an actor stands out; of the
 # sixth-best, from which there is a crowd of partners; of a pair, from which the two belong together.
-FLOORS: Final = np.array([[6.0, 6.0, 7.5, 9.0], [4.5, 4.5, 6.0, 7.0], [5.0, 5.0, 11.0, 12.0]])
+FLOORS: Final = np.array([[6.0, 6.0, 7.5, 9.0], [4.5, 4.5, 6.0, 7.0], [4.0, 4.0, 9.0, 10.0]])
 THIRD, SIXTH, PAIR = range(3)
 # What a bar begins at above its floor, for each e-fold of the stream's likes beyond these.
 LIFT: Final = np.array([[5.0], [4.3], [5.5]])
@@ -39,7 +39,7 @@ CALM_DAYS: Final = 3
 HIGHEST: Final = 3.0
 LEARNT_BELOW: Final = 0.75
 # A pair alone is worth a look where it is this far beyond its bar.
-PAIR_ALONE: Final = 1.5
+PAIR_ALONE: Final = 2.5
 FAST: Final = np.array([True, True, False, False])
 # Share of all that an actor liked that lies inside, from which that is what the account is for. Who likes much else is
 # convicted only from this many times the bar on, and at a slow scale only where creators are known.

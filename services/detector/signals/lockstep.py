@@ -86,6 +86,8 @@ class Partner:
     scale: int
     llr: float
     met: int
+    # At any scale.
+    ever_met: int
     expected: float
     targets: tuple[int, ...]
     first_at: int
@@ -183,6 +185,7 @@ class Lockstep:
             scale,
             llr,
             int(t["met"][pair, scale]),
+            int(t["met"][pair].max()),
             float(t["expected"][pair, scale]),
             tuple(t["targets"][pair][:held][near].tolist()),
             int(t["first_at"][pair]),

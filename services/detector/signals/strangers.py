@@ -34,6 +34,8 @@ LEAST_SHARE: Final = 0.015
 # What is learnt counts half after about two weeks of windows; before as many likes there is no usual share.
 MEMORY: Final = 0.99
 FEWEST_LEARNT: Final = 200.0
+# Before, everybody is new.
+LEAST_PAST_MS: Final = 2 * 86_400_000
 WINDOWS_LEARNT: Final = 256
 FEWEST_WINDOWS: Final = 20
 QUANTILE: Final = 0.97
@@ -56,6 +58,8 @@ class Strangers:
         # Likes and strangers' likes of late, and the shares of the last windows with enough likes (-1: none yet).
         self._usual = np.zeros(2)
         self._shares = np.full(WINDOWS_LEARNT, -1.0)
+        # The first part of all.
+        self._first = -1
 
     def observe(self, rows: Rows, now: int) -> Findings:
         """See `Signal.observe`. `settled` rows are strangers' likes, a day after them."""
@@ -91,7 +95,10 @@ class Strangers:
         n, k = self.windows["likes"][slots].astype(np.float64), self.windows["strangers"][slots].astype(np.float64)
         n = np.maximum(n, k)
         learnt, strange = self._usual
-        share = strange / learnt if learnt >= FEWEST_LEARNT else 1.0
+        part = int(self.windows["part"][slots[0]])
+        self._first = part if self._first < 0 else self._first
+        known_for = (part - self._first) * WINDOW_MS
+        share = strange / learnt if learnt >= FEWEST_LEARNT and known_for >= LEAST_PAST_MS else 1.0
         enough, usual = n >= FEWEST_LIKES, max(MARGIN * share, LEAST_SHARE)
         known = self._shares[self._shares >= 0]
         strength = np.where(enough, _llr(k, n, usual) / BAR, 0.0)
@@ -139,12 +146,14 @@ class Strangers:
             "times": self._times.copy(),
             "usual": self._usual.copy(),
             "shares": self._shares.copy(),
+            "first": np.array([self._first]),
         }
 
     def restore(self, arrays: Arrays) -> None:
         self.windows.restore("windows", arrays)
         self._strangers, self._times = arrays["strangers"].copy(), arrays["times"].copy()
         self._usual, self._shares = arrays["usual"].copy(), arrays["shares"].copy()
+        self._first = int(arrays["first"][0])
 
 
 def _llr(k: npt.NDArray[np.float64], n: npt.NDArray[np.float64], p: float) -> F64:
