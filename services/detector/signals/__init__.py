@@ -14,14 +14,16 @@ import pyarrow as pa
 from services.detector.signals.churn import Churn
 from services.detector.signals.haste import Haste
 from services.detector.signals.metronome import Metronome
+from services.detector.signals.origin import Origin
 from services.detector.signals.rate import Rate
+from services.detector.signals.ring import Ring
 from services.detector.signals.rows import to_batch
 from services.detector.signals.signal import Rows, Signal
 from services.detector.signals.sleepless import Sleepless
 from services.detector.signals.strangers import Strangers
 from shared import frames
 
-SIGNALS: Final[tuple[Any, ...]] = (Rate, Haste, Metronome, Sleepless, Churn, Strangers)
+SIGNALS: Final[tuple[Any, ...]] = (Rate, Haste, Metronome, Sleepless, Churn, Strangers, Origin, Ring)
 
 
 def observe(signals: Sequence[Signal], rows: Rows, now: int) -> pa.RecordBatch:

@@ -6,11 +6,11 @@ usual share p, where k / n > p, the binomial log-likelihood ratio is
 
     k ln(k / (n p)) + (n - k) ln((n - k) / (n (1 - p)))
 
-p is 1.5 times the stream's share of late (and at least .015). That makes a suspect; where targets differ much in how
-many newcomers they draw, only a share beyond that of 99 of the last 100 windows convicts. What convicts is not
-learnt. The verdict
-comes a day after the window, about the strangers' likes of this target and nothing else: of k strangers where e are
-usual, each is a person with e / k.
+p is 1.5 times the stream's share of late (and at least .015), and the bar 15. Where targets differ much in how many
+newcomers they draw, more than a binomial tells, the ratio against the share of 97 of the last 100 windows must reach 6
+as well: a crowd of nothing but strangers does, what only spreads widely does not. What convicts is not learnt. The
+verdict comes a day after the window, about the strangers' likes of this target and nothing else: of k strangers where
+e are usual, each is a person with e / k.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ FEWEST_LEARNT: Final = 200.0
 # Before, everybody is new.
 LEAST_PAST_MS: Final = 2 * 86_400_000
 WINDOWS_LEARNT: Final = 256
-QUANTILE: Final = 0.99
+FEWEST_WINDOWS: Final = 20
+QUANTILE: Final = 0.97
+SPREAD_BAR: Final = 6.0
 
 
 class Strangers:
@@ -98,26 +100,25 @@ class Strangers:
         known_for = (part - self._first) * WINDOW_MS
         share = strange / learnt if learnt >= FEWEST_LEARNT and known_for >= LEAST_PAST_MS else 1.0
         enough, usual = n >= FEWEST_LIKES, max(MARGIN * share, LEAST_SHARE)
-        strength = np.where(enough, _llr(k, n, usual) / BAR, 0.0)
         known = self._shares[self._shares >= 0]
-        unusual = max(usual, float(np.quantile(known, QUANTILE)) if len(known) else 0.0)
-        convicts = np.where(enough, _llr(k, n, unusual) / BAR, 0.0) >= 1
-        calm = ~convicts
+        strength = np.where(enough, _llr(k, n, usual) / BAR, 0.0)
+        if len(known) >= FEWEST_WINDOWS:
+            unusual = max(usual, float(np.quantile(known, QUANTILE)))
+            strength = np.minimum(strength, _llr(k, n, unusual) / SPREAD_BAR)
+        calm = strength < 1
         self._usual = self._usual * MEMORY + np.array([n[calm].sum(), k[calm].sum()])
         shares = (k / n)[calm & enough][-WINDOWS_LEARNT:]
         self._shares = np.concatenate([self._shares[len(shares) :], shares])
-        calm = strength < 1
-        keys = self.windows.keys[slots[~calm]]
-        order = np.argsort(keys)
-        keys, convicts = keys[order], convicts[~calm][order]
-        strength, k, n = (values[~calm][order] for values in (strength, k, n))
+        order = np.argsort(self.windows.keys[slots[~calm]])
+        found = slots[~calm][order]
+        keys, strength, k, n = self.windows.keys[found], strength[~calm][order], k[~calm][order], n[~calm][order]
         mine = np.flatnonzero(np.isin(self._strangers[:, 0], keys))
         at = np.searchsorted(keys, self._strangers[mine, 0])
         return Findings(
             self._strangers[mine, 1],
             self._strangers[mine, 2],
             strength[at],
-            convicts[at],
+            np.ones(len(at), np.bool_),
             k[at],
             n[at] * share,
             self._times[mine],
