@@ -17,7 +17,13 @@ pytestmark = pytest.mark.integration
 
 
 def test_every_message_in_every_topic_is_as_described(platform: Platform) -> None:
-    events = [*crowd(seed=8), *(like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent") for n in range(9))]
+    events = [
+        *crowd(seed=8),
+        *(
+            like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent", creator_id="c", origin_hash="o")
+            for n in range(9)
+        ),
+    ]
     unfit = [like(99_000, rank=-1), like(99_001, action="adore")]
     asyncio.run(platform.send([*events, *unfit]))
     platform.wait("predictor/predictor_likes_total", len(events))

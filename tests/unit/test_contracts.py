@@ -52,7 +52,10 @@ def sent_by_ingest() -> Iterator[Output]:
     ingest = OfflineIngest(2)
     events = [
         *crowd(seed=3),
-        *(like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent") for n in range(9)),
+        *(
+            like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent", creator_id="c", origin_hash="o")
+            for n in range(9)
+        ),
         *(like(91_000 + n, "hasty", f"t{n}", n / 100) for n in range(90)),
     ]
     yield from ingest.take([msgspec.json.encode(e) for e in events], [e["actor_id"] for e in events])
