@@ -83,8 +83,9 @@ async def _read(settings: ServiceSettings, export: Path) -> Outcome:
 async def _campaigns(settings: ServiceSettings, found: Outcome) -> None:
     latest = {}
     for record in await read_topic(settings, CAMPAIGNS):
-        campaign = msgspec.json.decode(record.value)
-        latest[campaign["campaign_id"]] = campaign
+        if record.value is not None:
+            campaign = msgspec.json.decode(record.value)
+            latest[campaign["campaign_id"]] = campaign
     live = [c for c in latest.values() if c["merged_into"] is None]
     found.campaigns = {(tuple(c["actors"]), c["actor_count"]) for c in live}
 
