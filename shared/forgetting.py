@@ -5,7 +5,7 @@ The request is a frame in trusted-likes.v1, so that every reader meets it at one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,9 +56,15 @@ def _by_partition(request: Request, partitions: int) -> dict[int, list[str]]:
     return found
 
 
-def done(reports: Iterable[str], request: Request, partitions: int) -> bool:
-    """Whether all who must report have."""
-    return set(reports) >= {*SERVICES, *(f"detector/{p}" for p in _by_partition(request, partitions))}
+def messages(request: Request, partitions: int) -> list[Output]:
+    """All that is to be sent to forget these users."""
+    return [to_message(request), *to_detector(request, partitions)]
+
+
+def reporters(user_ids: Sequence[str], partitions: int) -> list[str]:
+    """Who must report before a request is done."""
+    owners = _by_partition(Request("", list(user_ids), 0), partitions)
+    return [*SERVICES, *(f"detector/{p}" for p in sorted(owners))]
 
 
 def of_frame(frame: Frame) -> Request:

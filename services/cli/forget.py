@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from shared import kafka, redis_connection, redis_keys
-from shared.forgetting import Request, done, to_detector, to_message
+from shared.forgetting import Request, messages, reporters
 from shared.settings import ServiceSettings
 
 
@@ -21,7 +21,7 @@ async def forget(settings: ServiceSettings, user_ids: Sequence[str], wait: float
     producer = kafka.producer(settings, linger_ms=0)
     await producer.start()
     try:
-        for message in (to_message(request), *to_detector(request, settings.partitions)):
+        for message in messages(request, settings.partitions):
             await (await kafka.send(producer, message))
     finally:
         await producer.stop()
@@ -29,7 +29,7 @@ async def forget(settings: ServiceSettings, user_ids: Sequence[str], wait: float
     deadline = time.monotonic() + wait
     found: dict[str, dict[str, int]] = {}
     try:
-        while not done(found, request, settings.partitions) and time.monotonic() < deadline:
+        while not set(reporters(user_ids, settings.partitions)) <= set(found) and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
             reports = await redis.hgetall(redis_keys.forget_report(request.request_id))
             found = {service.decode(): msgspec.json.decode(value) for service, value in reports.items()}

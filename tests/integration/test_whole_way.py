@@ -200,6 +200,8 @@ def test_a_forgotten_user_is_gone_everywhere(platform: Platform) -> None:
     assert reports["exporter"]["parquet_rows"] >= own
     # Verdicts, the count of likes, and the list of campaigns that name the user.
     assert reports["console"]["redis_keys"] == 3
+    detector = next(removed for name, removed in reports.items() if name.startswith("detector/"))
+    assert detector["likes"] == own
     console = platform.stack.url("console")
     assert httpx.get(f"{console}/v1/users/person0/predictions").status_code == 404
     assert httpx.get(f"{console}/v1/users/person1/predictions").status_code == 200

@@ -26,7 +26,7 @@ from services.connector.pulling import clock_ms, pulled
 from services.connector.settings import ConnectorSettings
 from shared.contract.envelopes.jetstream import LIKE, REPOST
 from shared.dependency import Dependency
-from shared.forgetting import Request, to_message
+from shared.forgetting import Request, messages
 from shared.frames import Output
 
 log = structlog.get_logger()
@@ -60,13 +60,14 @@ _head = msgspec.json.Decoder(_Head)
 class Feed:
     """The state of a Jetstream connector. Pure: frames and times come in, messages go out."""
 
-    def __init__(self, forget: bool, forget_after_ms: int) -> None:
+    def __init__(self, forget: bool, forget_after_ms: int, partitions: int = 1) -> None:
         self._counts = Counts()
         self.counters = self._counts.counters
         self.counters["forgotten_accounts"] = 0
         self.cursor_us = 0
         self.changed = False
         self._forget = forget
+        self._partitions = partitions
         self._forget_after_ms = forget_after_ms
         # Accounts deleted at (µs), with when to forget them (ms), in that order; and those forgotten already.
         self._waiting: dict[str, tuple[int, int]] = {}
@@ -116,7 +117,7 @@ class Feed:
             if len(self._forgotten) > REMEMBERED_ACCOUNTS:
                 del self._forgotten[next(iter(self._forgotten))]
             request_id = hashlib.sha256(f"jetstream {did}".encode()).hexdigest()[:32]
-            outputs.append(to_message(Request(request_id, [did], at_us // 1000)))
+            outputs += messages(Request(request_id, [did], at_us // 1000), self._partitions)
             self.counters["forgotten_accounts"] += 1
             self.changed = True
         return outputs
@@ -127,7 +128,9 @@ class Jetstream(Feed):
 
     def __init__(self, settings: ConnectorSettings) -> None:
         super().__init__(
-            settings.connector_forget_deleted_accounts, round(settings.connector_forget_after_seconds * 1000)
+            settings.connector_forget_deleted_accounts,
+            round(settings.connector_forget_after_seconds * 1000),
+            settings.partitions,
         )
         if urlsplit(settings.jetstream_url).scheme not in ("ws", "wss"):
             raise ValueError("setting JETSTREAM_URL must begin with ws:// or wss://")
