@@ -5,7 +5,7 @@ The request is a frame in trusted-likes.v1, so that every reader meets it at one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,10 +15,11 @@ import pyarrow as pa
 from shared import redis_keys
 from shared.frames import FORGET, FORGET_REQUESTS, Frame, Output, to_output
 from shared.guarded_redis import Command
-from shared.topics import TRUSTED_LIKES
+from shared.hashing import hash_strings
+from shared.topics import FRAMES_BY_ACTOR, TRUSTED_LIKES
 
 REPORT_TTL_SECONDS: Final = 86_400
-# Who must report before a request is done.
+# Who must report before a request is done, beside the detector: `detector/PARTITION` for each that knows a user.
 SERVICES: Final = ("predictor", "exporter", "console")
 
 
@@ -35,6 +36,29 @@ def to_message(request: Request) -> Output:
     count = len(request.user_ids)
     columns = [request.user_ids, [request.request_id] * count, [request.requested_at] * count]
     return to_output(Frame(FORGET, pa.record_batch(columns, FORGET_REQUESTS)), TRUSTED_LIKES, 0)
+
+
+def to_detector(request: Request, partitions: int) -> list[Output]:
+    """The same for the detector, to the partitions of `frames.by-actor` that know these users."""
+    outputs = []
+    for partition, users in sorted(_by_partition(request, partitions).items()):
+        columns = [users, [request.request_id] * len(users), [request.requested_at] * len(users)]
+        frame = Frame(FORGET, pa.record_batch(columns, FORGET_REQUESTS))
+        outputs.append(to_output(frame, FRAMES_BY_ACTOR, partition))
+    return outputs
+
+
+def _by_partition(request: Request, partitions: int) -> dict[int, list[str]]:
+    owners = hash_strings(pa.array(request.user_ids, pa.string())) % partitions
+    found: dict[int, list[str]] = {}
+    for user, owner in zip(request.user_ids, owners.tolist(), strict=True):
+        found.setdefault(owner, []).append(user)
+    return found
+
+
+def done(reports: Iterable[str], request: Request, partitions: int) -> bool:
+    """Whether all who must report have."""
+    return set(reports) >= {*SERVICES, *(f"detector/{p}" for p in _by_partition(request, partitions))}
 
 
 def of_frame(frame: Frame) -> Request:

@@ -102,7 +102,7 @@ TOPICS: Final = (
         FRAMES_BY_ACTOR,
         True,
         "Likes that fit, each for the first time",
-        Arrow({"likes": frames.LIKES}),
+        Arrow({"likes": frames.LIKES, frames.FORGET: frames.FORGET_REQUESTS}),
         "hash of actor_id",
         _retained(2),
     ),
@@ -110,20 +110,41 @@ TOPICS: Final = (
         FRAMES_BY_TARGET,
         True,
         "Likes, slim, by what brings them together",
-        Arrow({"target-likes": frames.KEYED_LIKES}),
-        "hash of target_id",
+        Arrow(
+            {
+                "target-likes": frames.KEYED_LIKES,
+                "origin-likes": frames.KEYED_LIKES,
+                "creator-pair-likes": frames.KEYED_LIKES,
+                frames.FORGET: frames.FORGET_REQUESTS,
+            }
+        ),
+        "hash of target_id, of origin_hash, or of the pair of actor_id and creator_id",
         _retained(2),
     ),
     Topic(
         EVIDENCE_BY_ACTOR,
         True,
         "Likes, what signals found, and who met whom",
-        Arrow({"likes": frames.JUDGED_LIKES, "findings": frames.FINDINGS, "meetings": frames.MEETINGS}),
+        Arrow(
+            {
+                "likes": frames.JUDGED_LIKES,
+                "findings": frames.FINDINGS,
+                "meetings": frames.MEETINGS,
+                frames.FORGET: frames.FORGET_REQUESTS,
+            }
+        ),
         "hash of actor_id",
         _retained(2),
     ),
     # One partition: only those who stand out come here, and a group has no key before it is known.
-    Topic(LINKS_BY_GROUP, False, "Actors' parts in campaigns", Arrow({"links": frames.LINKS}), "none", _retained(2)),
+    Topic(
+        LINKS_BY_GROUP,
+        False,
+        "Actors' parts in campaigns",
+        Arrow({"links": frames.LINKS, frames.FORGET: frames.FORGET_REQUESTS}),
+        "none",
+        _retained(2),
+    ),
     Topic(
         VERDICTS,
         True,

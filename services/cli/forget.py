@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from shared import kafka, redis_connection, redis_keys
-from shared.forgetting import SERVICES, Request, to_message
+from shared.forgetting import Request, done, to_detector, to_message
 from shared.settings import ServiceSettings
 
 
@@ -21,14 +21,15 @@ async def forget(settings: ServiceSettings, user_ids: Sequence[str], wait: float
     producer = kafka.producer(settings, linger_ms=0)
     await producer.start()
     try:
-        await (await kafka.send(producer, to_message(request)))
+        for message in (to_message(request), *to_detector(request, settings.partitions)):
+            await (await kafka.send(producer, message))
     finally:
         await producer.stop()
     redis: Any = redis_connection.connect(settings)
     deadline = time.monotonic() + wait
     found: dict[str, dict[str, int]] = {}
     try:
-        while len(found) < len(SERVICES) and time.monotonic() < deadline:
+        while not done(found, request, settings.partitions) and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
             reports = await redis.hgetall(redis_keys.forget_report(request.request_id))
             found = {service.decode(): msgspec.json.decode(value) for service, value in reports.items()}

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
+from services.detector.forgetting import pass_on, users
 from services.detector.keyed import KINDS, Strangers24h, by_key
 from services.detector.pending import Pending
 from services.detector.settings import Judgement
@@ -80,7 +81,13 @@ class ActorTask:
         self.passed_ms = self.told_ms = UNKNOWN
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
-        """One frame of likes by actor: the likes themselves at once, findings and keyed likes as event time passes."""
+        """One frame of likes by actor: the likes themselves at once, findings and keyed likes as event time passes.
+        Or a request to forget users.
+        """
+        if frame.kind == frames.FORGET:
+            self.forget(users(frame))
+            targets = [(FRAMES_BY_TARGET, p) for p in range(self.settings.partitions)]
+            return pass_on(frame, "actor", self.partition, offset, [(EVIDENCE_BY_ACTOR, self.partition), *targets])
         likes = self._new_and_in_time(frame.batch)
         self._see_progress(frame)
         outputs = []

@@ -9,8 +9,10 @@ import msgspec
 import numpy as np
 
 from services.detector.campaign import Campaign, Part, body, is_campaign
+from services.detector.forgetting import users
 from services.detector.settings import Judgement
 from services.detector.windows import UNKNOWN
+from shared import frames
 from shared.checkpoints import Arrays
 from shared.frames import Frame, Output
 from shared.hashing import U64, mix
@@ -36,6 +38,9 @@ class GroupTask:
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
         """A frame of links to the campaigns that they change."""
+        if frame.kind == frames.FORGET:
+            named = self.forget(users(frame))
+            return [output for campaign in named for output in self._say(campaign)]
         changed: dict[str, None] = {}
         outputs: list[Output] = []
         rows = sorted(frame.batch.to_pylist(), key=lambda r: (r["actor"], r["kind"], r["node"]))
@@ -116,14 +121,15 @@ class GroupTask:
                 outputs += [_message({**body(campaign), "expired": True}), _gone(campaign)]
         return outputs
 
-    def forget(self, actors: U64) -> None:
-        """Take these actors' names out; campaigns keep their counts."""
+    def forget(self, actors: U64) -> list[Campaign]:
+        """Take these actors' names out; campaigns keep their counts. Returns the campaigns that they were in."""
+        found = {}
         for actor in actors.tolist():
             campaign = self.campaigns.get(self.of_node.get(actor, ""))
-            if campaign is None or actor not in campaign.parts:
-                continue
-            for part in campaign.parts[actor]:
+            for part in campaign.parts.get(actor, []) if campaign is not None else []:
                 part.actor_id = None
+                found[self.of_node[actor]] = self.campaigns[self.of_node[actor]]
+        return list(found.values())
 
     def snapshot(self) -> Arrays:
         kept = [c.in_order() for _, c in sorted(self.campaigns.items())]

@@ -160,28 +160,15 @@ class RetainedLikes:
     def forget(self, actors: U64) -> int:
         """Take these actors' likes out; returns how many there were. Their numbers stay, as nobody's."""
         numbers, _ = self.of(actors)
-        gone = set((numbers - 1).tolist())
+        numbers.sort()
         self._newest.drop(actors)
         for kept in self._frames:
-            mine = np.array([n + 1 - kept.first for n in gone if kept.first <= n + 1 <= kept.last], np.int64)
-            if len(mine):
-                self._blank(kept, mine)
+            begin, end = np.searchsorted(numbers, [kept.first, kept.last + 1])
+            if begin < end:
+                kept.content = _without(kept.content, numbers[begin:end] - kept.first)
+                self._decoded.pop(kept.first, None)
         self._rows["actor"][numbers % self.max_likes] = 0
         return len(numbers)
-
-    def _blank(self, kept: _Frame, rows: I64) -> None:
-        batch = frames.decode(kept.content)
-        mask = np.zeros(batch.num_rows, np.bool_)
-        mask[rows] = True
-        columns = []
-        for field in batch.schema:
-            column = batch.column(field.name)
-            if pa.types.is_string(field.type):
-                empty = "" if field.name in ("event_id", "actor_id", "target_id") else None
-                column = pa.compute.if_else(pa.array(mask), pa.scalar(empty, pa.string()), column)
-            columns.append(column)
-        kept.content = frames.encode(pa.RecordBatch.from_arrays(columns, schema=batch.schema))
-        self._decoded.pop(kept.first, None)
 
     def snapshot(self) -> Arrays:
         kept = np.arange(self.oldest + 1, self.count + 1) % self.max_likes
@@ -209,3 +196,17 @@ class RetainedLikes:
         self._stamps[kept] = arrays["retained.stamps"]
         self._newest.restore("retained.newest", arrays)
         self._decoded.clear()
+
+
+def _without(content: bytes, rows: I64) -> bytes:
+    """The frame with nothing in these rows that names anybody or anything; the others stay where they are."""
+    batch = frames.decode(content)
+    mask = np.zeros(batch.num_rows, np.bool_)
+    mask[rows] = True
+    columns = [
+        pa.compute.if_else(pa.array(mask), pa.scalar("" if field.name == "actor_id" else None, field.type), column)
+        if pa.types.is_string(field.type)
+        else column
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    ]
+    return frames.encode(pa.RecordBatch.from_arrays(columns, schema=batch.schema))

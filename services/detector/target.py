@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from services.detector.forgetting import pass_on, users
 from services.detector.keyed import KEY_OF, KINDS
 from services.detector.pending import Pending
 from services.detector.settings import Judgement
@@ -43,6 +44,10 @@ class TargetTask:
     def process(self, frame: Frame, offset: int) -> list[Output]:
         """Keyed likes to meetings and findings by actor, as event time passes them."""
         assert frame.lineage is not None
+        if frame.kind == frames.FORGET:
+            self.forget(users(frame))
+            verdicts = [(EVIDENCE_BY_ACTOR, p) for p in range(self.settings.partitions)]
+            return pass_on(frame, "target", self.partition, offset, verdicts)
         self.counters["target_likes"] += frame.batch.num_rows
         self.pending[frame.kind].add(frame.batch)
         source = list(KINDS).index(frame.kind) * self.settings.partitions + frame.lineage.partition

@@ -15,6 +15,7 @@ import pyarrow as pa
 from services.detector import fusion
 from services.detector.accusations import FAMILIES, Accusations, of_frame
 from services.detector.again import Again
+from services.detector.forgetting import pass_on, users
 from services.detector.links import Links
 from services.detector.pending import Pending
 from services.detector.published import Groups, Published
@@ -59,10 +60,19 @@ class VerdictTask:
         self.watermark = Watermark(1 + 2 * settings.partitions)
         self.passed_ms = self.told_ms = self.forgotten_ms = UNKNOWN
         self.again = Again()
+        # What the last request to forget users took out; no part of the state.
+        self.removed: dict[str, int] = {}
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
         """One frame of likes, findings or meetings to trusted likes, verdicts, summaries and links."""
         assert frame.lineage is not None
+        if frame.kind == frames.FORGET:
+            removed = self.forget(users(frame))
+            if frame.lineage.stage != "actor-forget":
+                return []
+            self.removed = removed
+            # Names of its own actors are all that this stage ever sent on.
+            return pass_on(frame, "verdict", self.partition, offset, [(LINKS_BY_GROUP, 0)])
         outputs: list[Output] = []
         if frame.kind == "likes":
             outputs = self._weigh(frame.batch, offset)
@@ -213,6 +223,19 @@ class VerdictTask:
 
     def _lineage(self, stage: str, offset: int) -> Lineage:
         return Lineage(stage, self.partition, offset, self.passed_ms)
+
+    def forget(self, actors: U64) -> dict[str, int]:
+        """Forget these actors. Returns what was removed, by kind."""
+        removed = {
+            "likes": self.retained.forget(actors),
+            "partners": self.lockstep.forget(actors),
+            "accusations": self.accusations.forget(actors),
+            "verdicts": self.published.forget(actors),
+        }
+        self.links.forget(actors)
+        for column in ("actor", "peer"):
+            self.meetings.keep(lambda b, c=column: ~np.isin(b.column(c).to_numpy(), actors))
+        return removed
 
     def snapshot(self) -> Arrays:
         return {

@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 
 from services.cli.forget import forget
-from shared.topics import LIKES, LIKES_REJECTED, TOPICS
+from shared.topics import CAMPAIGNS, LIKES, LIKES_REJECTED, TOPICS
 from tests.contracts import described_as, descriptions
 from tests.integration.platform import Platform
 from tests.likes import crowd, like
@@ -17,7 +17,13 @@ pytestmark = pytest.mark.integration
 
 
 def test_every_message_in_every_topic_is_as_described(platform: Platform) -> None:
-    events = [*crowd(seed=8), *(like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent") for n in range(9))]
+    events = [
+        *crowd(seed=8),
+        *(
+            like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent", creator_id="c", origin_hash="o")
+            for n in range(9)
+        ),
+    ]
     unfit = [like(99_000, rank=-1), like(99_001, action="adore")]
     asyncio.run(platform.send([*events, *unfit]))
     platform.wait("predictor/predictor_likes_total", len(events))
@@ -30,6 +36,7 @@ def test_every_message_in_every_topic_is_as_described(platform: Platform) -> Non
                 found.add((topic.name, described_as(topic.name, record.key, record.value, list(record.headers))))
             except jsonschema_rs.ValidationError:
                 refused.append((topic.name, record.value))
-    assert found == descriptions()
+    # A campaign is gone a month after its end, or when two turn out to be one: tests/unit/test_contracts.py.
+    assert found == descriptions() - {(CAMPAIGNS, "Tombstone")}
     assert sorted(refused) == sorted((LIKES, r.value) for r in platform.read(LIKES_REJECTED))
     assert len(refused) == len(unfit)

@@ -35,7 +35,7 @@ from services.simulator.world import World
 from shared import contracts, frames
 from shared.contract.decode import Message, Rejection
 from shared.events import Like
-from shared.forgetting import Request, to_message
+from shared.forgetting import Request, to_detector, to_message
 from shared.frames import Frame, Output
 from shared.health import Health
 from shared.labels import LABELS
@@ -52,7 +52,10 @@ def sent_by_ingest() -> Iterator[Output]:
     ingest = OfflineIngest(2)
     events = [
         *crowd(seed=3),
-        *(like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent") for n in range(9)),
+        *(
+            like(90_000 + n, "helper", f"t{n}", n, actor_kind="agent", creator_id="c", origin_hash="o")
+            for n in range(9)
+        ),
         *(like(91_000 + n, "hasty", f"t{n}", n / 100) for n in range(90)),
     ]
     yield from ingest.take([msgspec.json.encode(e) for e in events], [e["actor_id"] for e in events])
@@ -80,7 +83,9 @@ def sent_by_the_detector(frames_by_actor: list[Output]) -> Iterator[Output]:
     for task in detector.tasks.values():
         task.process = kept_of(task.process)  # type: ignore[method-assign]
     assert list(detector.feed(frames_by_actor))
-    yield from kept
+    asked = to_detector(Request("r2", ["bot3", "helper"], START_MS), 2)
+    list(detector.feed(asked))
+    yield from (*asked, *kept)
 
 
 def sent_by_groups() -> Iterator[Output]:
