@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from services.detector.signals.signal import Findings, Rows, joined
 from services.detector.signals.strangers import GRACE_MS, WINDOW_MS, Strangers
+from tests.signal_rows import Likes, ids, named, platform
+from tests.signal_rows import observed as in_frames
 
 BEGIN = 80_000 * WINDOW_MS
 
@@ -97,3 +99,26 @@ def test_a_snapshot_goes_on_where_it_was_and_the_forgotten_are_gone() -> None:
     other._times = np.array([BEGIN])
     other.forget(np.array([10_000], np.uint64))
     assert 10_000 not in other.snapshot()["strangers"]
+
+
+def visitors(rng: np.random.Generator) -> Likes:
+    """240 posts in three days and more, each with a few likers, most of them known; one of twelve spreads to many of
+    whom 85 % come for it alone."""
+    posts = []
+    for post in range(240):
+        spreads = post % 12 == 11
+        n = int(rng.integers(80, 200)) if spreads else 20
+        strange = rng.random(n) < (0.85 if spreads else rng.uniform(0.0, 0.2))
+        members = np.array([f"person{i}" for i in rng.integers(0, 1500, n)], object)
+        who = np.where(strange, named(f"visitor{post}-", n), members)
+        posts.append(Likes.of(24 + post * 0.3 + rng.exponential(0.5, n), who, f"post{post}"))
+    return sum(posts, platform(3, likes=3000, hours=96.0))
+
+
+def test_where_things_spread_to_strangers_only_nothing_but_strangers_are_a_crowd() -> None:
+    rng = np.random.default_rng(3)
+    likes = visitors(rng)
+    fakes = Likes.of(90 + rng.uniform(0.1, 5.8, 200), named("fake", 200), "pushed")
+    assert len(in_frames(Strangers(), likes.rows())) == 0
+    found = in_frames(Strangers(), (likes + fakes).rows())
+    assert set(found.actor.tolist()) == set(ids(fakes.actor).tolist())

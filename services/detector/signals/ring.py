@@ -23,11 +23,11 @@ from shared.hashing import U64, mix
 from shared.slots import SlotTable
 
 DAY_MS: Final = 86_400_000
-FEWEST_RECIPROCAL: Final = 3
 TASTE: Final = 3.0
 LEAST_EXPECTED: Final = 0.05
 # So many likes of no creator in particular are added to what is known: at first nobody is popular.
 PRIOR: Final = 1000.0
+# Two works each way reach 5.4 at the most, three 9.3.
 BAR: Final = 8.0
 MARGIN: Final = 1.3
 QUANTILE: Final = 0.99
@@ -101,7 +101,7 @@ def _observe(
         reciprocal = min(counts[0], counts[1])
         score, chance = _score(counts, first[s], last[s], fame, facts[LIKES])
         scores[s] = score
-        if reciprocal >= FEWEST_RECIPROCAL and reciprocal > told[s] and score >= facts[BARS]:
+        if reciprocal > told[s] and score >= facts[BARS]:
             told[s] = reciprocal
             found[i] = min(score / facts[BARS], MOST_STRENGTH), reciprocal, chance
     return found
