@@ -15,7 +15,7 @@ class Judgement:
     window_ms: int = 300_000
     lateness_ms: int = 10_000
     horizon_ms: int = 30 * 86_400_000
-    max_actors: int = 1_000_000
+    max_actors: int = 250_000
     max_targets: int = 250_000
     max_pairs: int = 500_000
     max_retained_likes: int = 500_000
@@ -33,7 +33,7 @@ class DetectorSettings(ServiceSettings):
     detector_horizon_days: float = Field(
         30.0, gt=0, description="How long late likes are judged and meetings remembered, days of event time"
     )
-    detector_max_actors: int = Field(1_000_000, ge=1000, description="Actors remembered per partition")
+    detector_max_actors: int = Field(250_000, ge=1000, description="Actors remembered per partition")
     detector_max_targets: int = Field(250_000, ge=1000, description="Targets remembered per partition")
     detector_max_pairs: int = Field(
         500_000, ge=1000, description="Pairs of actors remembered per partition, and a quarter as many that met again"

@@ -199,7 +199,7 @@ class Meetings:
     def __init__(self, max_targets: int, partitions: int) -> None:
         self.partitions = partitions
         self.targets = SlotTable(_COLUMNS, max_targets)
-        self.names = Names(4 * max_targets)
+        self.names = Names(2 * max_targets)
         # Likes of this partition's targets, decayed, and as of when (ms).
         self.stream = np.zeros(2)
         pool = max(max_targets // 2, 64)

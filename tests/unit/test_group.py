@@ -1,0 +1,135 @@
+"""Campaigns: what belongs together, whatever the order in which it is said."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.detector.group import GroupTask
+from services.detector.settings import Judgement
+from shared import frames
+from shared.frames import Frame, Output
+from shared.messages import CAMPAIGN_KINDS, Campaign
+
+DAY_MS = 86_400_000
+
+
+def link(actor: int, node: int, at: int = 0, kind: str = "lockstep", **more: Any) -> dict[str, Any]:
+    return {
+        "kind": CAMPAIGN_KINDS.index(kind),  # type: ignore[arg-type]
+        "scale_seconds": 600,
+        "actor": actor,
+        "actor_id": f"a{actor}",
+        "node": node,
+        "node_is_actor": kind != "crowd",
+        "target_ids": ["t1", "t2"],
+        "creator_ids": [],
+        "first_at": at,
+        "last_at": at + 1000,
+        "strength": 2.0,
+        "likes": 12,
+        "weight": 0.6,
+        "sentence": f"a{actor} was there.",
+        **more,
+    }
+
+
+def said(task: GroupTask, *parts: list[dict[str, Any]]) -> list[Output]:
+    return [
+        output
+        for n, links in enumerate(parts)
+        for output in task.process(Frame("links", pa.RecordBatch.from_pylist(links, frames.LINKS)), n)
+    ]
+
+
+def standing(outputs: list[Output]) -> list[dict[str, Any]]:
+    latest: dict[str, dict[str, Any]] = {}
+    for output in outputs:
+        if not output.tombstone:
+            campaign = json.loads(output.value)
+            Campaign.model_validate(campaign, strict=True)
+            assert campaign["revision"] > latest.get(campaign["campaign_id"], {"revision": 0})["revision"]
+            latest[campaign["campaign_id"]] = campaign
+    return [c for c in latest.values() if c["merged_into"] is None and not c["expired"]]
+
+
+def test_two_are_a_pair_and_a_third_makes_a_campaign() -> None:
+    task = GroupTask(0, Judgement(1))
+    assert said(task, [link(1, 2), link(2, 1)]) == []
+    (campaign,) = standing(said(task, [link(3, 1)]))
+    assert (campaign["actors"], campaign["likes"], campaign["weight"]) == (["a1", "a2", "a3"], 36, 1.8)
+    assert campaign["evidence"][0] == "3 accounts, 2 targets, 36 likes within a second; they count for 1.8 now."
+    assert said(task, [link(3, 1)]) == [], "nothing new is not said again"
+
+
+def test_where_every_like_counts_in_full_there_is_no_campaign() -> None:
+    task = GroupTask(0, Judgement(1))
+    assert said(task, [link(a, b, weight=12.0) for a, b in ((1, 2), (2, 3), (3, 1))]) == []
+
+
+def test_the_older_campaign_takes_the_younger_in() -> None:
+    task = GroupTask(0, Judgement(1))
+    outputs = said(
+        task,
+        [link(1, 2, 5), link(2, 3, 5), link(3, 1, 5)],
+        [link(4, 5), link(5, 6), link(6, 4)],
+        [link(3, 4, 9)],
+    )
+    (campaign,) = standing(outputs)
+    assert campaign["actor_count"] == 6
+    merged = [json.loads(o.value) for o in outputs if not o.tombstone and json.loads(o.value)["merged_into"]]
+    assert [m["merged_into"] for m in merged] == [campaign["campaign_id"]]
+    assert campaign["first_at"] == 0
+    assert sum(o.tombstone for o in outputs) == 1
+
+
+def test_kinds() -> None:
+    task = GroupTask(0, Judgement(1))
+    crowd = [link(n, 999, kind="crowd") for n in range(10, 30)]
+    flood = [link(50, 50, kind="flood")]
+    ring = [link(a, b, creator_ids=["a71", "a72", "a73"]) for a, b in ((71, 72), (72, 73), (73, 71))]
+    kinds = {c["kind"]: c["actor_count"] for c in standing(said(task, crowd, flood, ring))}
+    assert kinds == {"crowd": 20, "flood": 1, "ring": 3}
+
+
+def test_a_campaign_ends_a_horizon_after_its_last_like() -> None:
+    task = GroupTask(0, Judgement(1))
+    outputs = said(task, [link(1, 2), link(2, 3), link(3, 1)], [link(7, 7, 31 * DAY_MS, "flood")])
+    (campaign,) = standing(outputs)
+    assert campaign["kind"] == "flood"
+    assert [o.tombstone for o in outputs] == [False, False, False, True] or sum(o.tombstone for o in outputs) == 1
+    assert set(task.of_node) == {7}
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(0, 50)), min_size=1, max_size=30),
+    st.integers(0, 99),
+)
+def test_the_order_of_links_does_not_matter(pairs: list[tuple[int, int, int]], seed: int) -> None:
+    latest = {a: link(a, b, at) for a, b, at in pairs if a != b}
+    rows = list(latest.values())
+    mixed = rows.copy()
+    random.Random(seed).shuffle(mixed)
+    found = [
+        {(tuple(c["actors"]), c["actor_count"], c["likes"], c["first_at"], c["last_at"]) for c in standing(outputs)}
+        for outputs in (
+            said(GroupTask(0, Judgement(1)), *([row] for row in rows)),
+            said(GroupTask(0, Judgement(1)), *([row] for row in mixed)),
+            said(GroupTask(0, Judgement(1)), rows) if rows else [],
+        )
+    ]
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_snapshot_goes_on_where_it_was() -> None:
+    task, other = GroupTask(0, Judgement(1)), GroupTask(0, Judgement(1))
+    said(task, [link(1, 2), link(2, 3), link(3, 1)], [link(10, 999, kind="crowd")])
+    other.restore(task.snapshot())
+    later = [link(4, 1), link(11, 999, kind="crowd"), link(12, 999, kind="crowd")]
+    assert [o.value for o in said(task, later)] == [o.value for o in said(other, later)]
