@@ -1,6 +1,7 @@
 """What stands against each actor: by signal, the strongest that was found, from when to when.
 
-What it holds depends on the set of findings, not on their order.
+What it holds depends on the set of findings, not on their order. How somebody stands in lockstep replaces how they
+stood: it follows from all of their meetings.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ LOCKSTEP: Final = "lockstep"
 CODES: Final = (*(LOCKSTEP for _ in SCALES), *(signal.name for signal in SIGNALS))
 _WITNESSES: Final = (*(LOCKSTEP for _ in SCALES), *(signal.family for signal in SIGNALS))
 FAMILIES: Final = np.array([sorted(set(_WITNESSES)).index(witness) for witness in _WITNESSES], np.int64)
+# Less of a bar is not worth a row.
+WORTH_KEEPING: Final = 0.5
 _CODE_OF: Final = {name: code for code, name in enumerate(CODES)}
 
 _COLUMNS: Final = {
@@ -101,6 +104,30 @@ class Accusations:
         after = [t[name][slots] for name in ("strength", "convicting", "first_at", "last_at")]
         changed = new | np.logical_or.reduce([a != b for a, b in zip(before, after, strict=True)])
         return np.unique(actor[changed])
+
+    def replace(self, found: Findings, code: int) -> U64:
+        """What stands now of one code, in place of what stood. Returns the actors about whom something changed."""
+        codes = np.full(len(found), code, np.int8)
+        keys = _key(found.actor, found.target, codes)
+        kept = np.flatnonzero((found.strength >= WORTH_KEEPING) | (self.table.find(keys) >= 0))
+        slots, new = self.table.insert(keys[kept])
+        t = self.table
+        now = {
+            "strength": found.strength[kept],
+            "convicting": np.where(found.convicts[kept], found.strength[kept], 0.0),
+            "first_at": found.first_at[kept],
+            "last_at": found.last_at[kept],
+        }
+        changed = new.copy()
+        for name, values in now.items():
+            changed |= t[name][slots] != values
+            t[name][slots] = values
+        t["actor"][slots], t["target"][slots], t["code"][slots] = found.actor[kept], found.target[kept], code
+        t["value"][slots], t["baseline"][slots] = found.value[kept], found.baseline[kept]
+        t["touched"][slots] = now["last_at"]
+        known, _ = self.actors.insert(found.actor[kept])
+        np.maximum.at(self.actors["touched"], known, now["last_at"])
+        return np.unique(found.actor[kept][changed])
 
     def any(self, actors: U64) -> npt.NDArray[np.bool_]:
         """Whether anything stands against each. Shape (n,)."""

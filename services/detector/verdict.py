@@ -155,11 +155,11 @@ class VerdictTask:
     def _accuse(self, met: U64) -> U64:
         """Bring how these actors stand in lockstep before the accusations. Returns those about whom it is news."""
         standing = self.lockstep.standing(met)
-        met, standing = met[standing.best.max(axis=1) > 0], standing.of(standing.best.max(axis=1) > 0)
-        _, owner = self.retained.of(met)
-        habit = Habit(np.bincount(owner, minlength=len(met)))
+        numbers, owner = self.retained.of(met)
+        until = self.retained.field("time", numbers) <= standing.met_at[owner]
+        habit = Habit(np.bincount(owner[until], minlength=len(met)))
         changed = [
-            self.accusations.add(found, np.full(len(found), scale, np.int8))
+            self.accusations.replace(found, scale)
             for scale, found in enumerate(self.lockstep.bars.findings(standing, habit))
         ]
         return np.unique(np.concatenate(changed))

@@ -64,6 +64,8 @@ class Standing:
     first_at: I64
     last_at: I64
     creators_known: npt.NDArray[np.bool_]
+    # The last meeting, shape (n,).
+    met_at: I64
 
     def of(self, which: Any) -> Standing:
         """Rows by index or mask."""
@@ -72,7 +74,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Habit:
-    """What actors did besides, shape (n,): likes within the horizon."""
+    """What actors did besides, shape (n,): likes within the horizon, up to their last meeting."""
 
     likes: I64
 
@@ -86,10 +88,6 @@ class Bars:
         # Of the last days, by THIRD, SIXTH, PAIR and scale.
         self._calm = np.zeros((REMEMBERED_DAYS, *FLOORS.shape))
 
-    def see(self, stream_likes: npt.NDArray[Any]) -> None:
-        """How many likes the stream has had, decayed, as of each meeting. Shape (n,)."""
-        self._stream = float(stream_likes[-1])
-
     @property
     def _start(self) -> F64:
         return FLOORS + LIFT * np.log(max(self._stream / SMALL_STREAM, 1.0))
@@ -100,7 +98,7 @@ class Bars:
 
     @property
     def height(self) -> F64:
-        """By THIRD, SIXTH, PAIR and scale. Shape (3, 4)."""
+        """By THIRD, SIXTH, PAIR and scale, of this day. Shape (3, 4)."""
         if self._days < CALM_DAYS:
             return self._start
         usual: F64 = np.median(self._calm[: min(self._days, REMEMBERED_DAYS)], axis=0)
@@ -112,8 +110,9 @@ class Bars:
     def is_new(self, day: int) -> bool:
         return day > self._day
 
-    def learn(self, day: int, standing: Standing) -> None:
-        """From how all actors stand before the first meeting of a day."""
+    def learn(self, day: int, standing: Standing, stream_likes: float) -> None:
+        """Before the first meeting of a day: from how all actors stand, and how many likes the stream has had."""
+        self._stream = stream_likes
         self._day = day
         usual = self._calm[self._days % REMEMBERED_DAYS]
         self._days += 1
@@ -126,7 +125,7 @@ class Bars:
                 usual[row, s] = kept[-1 - rank] if len(kept) > rank else 0.0
 
     def findings(self, standing: Standing, habit: Habit) -> list[Findings]:
-        """What is found at each scale."""
+        """How each actor stands at each scale, also where that is nothing."""
         height = self.height
         return [_at_scale(standing, habit, height[:, s], s) for s in range(len(SCALES))]
 
@@ -149,15 +148,13 @@ def _at_scale(standing: Standing, habit: Habit, height: F64, s: int) -> Findings
     crowd = (third >= 1) & (standing.sixth[:, s] >= height[SIXTH])
     inside = standing.met[:, s] >= np.maximum(MOSTLY * habit.likes, LEAST_MET[s])
     crowd &= inside | ((third >= FAR) & (FAST[s] | standing.creators_known[:, s]))
-    strength = np.maximum(third, pair)
-    some = np.flatnonzero(strength >= 0.5)
     return Findings(
-        standing.actor[some],
-        np.zeros(len(some), np.uint64),
-        strength[some],
-        crowd[some],
-        standing.met[some, s],
-        standing.best[some, s],
-        standing.first_at[some, s],
-        standing.last_at[some, s],
+        standing.actor,
+        np.zeros(len(third), np.uint64),
+        np.maximum(third, pair),
+        crowd,
+        standing.met[:, s],
+        standing.best[:, s],
+        standing.first_at[:, s],
+        standing.last_at[:, s],
     )

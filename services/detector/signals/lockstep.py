@@ -43,18 +43,23 @@ _COLUMNS: Final = {
     "last_at": (np.int64, _N),
     # Whether every partner's places were creators.
     "creators_known": (np.bool_, _N),
+    # The last meeting with anybody met before.
+    "met_at": np.int64,
 }
 
 
 @njit(cache=True)
 def _note(
-    slots: Any, partner: Any, llr: Any, known: Any, first: Any, last: Any, scales: int, least: float,
-    partners: Any, best: Any, first_at: Any, last_at: Any, all_known: Any,
+    slots: Any, partner: Any, llr: Any, span: Any, met: Any, scales: int, least: float, partners: Any, best: Any,
+    first_at: Any, last_at: Any, all_known: Any, met_at: Any,
 ) -> None:  # fmt: skip
-    """Take each pair's ratios into its actor's best partners."""
+    """Take how each pair stood after each meeting into its actor's best partners: one by one, or it would matter how
+    they came in batches.
+    """
     width = best.shape[1] // scales
     for i in range(len(slots)):
-        slot = slots[i]
+        slot, first, last, known = slots[i], span[i, 0], span[i, 1], span[i, 2] != 0
+        met_at[slot] = max(met_at[slot], met[i])
         for s in range(scales):
             value, begin = llr[i, s], s * width
             at, worst = -1, begin
@@ -70,11 +75,11 @@ def _note(
             if value < least:
                 continue
             if last_at[slot, s] == 0:
-                first_at[slot, s], last_at[slot, s], all_known[slot, s] = first[i], last[i], known[i]
+                first_at[slot, s], last_at[slot, s], all_known[slot, s] = first, last, known
             else:
-                first_at[slot, s] = min(first_at[slot, s], first[i])
-                last_at[slot, s] = max(last_at[slot, s], last[i])
-                all_known[slot, s] = all_known[slot, s] and known[i]
+                first_at[slot, s] = min(first_at[slot, s], first)
+                last_at[slot, s] = max(last_at[slot, s], last)
+                all_known[slot, s] = all_known[slot, s] and known
 
 
 @dataclass(frozen=True)
@@ -110,40 +115,32 @@ class Lockstep:
         days = meetings.column("met_at").to_numpy() // DAY_MS
         cuts = np.r_[0, np.flatnonzero(np.diff(days)) + 1, len(days)] if len(days) else np.zeros(1, np.int64)
         for begin, end in pairwise(cuts.tolist()):
-            if self.bars.is_new(int(days[begin])):
-                self._learn(int(days[begin]))
             part = meetings.slice(begin, end - begin)
-            self.bars.see(part.column("stream_likes").to_numpy())
+            if self.bars.is_new(int(days[begin])):
+                used = self.actors.occupied()
+                likes = float(part.column("stream_likes")[0].as_py())
+                self.bars.learn(int(days[begin]), self.standing(self.actors.keys[used]), likes)
             yield self._meet(part)
 
-    def _learn(self, day: int) -> None:
-        used = self.actors.occupied()
-        self.bars.learn(day, self.standing(self.actors.keys[used]))
-
     def _meet(self, meetings: pa.RecordBatch) -> U64:
-        keys = self.pairs.meet(meetings)
-        pairs = self.pairs.repeated.find(keys)
-        pairs = pairs[pairs >= 0]
-        llr = self.pairs.llr(pairs)
-        table = self.pairs.repeated
-        worth = (llr >= LEAST_LLR).any(axis=1) | (self.actors.find(table["actor"][pairs]) >= 0)
-        pairs, llr = pairs[worth], llr[worth]
-        if len(pairs) == 0:
-            return np.zeros(0, np.uint64)
-        self._name(meetings, table["peer"][pairs])
-        actors = table["actor"][pairs]
-        slots, _ = self.actors.insert(actors)
+        grown = self.pairs.meet(meetings)
+        worth = (grown.llr >= LEAST_LLR).any(axis=1)
+        # Of those who have partners also what lowers them.
+        actors = np.unique(grown.actor[worth])
+        rows = np.flatnonzero(np.isin(grown.actor, actors) | (self.actors.find(grown.actor) >= 0))
+        if len(rows) == 0:
+            return actors
+        named = meetings.take(pa.array(grown.which[rows]))
+        self._name(named)
+        slots, _ = self.actors.insert(grown.actor[rows])
+        met_at = named.column("met_at").to_numpy()
         columns = [self.actors[name] for name in _COLUMNS]
-        _note(
-            slots, table["peer"][pairs], llr, table["creators_known"][pairs], table["first_at"][pairs],
-            table["last_at"][pairs], _N, LEAST_LLR, *columns,
-        )  # fmt: skip
-        np.maximum.at(self.actors["touched"], slots, table["touched"][pairs])
-        return np.unique(actors)
+        _note(slots, grown.peer[rows], grown.llr[rows], grown.span[rows], met_at, _N, LEAST_LLR, *columns)
+        np.maximum.at(self.actors["touched"], slots, met_at)
+        return np.unique(grown.actor[rows])
 
-    def _name(self, meetings: pa.RecordBatch, peers: U64) -> None:
-        met = np.isin(meetings.column("peer").to_numpy(), peers) & meetings.column("peer_id").is_valid().to_numpy(False)
-        named = meetings.filter(pa.array(met))
+    def _name(self, meetings: pa.RecordBatch) -> None:
+        named = meetings.filter(meetings.column("peer_id").is_valid())
         self.peers.add(named.column("peer").to_numpy(), named.column("peer_id"), named.column("met_at").to_numpy())
 
     def standing(self, actors: U64) -> Standing:
@@ -156,7 +153,7 @@ class Lockstep:
         best = np.take_along_axis(peers, llr.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
         pairs = self.pairs.repeated.find(mix(np.repeat(actors, _N), best.ravel())).reshape(-1, _N)
         met = np.where(pairs >= 0, self.pairs.repeated["met"][pairs, np.arange(_N)], 0).astype(np.float64)
-        spans = (self.actors[name][slots] for name in ("first_at", "last_at", "creators_known"))
+        spans = (self.actors[name][slots] for name in ("first_at", "last_at", "creators_known", "met_at"))
         return Standing(actors, ranked[:, :, 0], ranked[:, :, SCORED - 1], ranked[:, :, -1], met, *spans)
 
     def partners(self, actor: int, scale: int, bar: float) -> list[Partner]:

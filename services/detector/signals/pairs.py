@@ -27,7 +27,6 @@ from shared.slots import Slots, SlotTable
 I64 = npt.NDArray[np.int64]
 
 PLACES: Final = 8
-LEAST_EXPECTED: Final = 0.001
 _N: Final = len(SCALES)
 _SCALES: Final = np.array(SCALES, np.int64)
 
@@ -98,8 +97,9 @@ def _meet_once(
 def _meet(
     slots: Any, rows: Any, place: Any, target: Any, met_at: Any, occurred_at: Any, scale: Any, known: Any,
     expected: Any, sizes: Any, met: Any, total: Any, window: Any, in_window: Any, places: Any, scales: Any,
-    targets: Any, count: Any, all_known: Any, first_at: Any, last_at: Any, touched: Any,
+    targets: Any, count: Any, all_known: Any, first_at: Any, last_at: Any, touched: Any, llr: Any, span: Any,
 ) -> None:  # fmt: skip
+    """`llr`, `span`: how the pair stands after each row: ratios by scale; first, last, and if creators are known."""
     for i in range(len(slots)):
         slot, row = slots[i], rows[i]
         touched[slot] = max(touched[slot], met_at[row])
@@ -129,6 +129,27 @@ def _meet(
                 total[slot, s] += chance
                 window[slot, s], in_window[slot, s] = here, chance
         scales[slot, at] = min(scales[slot, at], scale[row])
+        span[i, 0], span[i, 1], span[i, 2] = first_at[slot], last_at[slot], all_known[slot]
+        for s in range(len(sizes)):
+            places_met, usual = float(met[slot, s]), max(total[slot, s], 0.001)
+            beyond = places_met >= 2 and places_met > usual
+            llr[i, s] = places_met * np.log(places_met / usual) - places_met + usual if beyond else 0.0
+
+
+_NONE: Final = (np.zeros(0, np.int64), np.zeros((0, _N), np.float32), np.zeros((0, 3), np.int64))
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Meetings of pairs that have met before, in order. Shapes (n,): which, of those that were taken in; whose; and
+    how the pair stood after it: log-likelihood ratios by scale (n, 4); span (n, 3): first, last (ms), creators known.
+    """
+
+    which: I64
+    actor: U64
+    peer: U64
+    llr: npt.NDArray[np.float32]
+    span: I64
 
 
 class Pairs:
@@ -144,18 +165,17 @@ class Pairs:
         self.repeated = SlotTable(_REPEATED, max_pairs // 4, max_pairs // 4)
         self._turn = 0
 
-    def meet(self, meetings: pa.RecordBatch) -> U64:
-        """Take in meetings in order of when they met. Returns the keys of the pairs that have met on
-        more than one place and met again now, sorted.
-        """
+    def meet(self, meetings: pa.RecordBatch) -> Grown:
+        """Take in meetings in order of when they met. Returns those of pairs that have met on more than one place."""
         rows = _Columns.of(meetings)
-        grown = [
+        parts = [
             self._take(rows, np.arange(start, min(start + self.batch, len(rows.key)), dtype=np.int64))
             for start in range(0, len(rows.key), self.batch)
         ]
-        return np.unique(np.concatenate(grown)) if grown else np.zeros(0, np.uint64)
+        which, llr, span = (np.concatenate(columns) for columns in zip(*(parts or [_NONE]), strict=True))
+        return Grown(which, rows.actor[which], rows.peer[which], llr, span)
 
-    def _take(self, rows: _Columns, which: I64) -> U64:
+    def _take(self, rows: _Columns, which: I64) -> tuple[I64, Any, I64]:
         keys = rows.key[which]
         rest = which[self.repeated.find(keys) < 0]
         self._turn += 1
@@ -170,13 +190,14 @@ class Pairs:
             # What a pair did before it moved is known from `once` alone, whether or not it came in this batch.
             place = np.minimum(np.searchsorted(moved["key"], keys), count - 1)
             known &= (moved["key"][place] != keys) | (which >= at[place])
-        self._meet(slots[known], which[known], rows.facts)
-        return keys[known]
+        return which[known], *self._meet(slots[known], which[known], rows.facts)
 
-    def _meet(self, slots: Slots, rows: I64, facts: tuple[Any, ...]) -> None:
+    def _meet(self, slots: Slots, rows: I64, facts: tuple[Any, ...]) -> tuple[Any, I64]:
         table = self.repeated
         columns = [table[name] for name in _REPEATED if name not in ("actor", "peer")]
-        _meet(slots, rows, *facts, _SCALES, *columns, table["touched"])
+        llr, span = np.empty((len(slots), _N), np.float32), np.empty((len(slots), 3), np.int64)
+        _meet(slots, rows, *facts, _SCALES, *columns, table["touched"], llr, span)
+        return llr, span
 
     def _move(self, moved: Any, rows: _Columns, at: I64) -> None:
         """From `once` to `repeated`. `at` is a row of each pair."""
@@ -184,13 +205,6 @@ class Pairs:
         self.repeated["actor"][slots], self.repeated["peer"][slots] = rows.actor[at], rows.peer[at]
         names = ("place", "target", "met_at", "occurred_at", "scale", "creator_known", "expected")
         self._meet(slots, np.arange(len(slots)), tuple(np.ascontiguousarray(moved[name]) for name in names))
-
-    def llr(self, slots: Slots) -> npt.NDArray[np.float64]:
-        """Log-likelihood ratio of each pair at each scale. Shape (n, 4)."""
-        k = self.repeated["met"][slots].astype(np.float64)
-        expected = np.maximum(self.repeated["expected"][slots], LEAST_EXPECTED)
-        beyond = (k >= 2) & (k > expected)
-        return np.where(beyond, k * np.log(np.maximum(k, 1) / expected) - k + expected, 0.0)
 
     def expire(self, before_ms: int) -> None:
         self.once[self.once["met_at"] < before_ms] = np.zeros(1, _ONCE)
