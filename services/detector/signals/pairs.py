@@ -39,7 +39,7 @@ _ONCE: Final = np.dtype(
         ("met_at", np.int64),
         ("occurred_at", np.int64),
         ("expected", np.float32, _N),
-        ("moved", np.int32),
+        ("moved", np.bool_),
         ("scale", np.int8),
         ("creator_known", np.bool_),
     ]
@@ -66,28 +66,40 @@ _REPEATED: Final = {
 @njit(cache=True)
 def _meet_once(
     once: Any, keys: Any, rows: Any, place: Any, target: Any, met_at: Any, occurred_at: Any, scale: Any, known: Any,
-    expected: Any, turn: int, moved: Any, at: Any,
+    expected: Any, gone: Any, moved: Any, at: Any,
 ) -> int:  # fmt: skip
-    """Returns how many pairs have met on a second place; what was known of them is in `moved`, the row in `at`."""
-    count, mask = 0, np.uint64(len(once) - 1)
+    """Returns how many pairs have met on a second place; what was known of them is in `moved`, the row in `at`. `gone`:
+    room for a set of these: from then on, as in later batches, their meetings are none of this cache's.
+    """
+    count, mask, among = 0, np.uint64(len(once) - 1), np.uint64(len(gone) - 1)
     for i in range(len(rows)):
         row, key = rows[i], keys[rows[i]]
+        probe = key & among
+        while gone[probe] != 0 and gone[probe] != key:
+            probe = (probe + np.uint64(1)) & among
+        if gone[probe] == key:
+            continue
         slot = key & mask
         other = slot ^ np.uint64(1)
         if once[other].key == key or (once[slot].key != key and once[other].met_at < once[slot].met_at):
             slot = other
         line = once[slot]
-        again = line.key == key and (line.moved == 0 or line.moved == turn)
+        again = line.key == key and not line.moved
         if again and line.place != place[row]:
-            if line.moved == 0:
-                moved[count], at[count] = line, row
-                count += 1
-                line.moved = turn
+            moved[count], at[count] = line, row
+            count += 1
+            line.moved = True
+            gone[probe] = key
             continue
         # Of several meetings on one place the nearest counts.
-        if not again or (line.moved == 0 and scale[row] < line.scale):
+        if not again or scale[row] < line.scale:
             line.key, line.place, line.target, line.met_at = key, place[row], target[row], met_at[row]
-            line.occurred_at, line.scale, line.creator_known, line.moved = occurred_at[row], scale[row], known[row], 0
+            line.occurred_at, line.scale, line.creator_known, line.moved = (
+                occurred_at[row],
+                scale[row],
+                known[row],
+                False,
+            )
             for s in range(len(line.expected)):
                 line.expected[s] = expected[row, s]
     return count
@@ -163,7 +175,6 @@ class Pairs:
         self.once = np.zeros(1 << int(np.log2(max(max_pairs, 1024))), _ONCE)
         # At its full size at once: to grow means to write every row anew.
         self.repeated = SlotTable(_REPEATED, max_pairs // 4, max_pairs // 4)
-        self._turn = 0
 
     def meet(self, meetings: pa.RecordBatch) -> Grown:
         """Take in meetings in order of when they met. Returns those of pairs that have met on more than one place."""
@@ -178,9 +189,9 @@ class Pairs:
     def _take(self, rows: _Columns, which: I64) -> tuple[I64, Any, I64]:
         keys = rows.key[which]
         rest = which[self.repeated.find(keys) < 0]
-        self._turn += 1
         moved, at = np.empty(len(rest), _ONCE), np.empty(len(rest), np.int64)
-        count = _meet_once(self.once, rows.key, rest, *rows.facts, self._turn, moved, at)
+        gone = np.zeros(1 << (2 * len(rest) + 1).bit_length(), np.uint64)
+        count = _meet_once(self.once, rows.key, rest, *rows.facts, gone, moved, at)
         order = np.argsort(moved["key"][:count])
         moved, at = moved[:count][order], at[:count][order]
         self._move(moved, rows, at)
@@ -220,14 +231,11 @@ class Pairs:
 
     def snapshot(self) -> Arrays:
         used = np.flatnonzero(self.once["key"])
-        lines = self.once[used]
-        lines["moved"] = lines["moved"] != 0
-        return {"once.at": used, "once.lines": lines.view(np.uint8), **self.repeated.snapshot("repeated")}
+        return {"once.at": used, "once.lines": self.once[used].view(np.uint8), **self.repeated.snapshot("repeated")}
 
     def restore(self, arrays: Arrays) -> None:
         self.once[:] = np.zeros(1, _ONCE)
         self.once[arrays["once.at"]] = arrays["once.lines"].view(_ONCE)
-        self._turn = 1
         self.repeated.restore("repeated", arrays)
 
 
