@@ -13,7 +13,6 @@ import pyarrow as pa
 from services.detector import evidence, fusion
 from services.detector.accusations import CODES
 from services.detector.saying import Judged, Saying
-from services.detector.signals.bars import PAIR
 from services.detector.signals.signal import SCALES
 from shared import frames
 from shared.checkpoints import Arrays
@@ -91,7 +90,7 @@ class _Part:
 
     def lockstep(self) -> list[dict[str, Any]]:
         """To its best partners at each scale; as of the scale where the best of them is furthest beyond the bar."""
-        bars = self.saying.lockstep.bars.height[PAIR]
+        bars = self.saying.lockstep.pair_bars(self.actor)
         found = [
             partner
             for scale in range(len(SCALES))

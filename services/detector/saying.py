@@ -15,7 +15,6 @@ from services.detector.evidence import Evidence, Verdict
 from services.detector.published import Groups
 from services.detector.retained import RetainedLikes
 from services.detector.settings import Judgement
-from services.detector.signals.bars import PAIR
 from services.detector.signals.lockstep import Lockstep, Partner
 from services.detector.signals.signal import SCALES
 from shared.frames import Output
@@ -121,17 +120,13 @@ class Saying:
         return sorted(found, key=lambda e: (-e.strength, e.signal))
 
     def _lockstep(self, actor: int, scale: int, strength: float, targets: dict[int, str]) -> list[Evidence]:
-        partners = self.lockstep.partners(actor, scale, self._pair_bar(scale)) or self.lockstep.partners(
-            actor, scale, 0
-        )
+        bar = float(self.lockstep.pair_bars(actor)[scale])
+        partners = self.lockstep.partners(actor, scale, bar) or self.lockstep.partners(actor, scale, 0)
         if not partners:
             return []
         peers = [name for name in self.peer_names(partners) if name is not None]
         shared = sorted({targets[t] for partner in partners for t in partner.targets if t in targets})
         return [evidence.of_lockstep(scale, strength, partners, sorted(peers), shared)]
-
-    def _pair_bar(self, scale: int) -> float:
-        return float(self.lockstep.bars.height[PAIR, scale])
 
     def peer_names(self, partners: list[Partner]) -> list[str | None]:
         return self.lockstep.peers.of(np.array([p.peer for p in partners], np.uint64)).tolist()

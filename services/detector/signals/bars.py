@@ -64,8 +64,9 @@ class Standing:
     first_at: I64
     last_at: I64
     creators_known: npt.NDArray[np.bool_]
-    # The last meeting, shape (n,).
+    # The last meeting, and how many likes the stream had had by then (decayed), shapes (n,).
     met_at: I64
+    stream_likes: F64
 
     def of(self, which: Any) -> Standing:
         """Rows by index or mask."""
@@ -83,40 +84,34 @@ class Bars:
     """Bars of one partition. Learns once a day of event time."""
 
     def __init__(self) -> None:
-        self._stream = 0.0
         self._day, self._days = -1, 0
         # Of the last days, by THIRD, SIXTH, PAIR and scale.
         self._calm = np.zeros((REMEMBERED_DAYS, *FLOORS.shape))
 
-    @property
-    def _start(self) -> F64:
-        return FLOORS + LIFT * np.log(max(self._stream / SMALL_STREAM, 1.0))
-
-    @property
-    def _ceiling(self) -> F64:
-        return np.maximum(self._start, HIGHEST * FLOORS)
-
-    @property
-    def height(self) -> F64:
-        """By THIRD, SIXTH, PAIR and scale, of this day. Shape (3, 4)."""
+    def heights(self, stream_likes: F64) -> F64:
+        """By THIRD, SIXTH, PAIR and scale, for those who last met when the stream had had so many likes. Shape
+        (n, 3, 4) for (n,).
+        """
+        start = FLOORS + LIFT * np.log(np.maximum(stream_likes / SMALL_STREAM, 1.0))[:, None, None]
         if self._days < CALM_DAYS:
-            return self._start
+            return start
         usual: F64 = np.median(self._calm[: min(self._days, REMEMBERED_DAYS)], axis=0)
-        height: F64 = np.clip(MARGIN * usual, FLOORS, self._ceiling)
+        height: F64 = np.clip(MARGIN * usual, FLOORS, np.maximum(start, HIGHEST * FLOORS))
         # Who belongs together is not relative to what others do.
-        height[PAIR] = self._start[PAIR]
+        height[:, PAIR] = start[:, PAIR]
         return height
 
     def is_new(self, day: int) -> bool:
         return day > self._day
 
-    def learn(self, day: int, standing: Standing, stream_likes: float) -> None:
-        """Before the first meeting of a day: from how all actors stand, and how many likes the stream has had."""
-        self._stream = stream_likes
+    def learn(self, day: int, standing: Standing) -> None:
+        """Before the first meeting of a day: from how all actors stand."""
         self._day = day
         usual = self._calm[self._days % REMEMBERED_DAYS]
         self._days += 1
-        ceiling = LEARNT_BELOW * self._ceiling
+        most = standing.stream_likes.max(initial=0.0)
+        start = FLOORS + LIFT * np.log(max(most / SMALL_STREAM, 1.0))
+        ceiling = LEARNT_BELOW * np.maximum(start, HIGHEST * FLOORS)
         for row, scores in ((THIRD, standing.third), (SIXTH, standing.sixth), (PAIR, standing.best)):
             # Those with no partner worth remembering are many more; of a stream of fewer than 10,000 the highest.
             rank = len(standing.actor) // ONE_IN
@@ -126,26 +121,24 @@ class Bars:
 
     def findings(self, standing: Standing, habit: Habit) -> list[Findings]:
         """How each actor stands at each scale, also where that is nothing."""
-        height = self.height
-        return [_at_scale(standing, habit, height[:, s], s) for s in range(len(SCALES))]
+        heights = self.heights(standing.stream_likes)
+        return [_at_scale(standing, habit, heights[:, :, s], s) for s in range(len(SCALES))]
 
     def snapshot(self) -> Arrays:
         return {
             "bars.calm": self._calm.copy(),
-            "bars.facts": np.array([self._stream]),
             "bars.days": np.array([self._day, self._days]),
         }
 
     def restore(self, arrays: Arrays) -> None:
         self._calm = arrays["bars.calm"].copy()
-        self._stream = float(arrays["bars.facts"][0])
         self._day, self._days = arrays["bars.days"].tolist()
 
 
 def _at_scale(standing: Standing, habit: Habit, height: F64, s: int) -> Findings:
-    third = standing.third[:, s] / height[THIRD]
-    pair = np.minimum(standing.best[:, s] / (PAIR_ALONE * height[PAIR]), 1.2)
-    crowd = (third >= 1) & (standing.sixth[:, s] >= height[SIXTH])
+    third = standing.third[:, s] / height[:, THIRD]
+    pair = np.minimum(standing.best[:, s] / (PAIR_ALONE * height[:, PAIR]), 1.2)
+    crowd = (third >= 1) & (standing.sixth[:, s] >= height[:, SIXTH])
     inside = standing.met[:, s] >= np.maximum(MOSTLY * habit.likes, LEAST_MET[s])
     crowd &= inside | ((third >= FAR) & (FAST[s] | standing.creators_known[:, s]))
     return Findings(

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numba import njit
 
 from services.detector.names import Names
-from services.detector.signals.bars import Bars, Standing
+from services.detector.signals.bars import PAIR, Bars, Standing
 from services.detector.signals.pairs import Pairs
 from services.detector.signals.signal import SCALES
 from shared.checkpoints import Arrays
@@ -45,13 +45,14 @@ _COLUMNS: Final = {
     "creators_known": (np.bool_, _N),
     # The last meeting with anybody met before.
     "met_at": np.int64,
+    "stream_likes": np.float32,
 }
 
 
 @njit(cache=True)
 def _note(
-    slots: Any, partner: Any, llr: Any, span: Any, met: Any, scales: int, least: float, partners: Any, best: Any,
-    first_at: Any, last_at: Any, all_known: Any, met_at: Any,
+    slots: Any, partner: Any, llr: Any, span: Any, met: Any, stream: Any, scales: int, least: float, partners: Any,
+    best: Any, first_at: Any, last_at: Any, all_known: Any, met_at: Any, stream_likes: Any,
 ) -> None:  # fmt: skip
     """Take how each pair stood after each meeting into its actor's best partners: one by one, or it would matter how
     they came in batches.
@@ -59,7 +60,7 @@ def _note(
     width = best.shape[1] // scales
     for i in range(len(slots)):
         slot, first, last, known = slots[i], span[i, 0], span[i, 1], span[i, 2] != 0
-        met_at[slot] = max(met_at[slot], met[i])
+        met_at[slot], stream_likes[slot] = max(met_at[slot], met[i]), stream[i]
         for s in range(scales):
             value, begin = llr[i, s], s * width
             at, worst = -1, begin
@@ -118,8 +119,7 @@ class Lockstep:
             part = meetings.slice(begin, end - begin)
             if self.bars.is_new(int(days[begin])):
                 used = self.actors.occupied()
-                likes = float(part.column("stream_likes")[0].as_py())
-                self.bars.learn(int(days[begin]), self.standing(self.actors.keys[used]), likes)
+                self.bars.learn(int(days[begin]), self.standing(self.actors.keys[used]))
             yield self._meet(part)
 
     def _meet(self, meetings: pa.RecordBatch) -> U64:
@@ -135,7 +135,8 @@ class Lockstep:
         slots, _ = self.actors.insert(grown.actor[rows])
         met_at = named.column("met_at").to_numpy()
         columns = [self.actors[name] for name in _COLUMNS]
-        _note(slots, grown.peer[rows], grown.llr[rows], grown.span[rows], met_at, _N, LEAST_LLR, *columns)
+        stream = named.column("stream_likes").to_numpy()
+        _note(slots, grown.peer[rows], grown.llr[rows], grown.span[rows], met_at, stream, _N, LEAST_LLR, *columns)
         np.maximum.at(self.actors["touched"], slots, met_at)
         return np.unique(grown.actor[rows])
 
@@ -153,8 +154,14 @@ class Lockstep:
         best = np.take_along_axis(peers, llr.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
         pairs = self.pairs.repeated.find(mix(np.repeat(actors, _N), best.ravel())).reshape(-1, _N)
         met = np.where(pairs >= 0, self.pairs.repeated["met"][pairs, np.arange(_N)], 0).astype(np.float64)
-        spans = (self.actors[name][slots] for name in ("first_at", "last_at", "creators_known", "met_at"))
+        spans = [self.actors[name][slots] for name in ("first_at", "last_at", "creators_known", "met_at")]
+        spans.append(self.actors["stream_likes"][slots].astype(np.float64))
         return Standing(actors, ranked[:, :, 0], ranked[:, :, SCORED - 1], ranked[:, :, -1], met, *spans)
+
+    def pair_bars(self, actor: int) -> npt.NDArray[np.float64]:
+        """From which log-likelihood ratios, by scale, the actor belongs together with somebody."""
+        slot = self.actors.find(np.array([actor], np.uint64))
+        return self.bars.heights(self.actors["stream_likes"][slot].astype(np.float64))[0, PAIR]
 
     def partners(self, actor: int, scale: int, bar: float) -> list[Partner]:
         """The actor's best partners at a scale that are beyond the bar, the best first."""
