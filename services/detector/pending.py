@@ -36,14 +36,21 @@ class Pending:
         """The rows of before `before_ms`, in order. The others wait on."""
         if not self._batches:
             return pa.RecordBatch.from_pylist([], self.schema)
-        batches = sorted(self._batches, key=lambda b: b[0])
-        times = [b.column(self._order[0]).to_numpy() for _, b in batches]
-        late = [(source, b.filter(pa.array(t >= before_ms))) for (source, b), t in zip(batches, times, strict=True)]
-        self._batches = [(source, b) for source, b in late if b.num_rows]
-        due = [
-            b.filter(pa.array(t < before_ms)) if self._batches else b for (_, b), t in zip(batches, times, strict=True)
-        ]
-        rows = frames.join(due, self.schema)
+        due, waiting = [], []
+        for source, batch in self._batches:
+            times = batch.column(self._order[0]).to_numpy()
+            passed = times < before_ms
+            # Most batches lie wholly on one side: those that wait on are not copied each time.
+            if passed.all():
+                due.append((source, batch))
+            elif not passed.any():
+                waiting.append((source, batch))
+            else:
+                due.append((source, batch.filter(pa.array(passed))))
+                waiting.append((source, batch.filter(pa.array(~passed))))
+        self._batches = waiting
+        due.sort(key=lambda b: b[0])
+        rows = frames.join([batch for _, batch in due], self.schema)
         keys = [rows.column(name).to_numpy(zero_copy_only=False) for name in self._order]
         return rows.take(pa.array(in_order(keys)))
 
