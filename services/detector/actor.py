@@ -26,6 +26,8 @@ from shared.slots import SlotTable
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_TARGET
 
 TICK_MS: Final = 30_000
+# And no more often than this, however many rows wait.
+STEP_MS: Final = 1_000
 KEYED_ROWS: Final = 4096
 _SCALES: Final = np.array(SCALES, np.int64)
 _COLUMNS: Final = {
@@ -99,7 +101,7 @@ class ActorTask:
             self.pending.add(_keyed(likes))
         now = self.watermark.now
         tick = now // TICK_MS > self.told_ms // TICK_MS
-        if now > self.passed_ms and (tick or self.pending.rows >= KEYED_ROWS):
+        if tick or (now >= self.passed_ms + STEP_MS and self.pending.rows >= KEYED_ROWS):
             self.passed_ms = now
             findings = self._pass(now)
             outputs += self._tell(findings, offset, tick)

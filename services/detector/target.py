@@ -22,6 +22,8 @@ from shared.hashing import U64
 from shared.topics import EVIDENCE_BY_ACTOR
 
 TICK_MS: Final = 30_000
+# And no more often than this, however many rows wait.
+STEP_MS: Final = 1_000
 PENDING_ROWS: Final = 4096
 
 
@@ -54,7 +56,8 @@ class TargetTask:
         self.watermark.advance(source, frame.lineage.watermark)
         now = self.watermark.now
         tick = now // TICK_MS > self.told_ms // TICK_MS
-        if now <= self.passed_ms or not (tick or sum(p.rows for p in self.pending.values()) >= PENDING_ROWS):
+        many = now >= self.passed_ms + STEP_MS and sum(p.rows for p in self.pending.values()) >= PENDING_ROWS
+        if not (tick or many):
             return []
         self.passed_ms = now
         found = []

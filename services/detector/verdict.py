@@ -37,6 +37,8 @@ from shared.topics import LINKS_BY_GROUP, TRUSTED_LIKES
 I64 = npt.NDArray[np.int64]
 
 TICK_MS: Final = 30_000
+# And no more often than this, however many rows wait.
+STEP_MS: Final = 1_000
 PENDING_ROWS: Final = 4096
 
 
@@ -83,7 +85,7 @@ class VerdictTask:
         self._see_progress(frame.kind, frame.lineage)
         now = self.watermark.now
         tick = now // TICK_MS > self.told_ms // TICK_MS
-        if now > self.passed_ms and (tick or self.meetings.rows >= PENDING_ROWS):
+        if tick or (now >= self.passed_ms + STEP_MS and self.meetings.rows >= PENDING_ROWS):
             outputs += self._pass(now, offset)
         return outputs
 
