@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
+from services.detector.partners import Partner
 from services.detector.signals import SIGNALS
-from services.detector.signals.lockstep import Partner
 from services.detector.signals.signal import SCALES
 
 SHOWN: Final = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -24,8 +24,6 @@ I64 = npt.NDArray[np.int64]
 
 # Likes of one window of this length on one target are one crowd's, ms (the window of `signals.strangers`).
 CROWD_MS: Final = 6 * 3_600_000
-# Two things that two liked within moments are an accident that many have.
-LEAST_MET: Final = 3
 _KINDS: Final[dict[str, int]] = {kind: code for code, kind in enumerate(CAMPAIGN_KINDS)}
 
 
@@ -39,26 +37,26 @@ class Links:
         """Links (schema `frames.LINKS`) of the actors all of whose likes are here, where they are not what was said
         last.
         """
-        rows: list[dict[str, Any]] = []
+        news: list[_Link] = []
         for index in np.flatnonzero(whole).tolist():
-            actor = int(judged.actors[index])
-            mine = _Part(judged, saying, index, actor)
-            if len(mine.rows) == 0:
+            part = _Part(judged, saying, index)
+            if len(part.rows) == 0:
                 continue
-            links = [*mine.lockstep(), *mine.crowds(), *mine.flood()]
-            if links and self._is_news(actor, links):
-                rows += links
-        return pa.RecordBatch.from_pylist(rows, frames.LINKS)
+            links = [*part.lockstep(), *part.crowds(), *part.flood()]
+            if links and self._is_news(part.actor, links):
+                news += links
+        return _frame(news, judged, saying)
 
-    def _is_news(self, actor: int, links: list[dict[str, Any]]) -> bool:
+    def _is_news(self, actor: int, links: list[_Link]) -> bool:
         numbers = [
-            (r["kind"], r["scale_seconds"], r["node"], r["first_at"], r["last_at"], r["likes"], round(r["weight"] * 20))
-            for r in links
+            (k.kind, k.scale_seconds, node, k.first_at, k.last_at, len(k.rows), round(k.weight * 20))
+            for k in links
+            for node in k.nodes
         ]
         digest = blake2b(repr(numbers).encode(), digest_size=8).digest()
         content = np.frombuffer(digest, np.uint64)
         slots, _ = self.said.insert(np.array([actor], np.uint64))
-        self.said["touched"][slots] = max(r["last_at"] for r in links)
+        self.said["touched"][slots] = max(k.last_at for k in links)
         news = self.said["content"][slots] != content
         self.said["content"][slots] = content
         return bool(news[0])
@@ -76,96 +74,137 @@ class Links:
         self.said.restore("links", arrays)
 
 
+@dataclass(frozen=True)
+class _Link:
+    """An actor's part in what was found, to each of `nodes` with that strength. `rows`: its likes in it, of those
+    judged; `any_row`: one of its likes, in it or not; `weight`: what `rows` count for now, together.
+    """
+
+    kind: str
+    scale_seconds: int
+    actor: int
+    nodes: dict[int, float]
+    node_is_actor: bool
+    rows: I64
+    any_row: int
+    first_at: int
+    last_at: int
+    weight: float
+    sentence: str
+
+
 class _Part:
     """One actor's part in what was found."""
 
-    def __init__(self, judged: Judged, saying: Saying, index: int, actor: int) -> None:
-        self.judged, self.saying, self.actor = judged, saying, actor
+    def __init__(self, judged: Judged, saying: Saying, index: int) -> None:
+        self.judged, self.saying, self.index = judged, saying, index
+        self.actor = int(judged.actors[index])
         self.rows = judged.of_actor(index)
         self.times, self.targets = judged.times[self.rows], judged.targets[self.rows]
 
-    @cached_property
-    def likes(self) -> pa.RecordBatch:
-        return self.saying.retained.content(self.judged.numbers[self.rows])
-
-    def lockstep(self) -> list[dict[str, Any]]:
+    def lockstep(self) -> list[_Link]:
         """To its best partners at each scale; as of the scale where the best of them is furthest beyond the bar."""
-        bars = self.saying.lockstep.pair_bars(self.actor)
-        found = [
-            partner
-            for scale in range(len(SCALES))
-            for partner in self.saying.lockstep.partners(self.actor, scale, float(bars[scale]))
-            if partner.ever_met >= LEAST_MET
-        ]
-        if not found:
+        partners, index = self.judged.partners, self.index
+        beyond = partners.beyond[index]
+        if not beyond.any():
             return []
-        scale = max(found, key=lambda p: (p.llr / bars[p.scale], -p.scale)).scale
-        best = [p for p in found if p.scale == scale]
-        peers = {p.peer: p for p in sorted(found, key=lambda p: (p.scale != scale, -p.llr), reverse=True)}
+        llr = np.where(beyond, partners.llr[index], 0.0)
+        scale = int((llr.max(axis=1) / partners.bars[index]).argmax())
+        nodes: dict[int, float] = {}
+        for s in sorted(range(len(SCALES)), key=lambda s: s == scale):
+            for peer, value in zip(partners.peer[index, s].tolist(), llr[s].tolist(), strict=True):
+                if value > 0:
+                    nodes[peer] = value if s == scale else max(value, nodes.get(peer, 0.0))
+        best = partners.together(index, scale)
         first, last = min(p.first_at for p in best), max(p.last_at for p in best)
         mine = (self.times >= first) & (self.times <= last)
         met = np.isin(self.targets, np.array([t for p in best for t in p.targets], np.uint64)) & mine
-        sentence = evidence.of_lockstep(best[0].scale, 0.0, best, [], []).sentence
-        seconds = SCALES[best[0].scale] // 1000
-        row = self._row("lockstep", seconds, 0, True, met, 0.0, sentence, (first, last))
-        return [{**row, "node": peer, "strength": peers[peer].llr} for peer in sorted(peers)]
+        sentence = evidence.of_lockstep(scale, 0.0, best, [], []).sentence
+        return [self._link("lockstep", SCALES[scale], dict(sorted(nodes.items())), True, met, sentence, (first, last))]
 
-    def crowds(self) -> list[dict[str, Any]]:
+    def crowds(self) -> list[_Link]:
         """To the target and window of each crowd of strangers that it was in."""
         found = []
-        for slot in self._accusations("strangers"):
-            one = self.saying.accusations.of(slot)
-            node = mix(np.array([one["target"]], np.uint64), np.array([one["first_at"] // CROWD_MS], np.uint64))
-            mine = (
-                (self.targets == np.uint64(one["target"]))
-                & (self.times >= one["first_at"])
-                & (self.times <= one["last_at"])
-            )
-            sentence = evidence.of_signal("strangers", one["value"], one["baseline"], 0.0, []).sentence
-            span = one["first_at"], one["last_at"]
-            found.append(
-                self._row("crowd", CROWD_MS // 1000, int(node[0]), False, mine, one["strength"], sentence, span)
-            )
+        for one in self._accusations("strangers"):
+            target = np.array([one["target"]], np.uint64)
+            node = int(mix(target, np.array([one["first_at"] // CROWD_MS], np.uint64))[0])
+            mine = (self.targets == target) & (self.times >= one["first_at"]) & (self.times <= one["last_at"])
+            found.append(self._accused("crowd", CROWD_MS, node, False, mine, "strangers", one))
         return found
 
-    def flood(self) -> list[dict[str, Any]]:
+    def flood(self) -> list[_Link]:
         """To itself."""
         found = []
-        for slot in self._accusations("rate"):
-            one = self.saying.accusations.of(slot)
+        for one in self._accusations("rate"):
             mine = (self.times >= one["first_at"]) & (self.times <= one["last_at"])
-            sentence = evidence.of_signal("rate", one["value"], one["baseline"], 0.0, []).sentence
-            span = one["first_at"], one["last_at"]
-            found.append(self._row("flood", SCALES[2] // 1000, self.actor, True, mine, one["strength"], sentence, span))
+            found.append(self._accused("flood", SCALES[2], self.actor, True, mine, "rate", one))
         return found
 
-    def _accusations(self, signal: str) -> list[int]:
-        """Slots of this signal's accusations that convict, of any of the actor's likes."""
+    def _accusations(self, signal: str) -> list[dict[str, Any]]:
+        """This signal's accusations that convict, of any of the actor's likes."""
         if signal not in CODES:
             return []
-        actors = np.full(len(self.rows), self.actor, np.uint64)
-        against = self.saying.accusations.against(actors, self.targets, self.times)
-        code = CODES.index(signal)
-        return sorted({int(s) for s in against.slots[against.convicts[:, code], code]})
+        against, code = self.judged.against, CODES.index(signal)
+        slots = against.slots[self.rows, code][against.convicts[self.rows, code]]
+        return [self.saying.accusations.of(int(slot)) for slot in np.unique(slots)]
 
-    def _row(
-        self, kind: str, seconds: int, node: int, is_actor: bool, mine: Any, strength: float, sentence: str, span: Any
-    ) -> dict[str, Any]:
-        likes = self.likes.filter(pa.array(mine))
-        weight, _ = fusion.of_stamp(self.judged.stamps[self.rows[mine]])
-        return {
-            "kind": _KINDS[kind],
-            "scale_seconds": seconds,
-            "actor": self.actor,
-            "actor_id": self.likes.column("actor_id")[0].as_py(),
-            "node": node,
-            "node_is_actor": is_actor,
-            "target_ids": sorted(set(likes.column("target_id").to_pylist())),
-            "creator_ids": sorted({c for c in likes.column("creator_id").to_pylist() if c is not None}),
-            "first_at": span[0],
-            "last_at": span[1],
-            "strength": strength,
-            "likes": int(mine.sum()),
-            "weight": float(weight.sum()),
-            "sentence": sentence,
+    def _accused(
+        self, kind: str, span_ms: int, node: int, is_actor: bool, mine: Any, signal: str, one: dict[str, Any]
+    ) -> _Link:
+        sentence = evidence.of_signal(signal, one["value"], one["baseline"], 0.0, []).sentence
+        span = one["first_at"], one["last_at"]
+        return self._link(kind, span_ms, {node: one["strength"]}, is_actor, mine, sentence, span)
+
+    def _link(
+        self,
+        kind: str,
+        span_ms: int,
+        nodes: dict[int, float],
+        node_is_actor: bool,
+        mine: Any,
+        sentence: str,
+        first_to_last: tuple[int, int],
+    ) -> _Link:
+        rows = self.rows[mine]
+        weight = float(fusion.of_stamp(self.judged.stamps[rows])[0].sum())
+        return _Link(
+            kind,
+            span_ms // 1000,
+            self.actor,
+            nodes,
+            node_is_actor,
+            rows,
+            int(self.rows[0]),
+            *first_to_last,
+            weight=weight,
+            sentence=sentence,
+        )
+
+
+def _frame(links: list[_Link], judged: Judged, saying: Saying) -> pa.RecordBatch:
+    """With names for numbers: content is looked up once for all."""
+    rows: list[dict[str, Any]] = []
+    needed = [judged.numbers[np.r_[link.any_row, link.rows]] for link in links]
+    numbers = np.unique(np.concatenate(needed)) if needed else np.zeros(0, np.int64)
+    likes = saying.retained.content(numbers)
+    actor_ids, targets, creators = (
+        likes.column(name).to_pylist() for name in ("actor_id", "target_id", "creator_id")
+    )  # fmt: skip
+    for link, wanted in zip(links, needed, strict=True):
+        own, *at = np.searchsorted(numbers, wanted).tolist()
+        row = {
+            "kind": _KINDS[link.kind],
+            "scale_seconds": link.scale_seconds,
+            "actor": link.actor,
+            "actor_id": actor_ids[own],
+            "node_is_actor": link.node_is_actor,
+            "target_ids": sorted({targets[k] for k in at}),
+            "creator_ids": sorted({creators[k] for k in at} - {None}),
+            "first_at": link.first_at,
+            "last_at": link.last_at,
+            "likes": len(link.rows),
+            "weight": link.weight,
+            "sentence": link.sentence,
         }
+        rows += [{**row, "node": node, "strength": strength} for node, strength in link.nodes.items()]
+    return pa.RecordBatch.from_pylist(rows, frames.LINKS)

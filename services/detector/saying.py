@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from services.detector import evidence, fusion
-from services.detector.accusations import CODES, Accusations
+from services.detector.accusations import CODES, Accusations, Accused
 from services.detector.evidence import Evidence, Verdict
+from services.detector.partners import Partners
 from services.detector.published import Groups
 from services.detector.retained import RetainedLikes
 from services.detector.settings import Judgement
-from services.detector.signals.lockstep import Lockstep, Partner
+from services.detector.signals.lockstep import Lockstep
 from services.detector.signals.signal import SCALES
 from shared.frames import Output
 from shared.hashing import U64
@@ -30,18 +32,28 @@ WORTH_SAYING = 0.5
 
 @dataclass(frozen=True)
 class Judged:
-    """Actors and all of their likes that are kept: numbers, whose they are (index), and what they weigh now."""
+    """Actors, their partners, and all of their likes that are kept: numbers, whose they are (index), what they weigh
+    now, and what stands against them.
+    """
 
     actors: U64
+    partners: Partners
     numbers: I64
     owner: I64
     times: I64
     targets: U64
     stamps: npt.NDArray[np.int16]
+    against: Accused
 
     def of_actor(self, index: int) -> I64:
-        """Rows of one actor's likes."""
-        return np.flatnonzero(self.owner == index)
+        """Rows of one actor's likes, in order."""
+        order, bounds = self._by_owner
+        return order[bounds[index] : bounds[index + 1]]
+
+    @cached_property
+    def _by_owner(self) -> tuple[I64, I64]:
+        order = np.argsort(self.owner, kind="stable")
+        return order, np.searchsorted(self.owner[order], np.arange(len(self.actors) + 1))
 
 
 class Saying:
@@ -65,71 +77,87 @@ class Saying:
             return []
         # The likes of these windows: the strongest accusation of each window, and the names of what was liked.
         rows = np.flatnonzero(np.isin(groups.of_row, said))
-        actors = judged.actors[judged.owner[rows]]
-        against = self.accusations.against(actors, judged.targets[rows], judged.times[rows])
-        slots = _strongest(groups.of_row[rows], against.slots, against.strength, len(groups.owner))
-        names = self._names(judged, np.unique(groups.owner[said]))
+        against = judged.against
+        slots = _strongest(groups.of_row[rows], against.slots[rows], against.strength[rows], len(groups.owner))
+        owners = np.unique(groups.owner[said])
+        about = dict(zip(owners.tolist(), self._about(judged, owners), strict=True))
         encode = msgspec.json.Encoder().encode
         outputs = []
         probability, _ = fusion.of_stamp(groups.stamp)
         for g in said.tolist():
-            owner = int(groups.owner[g])
-            actor_id, targets = names[owner]
+            one = about[int(groups.owner[g])]
             start, code = int(groups.window[g]), int(groups.label[g])
             verdict = Verdict(
-                f"{actor_id}@{start}",
-                actor_id,
+                f"{one.actor_id}@{start}",
+                one.actor_id,
                 start,
                 start + self.window_ms,
                 LABELS[code],
                 round(float(probability[g]), 4),
                 int(groups.likes[g]),
                 int(revision[g]),
-                self.evidence(int(judged.actors[owner]), slots[g], targets, code == AGENT),
+                self._evidence(one, slots[g], code == AGENT),
             )
-            outputs.append(Output(VERDICTS, encode(verdict), self.partition, actor_id.encode()))
+            outputs.append(Output(VERDICTS, encode(verdict), self.partition, one.actor_id.encode()))
         return outputs
 
-    def _names(self, judged: Judged, owners: I64) -> dict[int, tuple[str, dict[int, str]]]:
-        """Of each of these actors: its id, and the ids of what it liked, by hash."""
-        found = {}
-        for owner in owners.tolist():
-            rows = judged.of_actor(owner)
-            likes = self.retained.content(judged.numbers[rows])
-            targets = dict(zip(judged.targets[rows].tolist(), likes.column("target_id").to_pylist(), strict=True))
-            found[owner] = likes.column("actor_id")[0].as_py(), targets
-        return found
+    def _about(self, judged: Judged, owners: I64) -> list[_About]:
+        """Names that evidence against these actors may need."""
+        rows = [judged.of_actor(owner) for owner in owners.tolist()]
+        ends = np.cumsum([len(r) for r in rows])
+        likes = self.retained.content(judged.numbers[np.concatenate(rows)])
+        actor_ids = likes.column("actor_id").take(pa.array(ends - 1)).to_pylist()
+        targets = likes.column("target_id").to_pylist()
+        return [
+            _About(
+                index,
+                actor_id,
+                dict(zip(judged.targets[mine].tolist(), targets[end - len(mine) : end], strict=True)),
+                judged.partners,
+                {},
+            )
+            for index, actor_id, mine, end in zip(owners.tolist(), actor_ids, rows, ends.tolist(), strict=True)
+        ]
 
-    def evidence(self, actor: int, slots: Any, targets: dict[int, str], agent: bool) -> list[Evidence]:
+    def _evidence(self, about: _About, slots: I64, agent: bool) -> list[Evidence]:
         """What stands in these slots (by code, -1: nothing), the strongest first."""
         found = [evidence.of_agent()] if agent else []
-        lockstep: list[Evidence] = []
-        for code, slot in enumerate(slots.tolist()):
-            if slot < 0:
-                continue
-            one = self.accusations.of(slot)
-            if one["strength"] < WORTH_SAYING:
-                continue
-            if code < len(SCALES):
-                lockstep += self._lockstep(actor, code, one["strength"], targets)
-            else:
-                about = [targets[one["target"]]] if one["target"] in targets else []
-                found.append(evidence.of_signal(CODES[code], one["value"], one["baseline"], one["strength"], about))
+        strength = np.where(slots >= 0, self.accusations.table["strength"][slots], 0.0)
+        worth = np.flatnonzero(strength >= WORTH_SAYING)
         # One sentence of lockstep: at the scale where it says most.
-        found += sorted(lockstep, key=lambda e: -e.strength)[:1]
+        scales = worth[worth < len(SCALES)]
+        for scale in scales[np.argsort(-strength[scales], kind="stable")].tolist():
+            if scale not in about.lockstep:
+                about.lockstep[scale] = self._lockstep(about, scale, float(strength[scale]))
+            one = about.lockstep[scale]
+            if one is not None:
+                found.append(one)
+                break
+        for code in worth[worth >= len(SCALES)].tolist():
+            row = self.accusations.of(int(slots[code]))
+            targets = [about.targets[row["target"]]] if row["target"] in about.targets else []
+            found.append(evidence.of_signal(CODES[code], row["value"], row["baseline"], row["strength"], targets))
         return sorted(found, key=lambda e: (-e.strength, e.signal))
 
-    def _lockstep(self, actor: int, scale: int, strength: float, targets: dict[int, str]) -> list[Evidence]:
-        bar = float(self.lockstep.pair_bars(actor)[scale])
-        partners = self.lockstep.partners(actor, scale, bar) or self.lockstep.partners(actor, scale, 0)
+    def _lockstep(self, about: _About, scale: int, strength: float) -> Evidence | None:
+        partners = about.partners.at(about.index, scale)
         if not partners:
-            return []
-        peers = [name for name in self.peer_names(partners) if name is not None]
-        shared = sorted({targets[t] for partner in partners for t in partner.targets if t in targets})
-        return [evidence.of_lockstep(scale, strength, partners, sorted(peers), shared)]
+            return None
+        peers = self.lockstep.peers.of(np.array([p.peer for p in partners], np.uint64)).tolist()
+        named = sorted(name for name in peers if name is not None)
+        shared = sorted({about.targets[t] for p in partners for t in p.targets if t in about.targets})
+        return evidence.of_lockstep(scale, strength, partners, named, shared)
 
-    def peer_names(self, partners: list[Partner]) -> list[str | None]:
-        return self.lockstep.peers.of(np.array([p.peer for p in partners], np.uint64)).tolist()
+
+@dataclass(frozen=True)
+class _About:
+    """One actor of those judged: its id, the ids of what it liked, by hash, and its evidence of lockstep, by scale."""
+
+    index: int
+    actor_id: str
+    targets: dict[int, str]
+    partners: Partners
+    lockstep: dict[int, Evidence | None]
 
 
 def _strongest(group: I64, slots: I64, strength: npt.NDArray[np.float64], groups: int) -> I64:

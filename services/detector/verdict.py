@@ -17,6 +17,7 @@ from services.detector.accusations import FAMILIES, Accusations, of_frame
 from services.detector.again import Again
 from services.detector.forgetting import pass_on, users
 from services.detector.links import Links
+from services.detector.partners import Partners
 from services.detector.pending import Pending
 from services.detector.published import Groups, Published
 from services.detector.retained import RetainedLikes
@@ -177,7 +178,8 @@ class VerdictTask:
         order = np.argsort(numbers[recent])
         numbers, owner = numbers[recent][order], owner[recent][order]
         times, targets, agent = (self.retained.field(name, numbers) for name in ("time", "target", "agent"))
-        probability, label = self._fused(actors[owner], targets, times, agent)
+        against = self.accusations.against(actors[owner], targets, times)
+        probability, label = fusion.fuse(against.strength, against.convicts, FAMILIES, agent)
         stamps = fusion.stamp(probability, label)
         before = self.retained.stamps(numbers)
         windows = tumbling(times, self.settings.window_ms)
@@ -188,7 +190,8 @@ class VerdictTask:
         outputs = self._correct(numbers[off], stamps[off], before[off], revision[group.of_row[off]], offset)
         self.summaries.move(windows[off], fusion.of_stamp(before[off])[1], label[off])
         self.summaries.relabel(actors[group.owner], group.window, group.label)
-        judged = Judged(actors, numbers, owner, times, targets, stamps)
+        partners = Partners(self.lockstep, actors)
+        judged = Judged(actors, partners, numbers, owner, times, targets, stamps, against)
         verdicts = self.saying.verdicts(judged, group, revision)
         self.counters["verdicts"] += len(verdicts)
         links = self.links.of(judged, self.saying, since == 0)

@@ -8,7 +8,6 @@ where the creators are known, so that fans of one creator count once; else somet
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
@@ -18,12 +17,12 @@ import pyarrow as pa
 from numba import njit
 
 from services.detector.names import Names
-from services.detector.signals.bars import PAIR, Bars, Standing
+from services.detector.signals.bars import Bars, Standing
 from services.detector.signals.pairs import Pairs
 from services.detector.signals.signal import SCALES
 from shared.checkpoints import Arrays
 from shared.hashing import U64, mix
-from shared.slots import Slots, SlotTable
+from shared.slots import SlotTable
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -83,23 +82,6 @@ def _note(
                 all_known[slot, s] = all_known[slot, s] and known
 
 
-@dataclass(frozen=True)
-class Partner:
-    """One of an actor's best partners at a scale: on how many places they met where `expected` would be chance."""
-
-    actor: int
-    peer: int
-    scale: int
-    llr: float
-    met: int
-    # At any scale.
-    ever_met: int
-    expected: float
-    targets: tuple[int, ...]
-    first_at: int
-    last_at: int
-
-
 class Lockstep:
     """State of one partition of actors."""
 
@@ -157,44 +139,6 @@ class Lockstep:
         spans = [self.actors[name][slots] for name in ("first_at", "last_at", "creators_known", "met_at")]
         spans.append(self.actors["stream_likes"][slots].astype(np.float64))
         return Standing(actors, ranked[:, :, 0], ranked[:, :, SCORED - 1], ranked[:, :, -1], met, *spans)
-
-    def pair_bars(self, actor: int) -> npt.NDArray[np.float64]:
-        """From which log-likelihood ratios, by scale, the actor belongs together with somebody."""
-        slot = self.actors.find(np.array([actor], np.uint64))
-        return self.bars.heights(self.actors["stream_likes"][slot].astype(np.float64))[0, PAIR]
-
-    def partners(self, actor: int, scale: int, bar: float) -> list[Partner]:
-        """The actor's best partners at a scale that are beyond the bar, the best first."""
-        slot = int(self.actors.find(np.array([actor], np.uint64))[0])
-        if slot < 0:
-            return []
-        here = slice(scale * PARTNERS, (scale + 1) * PARTNERS)
-        peers, llr = self.actors["partner"][slot, here], self.actors["llr"][slot, here]
-        order = np.lexsort((peers, -llr))
-        order = order[llr[order] >= max(bar, LEAST_LLR)]
-        pairs = self.pairs.repeated.find(mix(np.full(len(order), actor, np.uint64), peers[order]))
-        return [
-            self._partner(actor, scale, float(llr[k]), int(pair))
-            for k, pair in zip(order.tolist(), pairs.tolist(), strict=True)
-            if pair >= 0
-        ]
-
-    def _partner(self, actor: int, scale: int, llr: float, pair: Slots | int) -> Partner:
-        t = self.pairs.repeated
-        held = min(int(t["place_count"][pair]), t["places"].shape[1])
-        near = t["scales"][pair][:held] <= scale
-        return Partner(
-            actor,
-            int(t["peer"][pair]),
-            scale,
-            llr,
-            int(t["met"][pair, scale]),
-            int(t["met"][pair].max()),
-            float(t["expected"][pair, scale]),
-            tuple(t["targets"][pair][:held][near].tolist()),
-            int(t["first_at"][pair]),
-            int(t["last_at"][pair]),
-        )
 
     def expire(self, before_ms: int) -> None:
         self.pairs.expire(before_ms)
