@@ -110,10 +110,9 @@ LINKS: Final = pa.schema(
         ("scale_seconds", pa.int32()),
         ("actor", pa.uint64()),
         ("actor_id", pa.string()),
-        # Whom it belongs together with: another actor (lockstep, ring), or what a crowd came to (crowd, a hash of
+        # Whom it belongs together with: other actors (lockstep, ring), or what a crowd came to (crowd, a hash of
         # target and window) or the actor itself (flood). Nodes that are linked are one campaign.
-        ("node", pa.uint64()),
-        ("node_is_actor", pa.bool_()),
+        ("nodes", pa.list_(pa.uint64())),
         ("target_ids", pa.list_(pa.string())),
         ("creator_ids", pa.list_(pa.string())),
         ("first_at", pa.int64()),

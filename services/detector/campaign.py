@@ -35,7 +35,7 @@ class Part(msgspec.Struct):
     @classmethod
     def of(cls, links: list[dict[str, Any]], most_targets: int) -> Part:
         """Of the actor's links of one kind."""
-        strongest = max(links, key=lambda r: (r["strength"], r["node"]))
+        strongest = max(links, key=lambda r: (r["strength"], r["nodes"]))
         return cls(
             strongest["kind"],
             strongest["scale_seconds"],
@@ -45,11 +45,9 @@ class Part(msgspec.Struct):
             min(r["first_at"] for r in links),
             max(r["last_at"] for r in links),
             strongest["strength"],
-            # Links of one actor to several others are about the same likes; to several crowds, about different ones.
-            sum({r["node"]: r["likes"] for r in links}.values())
-            if not strongest["node_is_actor"]
-            else strongest["likes"],
-            sum(r["weight"] for r in links) if not strongest["node_is_actor"] else strongest["weight"],
+            # Links of one kind to several crowds are about different likes.
+            sum(r["likes"] for r in links),
+            sum(r["weight"] for r in links),
             strongest["sentence"],
         )
 

@@ -43,7 +43,7 @@ class GroupTask:
             return [output for campaign in named for output in self._say(campaign)]
         changed: dict[str, None] = {}
         outputs: list[Output] = []
-        rows = sorted(frame.batch.to_pylist(), key=lambda r: (r["actor"], r["kind"], r["node"]))
+        rows = sorted(frame.batch.to_pylist(), key=lambda r: (r["actor"], r["kind"], r["nodes"]))
         for _, links in groupby(rows, key=lambda r: r["actor"]):
             for identifier in self._take(list(links), outputs):
                 changed[identifier] = None
@@ -59,7 +59,7 @@ class GroupTask:
     def _take(self, links: list[dict[str, Any]], outputs: list[Output]) -> list[str]:
         """All links of one actor, as they are now. Returns the campaigns that change."""
         actor = links[0]["actor"]
-        nodes = [actor, *(link["node"] for link in links)]
+        nodes = [actor, *(node for link in links for node in link["nodes"])]
         known = sorted(
             {self.of_node[n] for n in nodes if n in self.of_node}, key=lambda i: (self.campaigns[i].first_at, i)
         )

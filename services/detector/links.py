@@ -49,9 +49,7 @@ class Links:
 
     def _is_news(self, actor: int, links: list[_Link]) -> bool:
         numbers = [
-            (k.kind, k.scale_seconds, node, k.first_at, k.last_at, len(k.rows), round(k.weight * 20))
-            for k in links
-            for node in k.nodes
+            (k.kind, k.scale_seconds, k.nodes, k.first_at, k.last_at, len(k.rows), round(k.weight * 20)) for k in links
         ]
         digest = blake2b(repr(numbers).encode(), digest_size=8).digest()
         content = np.frombuffer(digest, np.uint64)
@@ -76,15 +74,15 @@ class Links:
 
 @dataclass(frozen=True)
 class _Link:
-    """An actor's part in what was found, to each of `nodes` with that strength. `rows`: its likes in it, of those
+    """An actor's part in what was found, and the nodes that it is linked to by it. `rows`: its likes in it, of those
     judged; `any_row`: one of its likes, in it or not; `weight`: what `rows` count for now, together.
     """
 
     kind: str
     scale_seconds: int
     actor: int
-    nodes: dict[int, float]
-    node_is_actor: bool
+    nodes: list[int]
+    strength: float
     rows: I64
     any_row: int
     first_at: int
@@ -110,17 +108,14 @@ class _Part:
             return []
         llr = np.where(beyond, partners.llr[index], 0.0)
         scale = int((llr.max(axis=1) / partners.bars[index]).argmax())
-        nodes: dict[int, float] = {}
-        for s in sorted(range(len(SCALES)), key=lambda s: s == scale):
-            for peer, value in zip(partners.peer[index, s].tolist(), llr[s].tolist(), strict=True):
-                if value > 0:
-                    nodes[peer] = value if s == scale else max(value, nodes.get(peer, 0.0))
+        nodes = np.unique(partners.peer[index][beyond]).tolist()
         best = partners.together(index, scale)
         first, last = min(p.first_at for p in best), max(p.last_at for p in best)
         mine = (self.times >= first) & (self.times <= last)
         met = np.isin(self.targets, np.array([t for p in best for t in p.targets], np.uint64)) & mine
         sentence = evidence.of_lockstep(scale, 0.0, best, [], []).sentence
-        return [self._link("lockstep", SCALES[scale], dict(sorted(nodes.items())), True, met, sentence, (first, last))]
+        strength = float(llr[scale].max())
+        return [self._link("lockstep", SCALES[scale], nodes, strength, met, sentence, (first, last))]
 
     def crowds(self) -> list[_Link]:
         """To the target and window of each crowd of strangers that it was in."""
@@ -129,7 +124,7 @@ class _Part:
             target = np.array([one["target"]], np.uint64)
             node = int(mix(target, np.array([one["first_at"] // CROWD_MS], np.uint64))[0])
             mine = (self.targets == target) & (self.times >= one["first_at"]) & (self.times <= one["last_at"])
-            found.append(self._accused("crowd", CROWD_MS, node, False, mine, "strangers", one))
+            found.append(self._accused("crowd", CROWD_MS, node, mine, "strangers", one))
         return found
 
     def flood(self) -> list[_Link]:
@@ -137,7 +132,7 @@ class _Part:
         found = []
         for one in self._accusations("rate"):
             mine = (self.times >= one["first_at"]) & (self.times <= one["last_at"])
-            found.append(self._accused("flood", SCALES[2], self.actor, True, mine, "rate", one))
+            found.append(self._accused("flood", SCALES[2], self.actor, mine, "rate", one))
         return found
 
     def _accusations(self, signal: str) -> list[dict[str, Any]]:
@@ -148,19 +143,17 @@ class _Part:
         slots = against.slots[self.rows, code][against.convicts[self.rows, code]]
         return [self.saying.accusations.of(int(slot)) for slot in np.unique(slots)]
 
-    def _accused(
-        self, kind: str, span_ms: int, node: int, is_actor: bool, mine: Any, signal: str, one: dict[str, Any]
-    ) -> _Link:
+    def _accused(self, kind: str, span_ms: int, node: int, mine: Any, signal: str, one: dict[str, Any]) -> _Link:
         sentence = evidence.of_signal(signal, one["value"], one["baseline"], 0.0, []).sentence
         span = one["first_at"], one["last_at"]
-        return self._link(kind, span_ms, {node: one["strength"]}, is_actor, mine, sentence, span)
+        return self._link(kind, span_ms, [node], one["strength"], mine, sentence, span)
 
     def _link(
         self,
         kind: str,
         span_ms: int,
-        nodes: dict[int, float],
-        node_is_actor: bool,
+        nodes: list[int],
+        strength: float,
         mine: Any,
         sentence: str,
         first_to_last: tuple[int, int],
@@ -172,7 +165,7 @@ class _Part:
             span_ms // 1000,
             self.actor,
             nodes,
-            node_is_actor,
+            strength,
             rows,
             int(self.rows[0]),
             *first_to_last,
@@ -192,19 +185,21 @@ def _frame(links: list[_Link], judged: Judged, saying: Saying) -> pa.RecordBatch
     )  # fmt: skip
     for link, wanted in zip(links, needed, strict=True):
         own, *at = np.searchsorted(numbers, wanted).tolist()
-        row = {
-            "kind": _KINDS[link.kind],
-            "scale_seconds": link.scale_seconds,
-            "actor": link.actor,
-            "actor_id": actor_ids[own],
-            "node_is_actor": link.node_is_actor,
-            "target_ids": sorted({targets[k] for k in at}),
-            "creator_ids": sorted({creators[k] for k in at} - {None}),
-            "first_at": link.first_at,
-            "last_at": link.last_at,
-            "likes": len(link.rows),
-            "weight": link.weight,
-            "sentence": link.sentence,
-        }
-        rows += [{**row, "node": node, "strength": strength} for node, strength in link.nodes.items()]
+        rows.append(
+            {
+                "kind": _KINDS[link.kind],
+                "scale_seconds": link.scale_seconds,
+                "actor": link.actor,
+                "actor_id": actor_ids[own],
+                "nodes": link.nodes,
+                "target_ids": sorted({targets[k] for k in at}),
+                "creator_ids": sorted({creators[k] for k in at} - {None}),
+                "first_at": link.first_at,
+                "last_at": link.last_at,
+                "strength": link.strength,
+                "likes": len(link.rows),
+                "weight": link.weight,
+                "sentence": link.sentence,
+            }
+        )
     return pa.RecordBatch.from_pylist(rows, frames.LINKS)

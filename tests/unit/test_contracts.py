@@ -96,7 +96,6 @@ def sent_by_groups() -> Iterator[Output]:
             {
                 "kind": 0,
                 "scale_seconds": 60,
-                "node_is_actor": True,
                 "target_ids": ["t"],
                 "creator_ids": [],
                 "strength": 1.0,
@@ -105,7 +104,7 @@ def sent_by_groups() -> Iterator[Output]:
                 "sentence": "They met.",
                 "actor": actor,
                 "actor_id": f"a{actor}",
-                "node": node,
+                "nodes": [node],
                 "first_at": at * 600,
                 "last_at": at * 600,
             }
