@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from numba import njit
 
 from services.detector import evidence, fusion
 from services.detector.accusations import CODES
@@ -25,6 +26,17 @@ I64 = npt.NDArray[np.int64]
 # Likes of one window of this length on one target are one crowd's, ms (the window of `signals.strangers`).
 CROWD_MS: Final = 6 * 3_600_000
 _KINDS: Final[dict[str, int]] = {kind: code for code, kind in enumerate(CAMPAIGN_KINDS)}
+
+
+@njit(cache=True)
+def _met(targets: Any, times: Any, places: Any, first: int, last: int) -> Any:
+    """Which likes are on one of these places and within the span. Shape (n,)."""
+    met = np.zeros(len(targets), np.bool_)
+    for i in range(len(targets)):
+        if first <= times[i] <= last:
+            for place in places:
+                met[i] |= place == targets[i]
+    return met
 
 
 class Links:
@@ -108,11 +120,11 @@ class _Part:
             return []
         llr = np.where(beyond, partners.llr[index], 0.0)
         scale = int((llr.max(axis=1) / partners.bars[index]).argmax())
-        nodes = np.unique(partners.peer[index][beyond]).tolist()
+        nodes = sorted(set(partners.peer[index][beyond].tolist()))
         best = partners.together(index, scale)
         first, last = min(p.first_at for p in best), max(p.last_at for p in best)
-        mine = (self.times >= first) & (self.times <= last)
-        met = np.isin(self.targets, np.array([t for p in best for t in p.targets], np.uint64)) & mine
+        places = np.array([t for p in best for t in p.targets], np.uint64)
+        met = _met(self.targets, self.times, places, first, last)
         sentence = evidence.of_lockstep(scale, 0.0, best, [], []).sentence
         strength = float(llr[scale].max())
         return [self._link("lockstep", SCALES[scale], nodes, strength, met, sentence, (first, last))]
@@ -140,8 +152,10 @@ class _Part:
         if signal not in CODES:
             return []
         against, code = self.judged.against, CODES.index(signal)
-        slots = against.slots[self.rows, code][against.convicts[self.rows, code]]
-        return [self.saying.accusations.of(int(slot)) for slot in np.unique(slots)]
+        convicts = against.convicts[self.rows, code]
+        if not convicts.any():
+            return []
+        return [self.saying.accusations.of(int(slot)) for slot in np.unique(against.slots[self.rows, code][convicts])]
 
     def _accused(self, kind: str, span_ms: int, node: int, mine: Any, signal: str, one: dict[str, Any]) -> _Link:
         sentence = evidence.of_signal(signal, one["value"], one["baseline"], 0.0, []).sentence

@@ -46,6 +46,7 @@ class Partners:
         self._pair = self._pairs.find(keys).reshape(shape)
         self._known = (self._pair >= 0) & (self.llr >= LEAST_LLR)
         met = self._pairs["met"][self._pair].max(axis=3)
+        self._found: dict[tuple[int, int, bytes], list[Partner]] = {}
         self.beyond = self._known & (self.llr >= self.bars[:, :, None]) & (met >= LEAST_MET)
 
     def at(self, index: int, scale: int) -> list[Partner]:
@@ -58,6 +59,12 @@ class Partners:
         return self._of(index, scale, self.beyond[index, scale])
 
     def _of(self, index: int, scale: int, which: npt.NDArray[np.bool_]) -> list[Partner]:
+        key = index, scale, which.tobytes()
+        if key not in self._found:
+            self._found[key] = self._look_up(index, scale, which)
+        return self._found[key]
+
+    def _look_up(self, index: int, scale: int, which: npt.NDArray[np.bool_]) -> list[Partner]:
         t = self._pairs
         pairs = self._pair[index, scale][which]
         near = np.arange(t["places"].shape[1]) < t["place_count"][pairs][:, None]

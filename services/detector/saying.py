@@ -78,13 +78,14 @@ class Saying:
         # The likes of these windows: the strongest accusation of each window, and the names of what was liked.
         rows = np.flatnonzero(np.isin(groups.of_row, said))
         against = judged.against
-        slots = _strongest(groups.of_row[rows], against.slots[rows], against.strength[rows], len(groups.owner))
+        slots = _strongest(groups.of_row[rows], against.slots[rows], against.strength[rows], len(groups.owner))[said]
+        strength = np.where(slots >= 0, self.accusations.table["strength"][slots], 0.0)
         owners = np.unique(groups.owner[said])
         about = dict(zip(owners.tolist(), self._about(judged, owners), strict=True))
         encode = msgspec.json.Encoder().encode
         outputs = []
         probability, _ = fusion.of_stamp(groups.stamp)
-        for g in said.tolist():
+        for at, g in enumerate(said.tolist()):
             one = about[int(groups.owner[g])]
             start, code = int(groups.window[g]), int(groups.label[g])
             verdict = Verdict(
@@ -96,7 +97,7 @@ class Saying:
                 round(float(probability[g]), 4),
                 int(groups.likes[g]),
                 int(revision[g]),
-                self._evidence(one, slots[g], code == AGENT),
+                self._evidence(one, slots[at].tolist(), strength[at].tolist(), code == AGENT),
             )
             outputs.append(Output(VERDICTS, encode(verdict), self.partition, one.actor_id.encode()))
         return outputs
@@ -119,22 +120,20 @@ class Saying:
             for index, actor_id, mine, end in zip(owners.tolist(), actor_ids, rows, ends.tolist(), strict=True)
         ]
 
-    def _evidence(self, about: _About, slots: I64, agent: bool) -> list[Evidence]:
+    def _evidence(self, about: _About, slots: list[int], strength: list[float], agent: bool) -> list[Evidence]:
         """What stands in these slots (by code, -1: nothing), the strongest first."""
         found = [evidence.of_agent()] if agent else []
-        strength = np.where(slots >= 0, self.accusations.table["strength"][slots], 0.0)
-        worth = np.flatnonzero(strength >= WORTH_SAYING)
+        worth = [code for code, value in enumerate(strength) if value >= WORTH_SAYING]
         # One sentence of lockstep: at the scale where it says most.
-        scales = worth[worth < len(SCALES)]
-        for scale in scales[np.argsort(-strength[scales], kind="stable")].tolist():
+        for scale in sorted((code for code in worth if code < len(SCALES)), key=lambda code: -strength[code]):
             if scale not in about.lockstep:
-                about.lockstep[scale] = self._lockstep(about, scale, float(strength[scale]))
+                about.lockstep[scale] = self._lockstep(about, scale, strength[scale])
             one = about.lockstep[scale]
             if one is not None:
                 found.append(one)
                 break
-        for code in worth[worth >= len(SCALES)].tolist():
-            row = self.accusations.of(int(slots[code]))
+        for code in (code for code in worth if code >= len(SCALES)):
+            row = self.accusations.of(slots[code])
             targets = [about.targets[row["target"]]] if row["target"] in about.targets else []
             found.append(evidence.of_signal(CODES[code], row["value"], row["baseline"], row["strength"], targets))
         return sorted(found, key=lambda e: (-e.strength, e.signal))
