@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.replay.offline import OfflineIngest
 from shared.contract.times import EARLIEST_MS
+from shared.frames import Output
+from shared.topics import CAMPAIGNS
+
+CREW: Final = 8
+TARGETS: Final = 8
+# Among so many others' likes it is no chance that the crew meets.
+OTHERS: Final = 5_000
+MINUTE_MS: Final = 60_000
 
 
-def warm_up() -> None:
-    """Two actors in lockstep, so that every path is taken once; the state is thrown away."""
+def warm_up() -> list[Output]:
+    """A campaign, so that every path is taken once; the state is thrown away. Returns what was said of it."""
     ingest, detector = OfflineIngest(1), Detector(Judgement(1))
-    for turn in range(4):
-        likes = [
-            {
-                "event_id": f"{turn}-{actor}",
-                "occurred_at": EARLIEST_MS + 600_000 * turn,
-                "actor_id": actor,
-                "target_id": f"t{turn}",
-            }
-            for actor in ("a", "b")
-        ]
-        list(detector.feed(ingest.take([msgspec.json.encode(like) for like in likes], ["a", "b"])))
-    list(detector.feed(ingest.end()))
+    others = [(n * MINUTE_MS // OTHERS, f"p{n}", f"i{n}") for n in range(OTHERS)]
+    crew = [((10 * turn + 1) * MINUTE_MS, f"a{n}", f"t{turn}") for turn in range(TARGETS) for n in range(CREW)]
+    likes = [
+        {"event_id": f"{actor}-{target}", "occurred_at": EARLIEST_MS + at, "actor_id": actor, "target_id": target}
+        for at, actor, target in others + crew
+    ]
+    messages, keys = [msgspec.json.encode(like) for like in likes], [actor for _, actor, _ in others + crew]
+    said = [*detector.feed(ingest.take(messages, keys)), *detector.feed(ingest.end())]
+    return [output for output in said if output.topic == CAMPAIGNS]

@@ -93,7 +93,7 @@ class Lockstep:
 
     def meet(self, meetings: pa.RecordBatch) -> Iterator[U64]:
         """Take in meetings in order of when they met. Yields, day by day, the actors that have partners and whose
-        standing may have changed, sorted: between two days the bars learn.
+        standing may have changed, sorted, if there are any: between two days the bars learn.
         """
         days = meetings.column("met_at").to_numpy() // DAY_MS
         cuts = np.r_[0, np.flatnonzero(np.diff(days)) + 1, len(days)] if len(days) else np.zeros(1, np.int64)
@@ -102,7 +102,9 @@ class Lockstep:
             if self.bars.is_new(int(days[begin])):
                 used = self.actors.occupied()
                 self.bars.learn(int(days[begin]), self.standing(self.actors.keys[used]))
-            yield self._meet(part)
+            met = self._meet(part)
+            if len(met):
+                yield met
 
     def _meet(self, meetings: pa.RecordBatch) -> U64:
         grown = self.pairs.meet(meetings)
