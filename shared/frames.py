@@ -102,7 +102,7 @@ MEETINGS: Final = pa.schema(
     ]
 )
 
-# An actor's part in a campaign, as it is now; a later one of the same actor and node replaces it.
+# An actor's part in a campaign, as it is now; a later one of the same actor replaces it.
 LINKS: Final = pa.schema(
     [
         # Code of shared.messages.CampaignKind.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from services.detector.signals.signal import SCALES
 from shared.hashing import U64, mix
 
 # Two things that two liked within moments are an accident that many have.
-LEAST_MET = 3
+LEAST_MET: Final = 3
 
 
 @dataclass(frozen=True)
