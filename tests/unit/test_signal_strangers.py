@@ -72,6 +72,16 @@ def test_where_most_are_strangers_they_are_no_crowd() -> None:
     assert len(found) == 0 or not found.convicts.any()
 
 
+def test_what_spreads_to_regulars_too_does_not_convict_where_newcomers_are_usual() -> None:
+    regulars = [(t, a + 20_000, x, False) for t, a, x, settled in stream(0.25) if x == 99 and not settled][:9]
+    alone, _ = observed(stream(0.25), list(range(0, 24 * 12, 6)))
+    spread, _ = observed(stream(0.25) + regulars, list(range(0, 24 * 12, 6)))
+    of_alone, of_spread = alone.target == 99, spread.target == 99
+    assert of_alone.sum() == of_spread.sum() == 60
+    assert alone.convicts[of_alone].all()
+    assert not spread.convicts[of_spread].any()
+
+
 def test_newcomers_who_stay_are_no_strangers() -> None:
     likes = [(t, a, x, settled) for t, a, x, settled in stream(0.02) if not (settled and a >= 10_000)]
     found, _ = observed(likes, list(range(0, 24 * 12, 6)))

@@ -10,7 +10,8 @@ p is 1.5 times the stream's share of late (and at least .015), and the bar 15. W
 newcomers they draw, more than a binomial tells, the ratio against the share of 97 of the last 100 windows must reach 6
 as well: a crowd of nothing but strangers does, what only spreads widely does not. What convicts is not learnt. The
 verdict comes a day after the window, about the strangers' likes of this target and nothing else: of k strangers where
-e are usual, each is a person with e / k.
+e are usual, each is a person with e / k. A crowd convicts where that is at most one in ten, or where 19 in 20 of the
+target's likers are strangers.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ WINDOWS_LEARNT: Final = 256
 FEWEST_WINDOWS: Final = 20
 QUANTILE: Final = 0.97
 SPREAD_BAR: Final = 6.0
+# Convicts where each stranger is a person with at most this, or where hardly anybody else came: what spreads widely
+# brings regulars too.
+MOST_HONEST: Final = 0.1
+NEARLY_ALL: Final = 0.95
 
 
 class Strangers:
@@ -118,7 +123,7 @@ class Strangers:
             self._strangers[mine, 1],
             self._strangers[mine, 2],
             strength[at],
-            np.ones(len(at), np.bool_),
+            ((n * share <= MOST_HONEST * k) | (k >= NEARLY_ALL * n))[at],
             k[at],
             n[at] * share,
             self._times[mine],
