@@ -127,7 +127,7 @@ class _Part:
         met = _met(self.targets, self.times, places, first, last)
         sentence = evidence.of_lockstep(scale, 0.0, best, [], []).sentence
         strength = float(llr[scale].max())
-        return [self._link("lockstep", SCALES[scale], nodes, strength, met, sentence, (first, last))]
+        return [self._link("lockstep", SCALES[scale], nodes, strength, met, sentence, first, last)]
 
     def crowds(self) -> list[_Link]:
         """To the target and window of each crowd of strangers that it was in."""
@@ -159,8 +159,7 @@ class _Part:
 
     def _accused(self, kind: str, span_ms: int, node: int, mine: Any, signal: str, one: dict[str, Any]) -> _Link:
         sentence = evidence.of_signal(signal, one["value"], one["baseline"], 0.0, []).sentence
-        span = one["first_at"], one["last_at"]
-        return self._link(kind, span_ms, [node], one["strength"], mine, sentence, span)
+        return self._link(kind, span_ms, [node], one["strength"], mine, sentence, one["first_at"], one["last_at"])
 
     def _link(
         self,
@@ -170,7 +169,8 @@ class _Part:
         strength: float,
         mine: Any,
         sentence: str,
-        first_to_last: tuple[int, int],
+        first_at: int,
+        last_at: int,
     ) -> _Link:
         rows = self.rows[mine]
         weight = float(fusion.of_stamp(self.judged.stamps[rows])[0].sum())
@@ -182,9 +182,10 @@ class _Part:
             strength,
             rows,
             int(self.rows[0]),
-            *first_to_last,
-            weight=weight,
-            sentence=sentence,
+            first_at,
+            last_at,
+            weight,
+            sentence,
         )
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from services.detector import evidence, fusion
 from services.detector.accusations import CODES, Accusations, Accused
 from services.detector.evidence import Evidence, Verdict
-from services.detector.partners import Partners
+from services.detector.partners import Partner, Partners
 from services.detector.published import Groups
 from services.detector.retained import RetainedLikes
 from services.detector.settings import Judgement
@@ -97,7 +97,7 @@ class Saying:
                 round(float(probability[g]), 4),
                 int(groups.likes[g]),
                 int(revision[g]),
-                self._evidence(one, slots[at].tolist(), strength[at].tolist(), code == AGENT),
+                self._evidence(judged.partners, one, slots[at].tolist(), strength[at].tolist(), code == AGENT),
             )
             outputs.append(Output(VERDICTS, encode(verdict), self.partition, one.actor_id.encode()))
         return outputs
@@ -114,20 +114,21 @@ class Saying:
                 index,
                 actor_id,
                 dict(zip(judged.targets[mine].tolist(), targets[end - len(mine) : end], strict=True)),
-                judged.partners,
                 {},
             )
             for index, actor_id, mine, end in zip(owners.tolist(), actor_ids, rows, ends.tolist(), strict=True)
         ]
 
-    def _evidence(self, about: _About, slots: list[int], strength: list[float], agent: bool) -> list[Evidence]:
+    def _evidence(
+        self, partners: Partners, about: _About, slots: list[int], strength: list[float], agent: bool
+    ) -> list[Evidence]:
         """What stands in these slots (by code, -1: nothing), the strongest first."""
         found = [evidence.of_agent()] if agent else []
         worth = [code for code, value in enumerate(strength) if value >= WORTH_SAYING]
         # One sentence of lockstep: at the scale where it says most.
         for scale in sorted((code for code in worth if code < len(SCALES)), key=lambda code: -strength[code]):
             if scale not in about.lockstep:
-                about.lockstep[scale] = self._lockstep(about, scale, strength[scale])
+                about.lockstep[scale] = self._lockstep(partners.at(about.index, scale), about, scale, strength[scale])
             one = about.lockstep[scale]
             if one is not None:
                 found.append(one)
@@ -138,8 +139,7 @@ class Saying:
             found.append(evidence.of_signal(CODES[code], row["value"], row["baseline"], row["strength"], targets))
         return sorted(found, key=lambda e: (-e.strength, e.signal))
 
-    def _lockstep(self, about: _About, scale: int, strength: float) -> Evidence | None:
-        partners = about.partners.at(about.index, scale)
+    def _lockstep(self, partners: list[Partner], about: _About, scale: int, strength: float) -> Evidence | None:
         if not partners:
             return None
         peers = self.lockstep.peers.of(np.array([p.peer for p in partners], np.uint64)).tolist()
@@ -155,7 +155,6 @@ class _About:
     index: int
     actor_id: str
     targets: dict[int, str]
-    partners: Partners
     lockstep: dict[int, Evidence | None]
 
 

@@ -142,7 +142,7 @@ def at_the_cut(model: CoPreference) -> bool:
     """Whether some item's neighbour has almost exactly a CLOSE-th of its closest one's weight."""
     used = np.arange(NEIGHBOURS) < model.lists.used[:, None]
     weight = np.where(used, model.lists.weight, 0.0)
-    return bool((np.abs(weight * CLOSE / np.maximum(weight.max(axis=1, keepdims=True), 1e-9) - 1) < 1e-3).any())
+    return bool((np.abs(weight * CLOSE / np.maximum(weight.max(axis=1, keepdims=True), 1e-9) - 1) < 1e-5).any())
 
 
 def run(
