@@ -10,6 +10,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
+from shared import kafka
+
 
 class BatchProducer:
     """Keyed like any Kafka producer would (murmur2 of the key), or as told. `acknowledged`: what the broker has;
@@ -65,7 +67,9 @@ class BatchProducer:
     async def _hand_over(self, batch: Any, partition: int) -> None:
         count = batch.record_count()
         batch.close()
-        future = await self._producer.send_batch(batch, self._topic, partition=partition)
+        future = await kafka.when_there_is_room(
+            lambda: self._producer.send_batch(batch, self._topic, partition=partition)
+        )
         future.add_done_callback(lambda done: self._count(done, count))
         self._pending.add(future)
 

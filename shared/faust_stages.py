@@ -19,6 +19,7 @@ from shared.checkpoints import Fenced
 from shared.dependency import until_available
 from shared.faust_transport import PromptTransport
 from shared.health import Health, Latency, Sample, StallWatch
+from shared.membership import MembershipProbe
 from shared.probes import BrokerProbe
 from shared.service import Service
 from shared.settings import ServiceSettings
@@ -89,7 +90,8 @@ class FaustStages:
             broker_heartbeat_interval=kafka.HEARTBEAT_SECONDS,
             broker_rebalance_timeout=kafka.SESSION_SECONDS,
             broker_commit_interval=1.0,
-            broker_max_poll_interval=300.0,
+            broker_max_poll_interval=float(kafka.LONGEST_SILENCE_SECONDS),
+            consumer_metadata_max_age_ms=kafka.METADATA_SECONDS * 1000,
             consumer_max_fetch_size=kafka.MAX_MESSAGE_BYTES,
             consumer_auto_offset_reset="earliest",
             stream_buffer_maxsize=32,
@@ -100,6 +102,9 @@ class FaustStages:
         )
         self.app.transport = PromptTransport(self.app.conf.broker, self.app, self.app.loop)
         self.broker = BrokerProbe(settings, self._places)
+        self.membership = MembershipProbe(
+            settings, self.app.conf.id, lambda: {b.topic: self._count(b.topic) for b in self.bindings}, self._holds
+        )
         self._stall = StallWatch()
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -111,7 +116,6 @@ class FaustStages:
 
     def add(self, topic: str, runner: StageRunner) -> None:
         """An agent that feeds `runner` from `topic`."""
-        keyed = next(t.keyed for t in TOPICS if t.name == topic)
         binding = Binding(topic, runner, {})
         self.bindings.append(binding)
         channel = self.app.topic(
@@ -119,7 +123,7 @@ class FaustStages:
             value_serializer="raw",
             key_serializer="raw",
             value_type=bytes,
-            partitions=self.settings.partitions if keyed else 1,
+            partitions=self._count(topic),
         )
 
         async def consume(stream: Any) -> None:
@@ -135,6 +139,9 @@ class FaustStages:
                     raise
 
         self.app.agent(channel, name=f"{self.name}.{runner.name}")(consume)
+
+    def _count(self, topic: str) -> int:
+        return self.settings.partitions if next(t.keyed for t in TOPICS if t.name == topic) else 1
 
     def _fail(self, error: BaseException) -> None:
         # A stage that cannot process a frame must not skip it: the process ends, a restart replays.
@@ -181,6 +188,9 @@ class FaustStages:
     def _reading(self, topic: str) -> list[Binding]:
         return [b for b in self.bindings if b.topic == topic]
 
+    def _holds(self) -> bool:
+        return any(b.runner.partitions for b in self.bindings)
+
     def _places(self) -> list[TopicPartition]:
         return [TopicPartition(b.topic, partition) for b in self.bindings for partition in b.runner.partitions]
 
@@ -194,10 +204,9 @@ class FaustStages:
         return behind
 
     def ready(self) -> dict[str, str | None]:
-        assigned = any(b.runner.partitions for b in self.bindings)
         return {
             "broker": self.broker.error,
-            "partitions": None if assigned else "none assigned",
+            "partitions": None if self._holds() else "none assigned",
             "disk": next((b.runner.disk.error for b in self.bindings if b.runner.disk.error), None),
             **{name: error() for name, error in self.needs.items()},
         }
@@ -206,6 +215,9 @@ class FaustStages:
         latest = max((b.runner.last_progress for b in self.bindings), default=0.0)
         behind = sum(self.lag().values())
         return {"progress": self._stall.stalled(behind, latest, self.ready().values(), time.monotonic())}
+
+    def vital(self) -> dict[str, str | None]:
+        return {"group": self.membership.out()}
 
     def samples(self) -> Iterable[Sample | Latency]:
         for binding in self.bindings:
@@ -219,9 +231,9 @@ class FaustStages:
 
     async def run(self) -> None:
         """Start, work until told to stop, stop cleanly. Raises what made a stage fail."""
-        health = Health(self.name, self.ready, self.live, self.samples)
+        health = Health(self.name, self.ready, self.live, self.samples, self.vital)
         app = Starlette(routes=health.routes())
-        async with Service(self.name, self.settings, app, [self.broker]) as service:
+        async with Service(self.name, self.settings, app, health, [self.broker, self.membership]) as service:
             self._stopping = service.stopping
             topics = [b.topic for b in self.bindings]
             if not await until_available(

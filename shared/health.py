@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from shared.latency import LatencyHistogram
+from shared.loop_watch import LoopWatch
 
 Labels = dict[str, str]
 
@@ -64,8 +65,9 @@ class StallWatch:
 class Health(Collector):
     """What a service tells about itself.
 
-    `ready` names each dependency with None (fine) or what is wrong; `live` the same for progress. `samples`
-    are read when somebody asks, from the state itself, so they can never disagree with it.
+    `ready` names each dependency with None (fine) or what is wrong; `live` the same for progress, and `vital` for what
+    only a new process mends: the process then ends with code 1. `samples` are read when somebody asks, from the state
+    itself, so they can never disagree with it.
     """
 
     def __init__(
@@ -74,8 +76,11 @@ class Health(Collector):
         ready: Checks,
         live: Checks,
         samples: Callable[[], Iterable[Sample | Latency]],
+        vital: Checks = dict,
     ) -> None:
         self.service = service
+        self.vital = vital
+        self.loop = LoopWatch()
         self._ready, self._live, self._samples = ready, live, samples
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -85,7 +90,8 @@ class Health(Collector):
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Any] = {}
-        for item in self._samples():
+        block = Sample("event_loop_longest_block_seconds", self.loop.longest, {}, "gauge")
+        for item in (*self._samples(), block):
             labels = {"service": self.service, **item.labels}
             name = f"truelike_{item.name}"
             if isinstance(item, Latency):
@@ -109,7 +115,7 @@ class Health(Collector):
         ]
 
     async def _healthz(self, _: Request) -> Response:
-        return self._answer(self._live())
+        return self._answer(self._live() | self.vital())
 
     async def _readyz(self, _: Request) -> Response:
         return self._answer(self._ready())

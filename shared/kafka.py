@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.helpers import create_ssl_context
 
+from shared.dependency import Dependency
 from shared.faust_transport import FETCH_MAX_WAIT_MS
 from shared.frames import Output
 from shared.settings import ServiceSettings
 from shared.topics import TOPICS, Topic
+
+T = TypeVar("T")
 
 MAX_MESSAGE_BYTES = 4 << 20
 # Frames of several partitions that go to one become one batch; a broker that answers a fetch batch by batch (the
@@ -25,6 +36,12 @@ REQUEST_SECONDS = 120
 # Group settings under which a new worker sees its first frame after 4 s instead of 30 s.
 SESSION_SECONDS = 6
 HEARTBEAT_SECONDS = 1
+# A group's leader that could not learn of the topics, because the broker went away, hands out nothing. It learns of
+# them, and has the group join anew, when it looks again: after five minutes, if nobody says how often.
+METADATA_SECONDS = 3
+# A member that reads nothing for so long leaves its group, and does not come back while it has nothing to read. One
+# that stands by reads nothing, and one that hangs ends (shared/loop_watch.py).
+LONGEST_SILENCE_SECONDS = 10 * 365 * 86400
 
 
 def security(settings: ServiceSettings) -> dict[str, Any]:
@@ -51,7 +68,7 @@ def tls(settings: ServiceSettings) -> ssl.SSLContext:
 
 
 def producer(settings: ServiceSettings, linger_ms: int = LINGER_MS, **options: Any) -> AIOKafkaProducer:
-    return AIOKafkaProducer(
+    made = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         acks="all",
         enable_idempotence=settings.kafka_idempotence,
@@ -62,6 +79,9 @@ def producer(settings: ServiceSettings, linger_ms: int = LINGER_MS, **options: A
         **security(settings),
         **options,
     )
+    # aiokafka gives a batch up that has found no leader within the time for a request; there is no setting for it.
+    made._message_accumulator._batch_ttl = math.inf
+    return made
 
 
 def consumer(settings: ServiceSettings, *topics: str, group: str | None = None, **options: Any) -> AIOKafkaConsumer:
@@ -74,6 +94,8 @@ def consumer(settings: ServiceSettings, *topics: str, group: str | None = None, 
         session_timeout_ms=SESSION_SECONDS * 1000,
         heartbeat_interval_ms=HEARTBEAT_SECONDS * 1000,
         rebalance_timeout_ms=SESSION_SECONDS * 1000,
+        max_poll_interval_ms=LONGEST_SILENCE_SECONDS * 1000,
+        metadata_max_age_ms=METADATA_SECONDS * 1000,
         max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
         **security(settings),
@@ -88,7 +110,14 @@ def admin_client(settings: ServiceSettings) -> AIOKafkaAdminClient:
 async def send(to: AIOKafkaProducer, output: Output) -> asyncio.Future[Any]:
     """Hand one output to the producer; the future is its acknowledgement."""
     value = None if output.tombstone else output.value
-    return await to.send(output.topic, value, key=output.key, partition=output.partition, headers=output.headers)
+    return await when_there_is_room(
+        lambda: to.send(output.topic, value, key=output.key, partition=output.partition, headers=output.headers)
+    )
+
+
+async def when_there_is_room(hand_over: Callable[[], Awaitable[T]]) -> T:
+    """What `hand_over` to a producer returns, once it holds less than it may: not while the broker is away."""
+    return await Dependency("kafka", KafkaTimeoutError, UnknownTopicOrPartitionError).when_available(hand_over)
 
 
 async def create_topics(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
 
 import structlog
 import uvicorn
@@ -21,52 +19,15 @@ from starlette.types import ASGIApp
 from shared import access
 from shared.access import Access
 from shared.doors import LIKES_ENTRANCE, Doors, Entrance, only_this_machine
+from shared.health import Health
+from shared.logs import configure_logs
 from shared.probes import Probe
-from shared.pseudonyms import Pseudonyms
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
 
-
-def configure_logs(settings: ServiceSettings, service: str) -> None:
-    """Our lines and the libraries', in one form, on stderr."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        Pseudonyms(settings.log_key.get_secret_value() if settings.log_key is not None else None),
-    ]
-    last: Any = (
-        structlog.processors.JSONRenderer()
-        if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.log_level)),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                last,
-            ],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(settings.log_level)
-    # Every reconnect attempt is an ERROR line of its own there; readiness says the same once.
-    for noisy in ("aiokafka", "faust", "mode", "uvicorn.error", "httpx"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
-    structlog.contextvars.bind_contextvars(service=service)
-
-
+# How often to look whether the process must end.
+VITAL_SECONDS = 1.0
 # More at once are answered with 503.
 MOST_CONNECTIONS = 512
 
@@ -121,6 +82,7 @@ class Service:
         name: str,
         settings: ServiceSettings,
         app: ASGIApp,
+        health: Health,
         probes: Sequence[Probe] = (),
         entrance: Entrance = LIKES_ENTRANCE,
     ) -> None:
@@ -128,6 +90,7 @@ class Service:
         self.settings = settings
         self.stopping = asyncio.Event()
         self._app = Doors(app, access_of(settings), entrance)
+        self._health = health
         self._probes = probes
         self._probing: list[asyncio.Task[None]] = []
 
@@ -147,7 +110,8 @@ class Service:
         )
         self._server = HttpServer(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-        self._probing = [asyncio.create_task(probe.run()) for probe in self._probes]
+        watches = [self._health.loop.run(), self._end_if_lost(), *(probe.run() for probe in self._probes)]
+        self._probing = [asyncio.create_task(watch) for watch in watches]
         host, port = listener.getsockname()[:2]
         self.address = f"http://{host}:{port}"
         if self.settings.endpoint_dir is not None:
@@ -159,6 +123,17 @@ class Service:
             written.rename(self._endpoint)
         log.info("listening", address=self.address)
         return self
+
+    async def _end_if_lost(self) -> None:
+        """End at once where only a new process helps: what is not saved is replayed, as after any crash, and a stop in
+        good order would wait for what does not come.
+        """
+        while True:
+            await asyncio.sleep(VITAL_SECONDS)
+            lost = {name: why for name, why in self._health.vital().items() if why is not None}
+            if lost:
+                log.error("process ends: only a new one helps", **lost)
+                os._exit(1)
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._probing:

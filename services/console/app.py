@@ -169,7 +169,7 @@ async def main(settings: ConsoleSettings) -> None:
     keeper = ViewsKeeper(settings, redis)
     health = Health("console", keeper.ready, keeper.live, keeper.samples)
     probes = [keeper.broker, keeper.redis]
-    async with Service("console", settings, build_app(redis, health), probes) as service:
+    async with Service("console", settings, build_app(redis, health), health, probes) as service:
         if not await until_available("kafka", lambda: kafka.require_topics(settings, *VIEWS), service.stopping):
             return
         if not await until_available("redis", redis.ping, service.stopping):

@@ -24,6 +24,7 @@ from shared.contract.decode import Message, Rejection
 from shared.dependency import Dependency, until_available
 from shared.frames import Output
 from shared.health import Health, Latency, Sample, StallWatch
+from shared.membership import MembershipProbe
 from shared.probes import BrokerProbe
 from shared.service import Service
 from shared.topics import INGEST_GROUP, LIKES, LIKES_REJECTED
@@ -49,12 +50,16 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self.consumer: AIOKafkaConsumer | None = None
         self.producer: AIOKafkaProducer | None = None
         self.pending: list[asyncio.Future[Any]] = []
+        self.failure: Exception | None = None
         self.closed_at = self.saved_at = self.progressed_at = time.monotonic()
         # A snapshot is taken between batches, never while one is taken in: a rebalance may ask for it at any moment.
         self._between_batches = asyncio.Lock()
         self.disk = Dependency("disk", OSError)
         self.registry = SchemaRegistry(client(settings))
         self.broker = BrokerProbe(settings, self._places)
+        self.membership = MembershipProbe(
+            settings, INGEST_GROUP, lambda: {LIKES: settings.partitions}, lambda: bool(self.intakes)
+        )
         self._stall = StallWatch()
 
     def _places(self) -> list[TopicPartition]:
@@ -76,6 +81,14 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         self.sources.drop(partition)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        try:
+            await self._take_over(assigned)
+        except Exception as error:
+            # aiokafka would log it, and go on without anybody who reads these partitions.
+            self.failure = error
+            raise
+
+    async def _take_over(self, assigned: Iterable[TopicPartition]) -> None:
         assert self.consumer is not None
         for tp in sorted(assigned):
             intake = Intake(self.settings.ingest_remembered_ids, self.settings.ingest_undoable_messages)
@@ -96,6 +109,8 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def step(self) -> None:
         """One turn: read, take, and close frames that are due."""
         assert self.consumer is not None
+        if self.failure is not None:
+            raise self.failure
         fetched = await self.consumer.getmany(timeout_ms=self.settings.ingest_frame_ms, max_records=FETCHED_AT_ONCE)
         now = time.monotonic()
         async with self._between_batches:
@@ -199,6 +214,9 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         stalled = self._stall.stalled(behind, self.progressed_at, self.ready().values(), time.monotonic())
         return {"progress": stalled}
 
+    def vital(self) -> dict[str, str | None]:
+        return {"group": self.membership.out()}
+
     def samples(self) -> Iterable[Sample | Latency]:
         totals: dict[str, int] = dict(self.gate.counters)
         for intake in self.intakes.values():
@@ -224,8 +242,9 @@ def _to_output(rejection: Rejection) -> Output:
 async def main(settings: IngestSettings) -> None:
     gate = Gate(settings)
     worker = IngestWorker(settings, gate)
-    health = Health("ingest", worker.ready, worker.live, worker.samples)
-    async with Service("ingest", settings, build_app(gate, health), [worker.broker]) as service:
+    health = Health("ingest", worker.ready, worker.live, worker.samples, worker.vital)
+    probes = [worker.broker, worker.membership]
+    async with Service("ingest", settings, build_app(gate, health), health, probes) as service:
         if not await until_available(
             "kafka", lambda: kafka.require_topics(settings, LIKES, LIKES_REJECTED), service.stopping
         ):

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from services.predictor.publishing import neighbour_commands, summary_commands
-from services.predictor.shares import Shares
+from services.predictor.shares import GROUP, Shares
 from services.predictor.task import PredictorTask, warm_up
 from shared import forgetting, kafka, redis_connection
 from shared.checkpoints import Checkpoint, CheckpointStore
@@ -26,6 +26,7 @@ from shared.forgetting import Request
 from shared.frames import FORGET, Frame, Output
 from shared.guarded_redis import GuardedWriter
 from shared.health import Health, Latency, Sample, StallWatch
+from shared.membership import MembershipProbe
 from shared.probes import BrokerProbe, RedisProbe
 from shared.service import Service
 from shared.settings import ServiceSettings
@@ -171,6 +172,12 @@ class PredictorWorker:
         self.producer: AIOKafkaProducer | None = None
         self.caught_up = False
         self.broker = BrokerProbe(settings, lambda: [LOG])
+        self.membership = MembershipProbe(
+            settings,
+            GROUP,
+            lambda: {PREFERENCES: settings.partitions},
+            lambda: not self.caught_up or bool(self.shares.held),
+        )
         self.redis_probe = RedisProbe(settings)
         self._stall = StallWatch()
         self._looked_at = time.monotonic()
@@ -230,6 +237,9 @@ class PredictorWorker:
         away = [why for name, why in self.ready().items() if name != "state"]
         return {"progress": self._stall.stalled(self.lag(), self.runner.last_progress, away, time.monotonic())}
 
+    def vital(self) -> dict[str, str | None]:
+        return {"group": self.membership.out()}
+
     def samples(self) -> Iterable[Sample | Latency]:
         yield Sample("held_shares", len(self.shares.held), {"stage": "predictor"}, "gauge")
         yield Sample("lag_frames", self.lag(), {"stage": "predictor", "partition": "0"}, "gauge")
@@ -254,10 +264,11 @@ async def _sends_nothing(output: Output) -> asyncio.Future[Any]:
 async def main(settings: PredictorSettings) -> None:
     redis: Any = redis_connection.connect(settings)
     worker = PredictorWorker(settings, redis)
-    health = Health("predictor", worker.ready, worker.live, worker.samples)
+    health = Health("predictor", worker.ready, worker.live, worker.samples, worker.vital)
     warm_up()
     app = Starlette(routes=health.routes())
-    async with Service("predictor", settings, app, [worker.broker, worker.redis_probe]) as service:
+    probes = [worker.broker, worker.membership, worker.redis_probe]
+    async with Service("predictor", settings, app, health, probes) as service:
         if not await until_available(
             "kafka", lambda: kafka.require_topics(settings, TRUSTED_LIKES, PREFERENCES), service.stopping
         ):

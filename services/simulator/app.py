@@ -176,7 +176,7 @@ async def main(settings: SimulatorSettings) -> None:
         lambda: {"progress": None},
         simulator.samples,
     )
-    async with Service("simulator", settings, Starlette(routes=health.routes())) as service:
+    async with Service("simulator", settings, Starlette(routes=health.routes()), health) as service:
         if not await until_available("kafka", lambda: kafka.require_topics(settings, LIKES), service.stopping):
             return
         producer = kafka.producer(settings)

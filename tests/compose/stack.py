@@ -34,6 +34,8 @@ class Container:
     service: str
     status: str
     health: str
+    # What its last health check said.
+    said: str
     exit_code: int
     restarts: int
     out_of_memory: bool
@@ -124,7 +126,7 @@ class ComposeStack:
             if found and not waiting and not wrong:
                 return len(found)
             if wrong or time.monotonic() > deadline:
-                names = ", ".join(f"{c.name} ({c.status}, {c.health})" for c in waiting)
+                names = ", ".join(f"{c.name} ({c.status}, {c.health}: {c.said})" for c in waiting)
                 raise RuntimeError(
                     f"not healthy after {seconds:.0f} s: {names}; {'; '.join(wrong)}\n{self.logs(waiting)}"
                 )
@@ -179,12 +181,14 @@ class ComposeStack:
 def _container(found: dict[str, Any]) -> Container:
     """Of what `docker inspect` says."""
     state = found["State"]
+    health = state.get("Health") or {"Status": "none"}
     return Container(
         identifier=found["Id"],
         name=found["Name"].removeprefix("/"),
         service=found["Config"]["Labels"]["com.docker.compose.service"],
         status=state["Status"],
-        health=state.get("Health", {"Status": "none"})["Status"],
+        health=health["Status"],
+        said=health["Log"][-1]["Output"].strip() if health.get("Log") else "",
         exit_code=state["ExitCode"],
         restarts=found["RestartCount"],
         out_of_memory=state["OOMKilled"],
