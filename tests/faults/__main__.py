@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults import faults, outcome
+from tests.faults import faults, outages, outcome
 from tests.faults.faults import Fault, Happened
 from tests.faults.feeder import Feeder
 from tests.faults.ground import PARTITIONS, Ground
@@ -50,6 +51,12 @@ SCENARIOS = (
     Scenario("leader", ((faults.leader, 3),), brokers=3),
     Scenario("redis", ((faults.redis, 4), (faults.disk, 2)), small_disk=True),
     Scenario("network", ((faults.network, 4),)),
+    Scenario(
+        "outages",
+        ((outages.while_starting, 5), *((partial(outages.outage, seconds=s), 5) for s in (5.0, 60.0, 300.0))),
+        pace=0.06,
+    ),
+    Scenario("rolling", ((outages.rolling, 5), (outages.coordinator, 5)), brokers=3, pace=0.1),
 )
 # A little of everything in one run, for CI.
 SHORT = Scenario(
@@ -62,6 +69,7 @@ SHORT = Scenario(
         (faults.pauses, 2),
         (faults.network, 2),
         (faults.workers, 1),
+        (partial(outages.outage, seconds=5.0), 1),
     ),
     brokers=3,
     small_disk=True,

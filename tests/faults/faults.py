@@ -42,7 +42,7 @@ def wait(reached: Callable[[], bool], what: str, seconds: float = RECOVER_SECOND
     return time.monotonic() - began
 
 
-def _breathe(ground: Ground) -> None:
+def breathe(ground: Ground) -> None:
     time.sleep(ground.random.uniform(0.5, 1.5) * BREATH_SECONDS)
 
 
@@ -79,7 +79,7 @@ def terms(ground: Ground, times: int) -> Iterator[Happened]:
 
 def _replace(ground: Ground, name: str, end: Callable[[str], None]) -> float:
     """End a service's one process and start another; returns the seconds until that has done what the old one had."""
-    _breathe(ground)
+    breathe(ground)
     (label,) = ground.labels[name]
     before = ground.work(name)
     began = time.monotonic()
@@ -97,7 +97,7 @@ def pauses(ground: Ground, times: int) -> Iterator[Happened]:
         (ground.stack.wait_listening if name == "exporter" else ground.stack.wait_ready)(ground.add(name))
     for turn in range(times):
         name = names[turn % len(names)]
-        _breathe(ground)
+        breathe(ground)
         before = ground.work(name)
         # The one that works: of the exporter's two, one waits.
         label = max(ground.labels[name], key=lambda one: ground.work_of(name, one))
@@ -123,7 +123,7 @@ def workers(ground: Ground, times: int) -> Iterator[Happened]:
                 ground.add(name)
         ground.stack.wait_ready(*(label for name in names for label in ground.labels[name]), timeout=180)
         yield Happened("workers to 4", time.monotonic() - began)
-        _breathe(ground)
+        breathe(ground)
         before = {name: ground.work(name) for name in names}
         began = time.monotonic()
         for name in names:
@@ -158,7 +158,7 @@ def _turned(ground: Ground, check: str, name: str) -> float:
 def broker(ground: Ground, times: int) -> Iterator[Happened]:
     """The only broker is restarted: in good order, then by SIGKILL."""
     for turn in range(times):
-        _breathe(ground)
+        breathe(ground)
         kill = turn % 2 == 1
         (ground.kafka.kill_broker if kill else ground.kafka.stop_broker)(0)
         turned = _turned(ground, "broker", "ingest")
@@ -171,7 +171,7 @@ def broker(ground: Ground, times: int) -> Iterator[Happened]:
 def leader(ground: Ground, times: int) -> Iterator[Happened]:
     """One of three brokers is lost, another one each time: each leads a third of the partitions."""
     for turn in range(times):
-        _breathe(ground)
+        breathe(ground)
         number = turn % len(ground.kafka.ports)
         before = ground.work("ingest")
         ground.kafka.kill_broker(number)
@@ -188,7 +188,7 @@ def leader(ground: Ground, times: int) -> Iterator[Happened]:
 def redis(ground: Ground, times: int) -> Iterator[Happened]:
     """Redis dies and comes back with what its log has; then it is emptied."""
     for turn in range(times):
-        _breathe(ground)
+        breathe(ground)
         if turn % 2 == 0:
             ground.redis.kill()
             yield Happened("/readyz after losing Redis", _turned(ground, "redis", "predictor"))
@@ -203,7 +203,7 @@ def redis(ground: Ground, times: int) -> Iterator[Happened]:
 def disk(ground: Ground, times: int) -> Iterator[Happened]:
     """The exporter's disk (a small tmpfs) is full for a while."""
     for _ in range(times):
-        _breathe(ground)
+        breathe(ground)
         filler = ground.disk / "filler"
         with filler.open("wb") as file:
             try:
@@ -232,7 +232,7 @@ def network(ground: Ground, times: int) -> Iterator[Happened]:
     first = ground.labels["exporter"].pop(0)
     ground.stack.stop(first)
     for turn in range(times):
-        _breathe(ground)
+        breathe(ground)
         if turn % 2 == 0:
             for proxy in ground.proxies:
                 proxy.slow(0.15)

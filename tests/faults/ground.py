@@ -143,8 +143,11 @@ class Ground:
         return self.stack.metrics().get(WORK[name], 0.0)
 
     def work_of(self, name: str, label: str) -> float:
+        return self.value_of(WORK[name], label)
+
+    def value_of(self, metric: str, label: str) -> float:
         url = self.url(label)
-        return scrape(url).get(WORK[name], 0.0) if url is not None else 0.0
+        return scrape(url).get(metric, 0.0) if url is not None else 0.0
 
     def assert_alive(self) -> None:
         died = {label: p.returncode for label, p in self.stack.processes.items() if p.poll() is not None}

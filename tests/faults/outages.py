@@ -1,0 +1,166 @@
+"""Brokers that go away, with three workers of each service: soon after their return every partition is held again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from shared import kafka
+from tests.faults.faults import Happened, breathe, wait
+from tests.faults.ground import PARTITIONS, Ground
+
+WORKERS = 3
+HELD_AGAIN_SECONDS = 30.0
+GROUPS = ("truelike-ingest", "truelike-detector", "truelike-predictor", "truelike-exporter")
+DETECTOR_STAGES = ("actor", "target", "verdict", "group")
+ALL = range(PARTITIONS)
+# (stage, partition) -> by how many workers each is to be held.
+EXPECTED: dict[str, Counter[tuple[str, str]]] = {
+    "ingest": Counter(("ingest", str(p)) for p in ALL),
+    "detector": Counter((stage, str(p)) for stage in DETECTOR_STAGES for p in ALL),
+    "exporter": Counter([("exporter", "0")]),
+}
+
+
+def held(ground: Ground, name: str) -> Counter[tuple[str, str]]:
+    """(stage, partition) of what the workers of a service say they hold."""
+    found: Counter[tuple[str, str]] = Counter()
+    for label in ground.labels[name]:
+        for family in text_string_to_metric_families(_metrics(ground, label)):
+            for sample in family.samples:
+                if sample.name in ("truelike_lag_likes", "truelike_lag_frames"):
+                    found[sample.labels["stage"], sample.labels["partition"]] += 1
+    return found
+
+
+def _metrics(ground: Ground, label: str) -> str:
+    try:
+        return httpx.get(f"{ground.url(label)}/metrics", timeout=2).text
+    except httpx.HTTPError:
+        return ""
+
+
+def _shares(ground: Ground) -> float:
+    return sum(ground.value_of("predictor/held_shares", label) for label in ground.labels["predictor"])
+
+
+def lacking(ground: Ground) -> list[str]:
+    """What is held by nobody, or by two."""
+    wrong = [f"{name}: {held(ground, name)}" for name, expected in EXPECTED.items() if held(ground, name) != expected]
+    shares = _shares(ground)
+    return wrong if shares == PARTITIONS else [*wrong, f"predictor: {shares:.0f} of {PARTITIONS} shares"]
+
+
+def held_again(ground: Ground, after: str) -> float:
+    """Seconds until every partition has its one worker. Raises RuntimeError where that takes too long."""
+    try:
+        return wait(lambda: not lacking(ground), f"partitions after {after}", HELD_AGAIN_SECONDS)
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}: {'; '.join(lacking(ground))}; logs in {ground.folder}") from None
+
+
+def three_workers(ground: Ground) -> None:
+    for name in ("ingest", "detector", "predictor", "exporter"):
+        while len(ground.labels[name]) < WORKERS:
+            ground.stack.wait_listening(ground.add(name))
+    wait(lambda: not lacking(ground), "partitions among three workers")
+
+
+def outage(ground: Ground, times: int, seconds: float) -> Iterator[Happened]:
+    """All brokers are away: killed, or stopped in good order, in turn."""
+    three_workers(ground)
+    for turn in range(times):
+        breathe(ground)
+        brokers = range(len(ground.kafka.ports))
+        for number in brokers:
+            (ground.kafka.stop_broker if turn % 2 else ground.kafka.kill_broker)(number)
+        time.sleep(seconds)
+        for number in brokers:
+            ground.kafka.start_broker(number)
+        for number in brokers:
+            ground.kafka.wait_for_broker(number)
+        yield Happened(f"all brokers away for {seconds:.0f} s", held_again(ground, f"an outage of {seconds:.0f} s"))
+        ground.assert_alive()
+
+
+def while_starting(ground: Ground, times: int) -> Iterator[Happened]:
+    """All brokers are away for a moment while workers join their group: what they ask then is never answered."""
+    three_workers(ground)
+    for _ in range(times):
+        breathe(ground)
+        for name in ("detector", "exporter"):
+            for label in list(ground.labels[name]):
+                ground.stack.kill(label)
+                ground.restart(name, label)
+        time.sleep(ground.random.uniform(1, 8))
+        for number in range(len(ground.kafka.ports)):
+            ground.kafka.kill_broker(number)
+        time.sleep(ground.random.uniform(0.5, 3))
+        for number in range(len(ground.kafka.ports)):
+            ground.kafka.start_broker(number)
+        for number in range(len(ground.kafka.ports)):
+            ground.kafka.wait_for_broker(number)
+        yield Happened("brokers away while workers start", held_again(ground, "an outage at the start"))
+        ground.assert_alive()
+
+
+def rolling(ground: Ground, times: int) -> Iterator[Happened]:
+    """Brokers are restarted one after the other, as an upgrade does."""
+    three_workers(ground)
+    for _ in range(times):
+        breathe(ground)
+        longest = 0.0
+        for number in range(len(ground.kafka.ports)):
+            ground.kafka.stop_broker(number)
+            ground.kafka.start_broker(number)
+            ground.kafka.wait_for_broker(number)
+            longest = max(longest, held_again(ground, f"the restart of broker {number + 1}"))
+            wait(partial(_in_sync, ground), "replicas in sync")
+        yield Happened("rolling restart, its worst broker", longest)
+        ground.assert_alive()
+
+
+def coordinator(ground: Ground, times: int) -> Iterator[Happened]:
+    """The broker that coordinates a group is killed: another one takes the group over."""
+    three_workers(ground)
+    for turn in range(times):
+        breathe(ground)
+        group = GROUPS[turn % len(GROUPS)]
+        number = asyncio.run(_coordinator(ground, group)) - 1
+        ground.kafka.kill_broker(number)
+        yield Happened(f"coordinator of {group} killed", held_again(ground, f"losing the coordinator of {group}"))
+        ground.kafka.start_broker(number)
+        ground.kafka.wait_for_broker(number)
+        wait(partial(_in_sync, ground), "replicas in sync")
+        held_again(ground, "a broker's return")
+        ground.assert_alive()
+
+
+async def _coordinator(ground: Ground, group: str) -> int:
+    admin = kafka.admin_client(ground.settings)
+    await admin.start()
+    try:
+        return int(await admin.find_coordinator(group))
+    finally:
+        await admin.close()
+
+
+def _in_sync(ground: Ground) -> bool:
+    """Whether each partition has all its replicas again: else the next broker's end could take the last one."""
+
+    async def look() -> bool:
+        admin = kafka.admin_client(ground.settings)
+        await admin.start()
+        try:
+            topics = await admin.describe_topics()
+        finally:
+            await admin.close()
+        return all(len(p["isr"]) == len(p["replicas"]) for topic in topics for p in topic["partitions"])
+
+    return asyncio.run(look())
