@@ -14,13 +14,14 @@ RUN python -m venv --without-pip /opt/truelike \
 COPY pyproject.toml README.md LICENSE ./
 COPY services services
 COPY shared shared
+COPY truelike truelike
 # Compiled once into the image, what is used of it, so that a container is ready in seconds.
 RUN pip --python /opt/truelike/bin/python install --no-cache-dir --no-compile --no-deps --no-build-isolation . \
   && pip --python /opt/truelike/bin/python uninstall --yes --quiet setuptools \
   && mkdir -p /data/checkpoints /data/export /data/access /data/admin \
   && cd /data && export NUMBA_CACHE_DIR=/opt/truelike/compiled PATH=/opt/truelike/bin:$PATH \
-  && python -c "import pkgutil, services as s; [__import__(m.name) for m in pkgutil.walk_packages(s.__path__, 'services.') \
-    if not m.name.endswith('__main__')]" \
+  && python -c "import pkgutil, services, truelike; [__import__(m.name) for p in (services, truelike) \
+    for m in pkgutil.walk_packages(p.__path__, p.__name__ + '.') if not m.name.endswith('__main__')]" \
   && python -c "from services.detector.warm_up import warm_up as a; from services.predictor.task import warm_up as b; a(); b()"
 
 FROM ${PYTHON}

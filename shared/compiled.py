@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
-PACKAGES: Final = ("services", "shared")
+PACKAGES: Final = ("services", "shared", "truelike")
 
 
 def drop_stale(project: Path = PROJECT) -> int:

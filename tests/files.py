@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from services.replay.offline import OfflineIngest
-from services.replay.options import ReadOptions, parse_mapping, parse_zone
-from services.replay.reading import opened
-from services.replay.result import Result
 from shared import frames
 from shared.frames import from_message
+from truelike.files.offline import OfflineIngest
+from truelike.files.options import ReadOptions, parse_mapping, parse_zone
+from truelike.files.reading import opened
+from truelike.files.result import Result
 
 NAMES = ("event_id", "occurred_at", "actor_id", "target_id")
 ROWS = [(f"e{n}", f"2026-03-01T09:00:{n:02d}Z", f"ann{n % 5}", f"song{n % 7}") for n in range(20)]

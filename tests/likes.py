@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from services.replay.offline import OfflineIngest
 from shared.frames import Output
+from truelike.files.offline import OfflineIngest
 
 START_MS = 1_767_225_600_000
 

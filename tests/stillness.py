@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from services.cli.stack import Metrics
+from truelike.cli.stack import Metrics
 
 
 class Stillness:

@@ -37,7 +37,7 @@ class FastLike(msgspec.Struct, gc=False, omit_defaults=True):
     """The same contract as `Like` for the hot path, 2.5 times as fast.
 
     It may refuse what `Like` accepts (then `Like` decides), never accept what `Like` refuses:
-    tests/unit/test_contract.py holds the two together. 128 characters are never more than 512 bytes.
+    tests/unit/shared/test_contract.py holds the two together. 128 characters are never more than 512 bytes.
     """
 
     event_id: _Id

@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 
-from services.cli.embedded import Broker
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
 from shared import kafka
@@ -22,6 +21,7 @@ from shared.frames import Progress
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
 from tests.bench.measuring import Bench, Row, rate_of
+from truelike.cli.embedded import Broker
 
 TITLE: Final = "Ingest"
 

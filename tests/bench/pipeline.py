@@ -18,14 +18,14 @@ import numpy as np
 import psutil
 from rich.progress import track
 
-from services.cli.accounting import Ends
-from services.cli.embedded import Broker, Redis
-from services.cli.stack import SERVICES, Metrics, Stack, latency_quantile
 from services.detector.settings import Judgement
 from shared import kafka
 from shared.settings import ServiceSettings
 from tests.bench.measuring import Bench, Row
 from tests.bench.windows import named, require
+from truelike.cli.accounting import Ends
+from truelike.cli.embedded import Broker, Redis
+from truelike.cli.stack import SERVICES, Metrics, Stack, latency_quantile
 
 TITLE: Final = "Whole pipeline"
 WINDOW_MS: Final = Judgement(1).window_ms

@@ -23,7 +23,6 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import track
 
-from services.cli.embedded import Redis as EmbeddedRedis
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.predictor import learning, trending
@@ -32,7 +31,6 @@ from services.predictor.model import CoPreference
 from services.predictor.publishing import neighbour_commands
 from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask, warm_up
-from services.replay.offline import OfflineIngest
 from services.simulator.events import names_of, targets_of
 from services.simulator.settings import WorldSettings
 from services.simulator.world import World
@@ -41,6 +39,8 @@ from shared.dependency import Dependency
 from shared.frames import Frame, from_message
 from shared.topics import TRUSTED_LIKES
 from tests.bench.measuring import Bench, Row, rate_of
+from truelike.cli.embedded import Redis as EmbeddedRedis
+from truelike.files.offline import OfflineIngest
 
 TITLE: Final = "Predictor"
 

@@ -17,10 +17,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.stack import PROJECT
 from tests.bench import detector, ingest, pipeline, predictor, sparse
 from tests.bench.measuring import Bench, Part, Row
 from tests.bench.report import section, updated
+from truelike.cli.stack import PROJECT
 
 PARTS: Final[dict[str, Part]] = {
     "ingest": ingest,

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from services.cli.stack import PROJECT
 from services.detector.settings import Judgement
 from tests.bench.detector_run import ONE_CORE
 from tests.bench.measuring import ROUNDS, Bench, Row
 from tests.bench.windows import SCALES_MS, Windows, require, said
+from truelike.cli.stack import PROJECT
 
 TITLE: Final = "Sparse streams"
 # Beside the project where it is developed; a plain clone has none of it, and no such rows.
@@ -59,7 +59,7 @@ def times_of(file: Path) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 def detect(file: Path) -> float:
     """Likes a second as the command says it. Raises CalledProcessError, ValueError where it does not say."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", "from services.cli.app import main; main()", "detect", str(file)]
+        command = [sys.executable, "-c", "from truelike.cli.app import main; main()", "detect", str(file)]
         environment = {**os.environ, **ONE_CORE, "PYTHONPATH": str(PROJECT)}
         options = ["--out", f"{folder}/verdicts.jsonl", "--campaigns", f"{folder}/campaigns.jsonl"]
         done = subprocess.run(

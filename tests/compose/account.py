@@ -6,10 +6,10 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 
-from services.cli.stack import Metrics
 from shared.topics import TRUSTED_LIKES
 from tests.compose.stack import ComposeStack
 from tests.topics import read_frames
+from truelike.cli.stack import Metrics
 
 
 @dataclass(frozen=True)

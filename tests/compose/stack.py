@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 
-from services.cli.embedded import free_port
-from services.cli.stack import PROJECT, Metrics
 from shared.settings import ServiceSettings
+from truelike.cli.embedded import free_port
+from truelike.cli.stack import PROJECT, Metrics
 
 NAME = "truelike-test"
 PARTITIONS = 6

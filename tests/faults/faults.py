@@ -11,8 +11,8 @@ from functools import partial
 
 from redis import Redis as BlockingRedis
 
-from services.cli.stack import SERVICES
 from tests.faults.ground import Ground
+from truelike.cli.stack import SERVICES
 
 RECOVER_SECONDS = 120.0
 # Longer than the group's session (6 s): the partitions have gone to another worker when this one wakes up.

@@ -12,9 +12,6 @@ from typing import Any
 
 import httpx
 
-from services.cli.embedded import Redis
-from services.cli.rebuild import rebuild
-from services.cli.stack import SERVICES, Metrics, Stack, scrape
 from shared import kafka, redis_connection, redis_keys
 from shared.settings import ServiceSettings
 from shared.topics import TRUSTED_LIKES
@@ -22,6 +19,9 @@ from tests.faults.log import Log
 from tests.faults.proxy import Proxy
 from tests.kafka.server import ApacheKafka
 from tests.stillness import Stillness
+from truelike.cli.embedded import Redis
+from truelike.cli.rebuild import rebuild
+from truelike.cli.stack import SERVICES, Metrics, Stack, scrape
 
 PARTITIONS = 4
 # Silence must never be taken for idleness while likes are sent, or event time would depend on the clock.

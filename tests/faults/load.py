@@ -26,14 +26,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from services.cli import accounts
-from services.cli.stack import SERVICES
 from shared import access, kafka
 from shared.batches import BatchProducer
 from shared.topics import LIKES
 from tests.faults.faults import wait
 from tests.faults.ground import PARTITIONS, Ground
 from tests.likes import START_MS, like
+from truelike.cli import accounts
+from truelike.cli.stack import SERVICES
 
 out = Console(width=110)
 # Seconds of event time that pass per second.

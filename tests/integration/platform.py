@@ -11,8 +11,6 @@ from typing import Any
 
 import msgspec
 
-from services.cli.embedded import Broker, Redis
-from services.cli.stack import SERVICES, Stack
 from shared import kafka
 from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
@@ -20,6 +18,8 @@ from shared.topics import LIKES
 from tests.kafka.server import ApacheKafka
 from tests.stillness import Stillness
 from tests.topics import read_topic
+from truelike.cli.embedded import Broker, Redis
+from truelike.cli.stack import SERVICES, Stack
 
 
 class Platform:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.platform import Platform
 from tests.likes import like
-from tests.unit.test_ids import AWKWARD, WAYS
+from tests.unit.console.test_ids import AWKWARD, WAYS
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,6 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from services.cli.embedded import Redis
 from services.console import campaign_view, views, window_view
 from services.console.api import build_app
 from services.console.app import PROCEDURES, ConsoleSettings
@@ -22,6 +21,7 @@ from shared.guarded_redis import Command, GuardedWriter
 from shared.health import Health
 from shared.topics import CAMPAIGNS, TRUSTED_LIKES, WINDOW_SUMMARIES
 from tests.asgi import ask
+from truelike.cli.embedded import Redis
 
 pytestmark = pytest.mark.integration
 

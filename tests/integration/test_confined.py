@@ -16,10 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.cli.embedded import Broker, Redis, free_port
-from services.cli.stack import PROJECT, SERVICES
 from shared import kafka
+from shared.compiled import PACKAGES
 from shared.settings import ServiceSettings
+from truelike.cli.embedded import Broker, Redis, free_port
+from truelike.cli.stack import PROJECT, SERVICES
 
 NAMES = (*SERVICES, "simulator")
 # The first start compiles.
@@ -34,7 +35,7 @@ def bubblewrap(data: Path) -> list[str]:
     words = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--die-with-parent"]
     words += ["--unshare-user", "--uid", "10001", "--gid", "10001", "--cap-drop", "ALL", "--bind", str(data), str(data)]
     # Numba wants to be able to write where it finds what was compiled; a container has a volume for it.
-    for package in {path.parent for name in ("services", "shared") for path in (PROJECT / name).rglob("*.py")}:
+    for package in {path.parent for name in PACKAGES for path in (PROJECT / name).rglob("*.py")}:
         compiled = package / "__pycache__"
         compiled.mkdir(exist_ok=True)
         words += ["--bind", str(compiled), str(compiled)]

@@ -14,13 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
-from services.cli.embedded import free_port
 from shared.forgetting import of_frame
 from shared.frames import from_message
 from shared.topics import LIKES, LIKES_REJECTED, TRUSTED_LIKES
 from tests.integration.platform import Platform
 from tests.jetstream import JetstreamServer, account, commit, identity
 from tests.listenbrainz import ListenBrainzServer
+from truelike.cli.embedded import free_port
 
 pytestmark = pytest.mark.integration
 

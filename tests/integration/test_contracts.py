@@ -7,11 +7,11 @@ import asyncio
 import jsonschema_rs
 import pytest
 
-from services.cli.forget import forget
 from shared.topics import CAMPAIGNS, LIKES, LIKES_REJECTED, TOPICS
 from tests.contracts import described_as, descriptions
 from tests.integration.platform import Platform
 from tests.likes import crowd, like
+from truelike.cli.forget import forget
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def test_every_message_in_every_topic_is_as_described(platform: Platform) -> Non
                 found.add((topic.name, described_as(topic.name, record.key, record.value, list(record.headers))))
             except jsonschema_rs.ValidationError:
                 refused.append((topic.name, record.value))
-    # A campaign is gone a month after its end, or when two turn out to be one: tests/unit/test_contracts.py.
+    # A campaign is gone a month after its end, or when two turn out to be one: tests/unit/shared/test_contracts.py.
     assert found == descriptions() - {(CAMPAIGNS, "Tombstone")}
     assert sorted(refused) == sorted((LIKES, r.value) for r in platform.read(LIKES_REJECTED))
     assert len(refused) == len(unfit)

@@ -13,9 +13,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.cli.app import app
-from services.cli.embedded import Broker
-from services.cli.stack import Stack
 from shared import kafka
 from shared.batches import BatchProducer
 from shared.events import rfc3339
@@ -23,6 +20,9 @@ from shared.settings import ServiceSettings
 from shared.topics import LIKES
 from tests.kafka.server import ApacheKafka
 from tests.likes import like
+from truelike.cli.app import app
+from truelike.cli.embedded import Broker
+from truelike.cli.stack import Stack
 
 pytestmark = pytest.mark.integration
 DAY_MS = 86_400_000

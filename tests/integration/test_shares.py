@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from services.cli.embedded import Redis
 from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask
 from shared import redis_connection, redis_keys
@@ -20,6 +19,7 @@ from shared.frames import Frame
 from shared.settings import ServiceSettings
 from shared.topics import TRUSTED_LIKES
 from tests.likes import START_MS
+from truelike.cli.embedded import Redis
 
 pytestmark = pytest.mark.integration
 

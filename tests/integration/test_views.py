@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 from aiokafka import TopicPartition
 
-from services.cli.embedded import Redis
 from services.console.app import ConsoleSettings, ViewsKeeper
 from shared import redis_connection, redis_keys
 from shared.frames import TRUSTED_LIKES as SCHEMA
 from shared.frames import Frame, Lineage, to_output
 from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS, WINDOW_SUMMARIES
+from truelike.cli.embedded import Redis
 
 pytestmark = pytest.mark.integration
 

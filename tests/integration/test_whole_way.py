@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 import pytest
 from redis import Redis as SyncRedis
 
-from services.cli.forget import forget
-from services.cli.rebuild import rebuild
-from services.cli.stack import SERVICES, Stack
 from shared.frames import decode, lineage_of
 from shared.topics import LIKES, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
 from tests.integration.platform import Platform
 from tests.likes import START_MS, crowd, like
+from truelike.cli.forget import forget
+from truelike.cli.rebuild import rebuild
+from truelike.cli.stack import SERVICES, Stack
 
 pytestmark = pytest.mark.integration
 
@@ -168,10 +168,10 @@ def test_without_a_broker_http_says_503_and_acknowledges_nothing(tmp_path: Path)
 
 
 def test_a_demo_accounts_for_every_like(tmp_path: Path) -> None:
-    from services.cli.stack import PROJECT
+    from truelike.cli.stack import PROJECT
 
     done = subprocess.run(
-        [sys.executable, "-m", "services.cli.app", "demo", "--duration", "8", "--rate", "800"],
+        [sys.executable, "-m", "truelike.cli.app", "demo", "--duration", "8", "--rate", "800"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,

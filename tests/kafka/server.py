@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.cli.embedded import free_port
+from truelike.cli.embedded import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOME = PROJECT / ".truelike" / "kafka"

@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from redis import Redis as BlockingRedis
 
-from services.cli.embedded import Redis, free_port
-from services.cli.stack import SERVICES, Stack
 from shared import access, kafka
 from shared.settings import ServiceSettings
 from tests.faults.proxy import Proxy
 from tests.kafka.server import ApacheKafka, Guard
 from tests.likes import like
+from truelike.cli.embedded import Redis, free_port
+from truelike.cli.stack import SERVICES, Stack
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from services.cli.embedded import free_port
-from services.cli.stack import Stack
 from shared import kafka
 from shared.health import StallWatch
 from shared.settings import ServiceSettings
@@ -20,6 +18,8 @@ from shared.topics import LIKES
 from tests.jetstream import JetstreamServer, commit
 from tests.kafka.server import ApacheKafka
 from tests.topics import read_topic
+from truelike.cli.embedded import free_port
+from truelike.cli.stack import Stack
 
 pytestmark = pytest.mark.integration
 

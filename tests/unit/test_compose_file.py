@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.cli.stack import PROJECT, SERVICES
+from truelike.cli.stack import PROJECT, SERVICES
 
 SERVICES_OF_FILE: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
 

@@ -1,0 +1,64 @@
+"""`truelike token`: who may call the HTTP interfaces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from shared import access
+from truelike.cli.output import fail, out
+
+app = typer.Typer(no_args_is_help=True, help="Tokens that HTTP callers show.")
+
+TokensFile = Annotated[Path, typer.Option("--file", envvar="ACCESS_TOKENS_FILE", help="The services' file of tokens")]
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Who gets it, e.g. web-backend; one token a name")],
+    file: TokensFile,
+    scope: Annotated[list[str], typer.Option(help=f"{', '.join(access.SCOPES)}; repeat for several")],
+    rate: Annotated[
+        float, typer.Option(help="Requests a second; likes a second where likes are written", min=0.1)
+    ] = 50,
+    into: Annotated[
+        Path | None, typer.Option(help="Write the token to this file (mode 600) instead of printing it")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Do nothing if the name has a token already")] = False,
+) -> None:
+    """Make a token and add its hash to the file. The token itself is shown once. Services read the file at their start.
+
+    Example: `truelike token add web-backend --scope likes:write --rate 5000 --file access/tokens.json`
+    """
+    unknown = set(scope) - set(access.SCOPES)
+    if unknown:
+        raise fail(f"--scope {sorted(unknown)[0]}: one of {', '.join(access.SCOPES)}")
+    try:
+        if once and file.exists() and any(token.name == name for token in access.load(file)):
+            return
+        token = access.add(file, name, frozenset(s for s in access.SCOPES if s in scope), rate)
+        if into is not None:
+            into.touch(0o600)
+            into.write_text(token + "\n")
+    except (ValueError, OSError) as error:
+        raise fail(str(error)) from None
+    print(f"the token is in {into}" if into is not None else token)
+
+
+@app.command("list")
+def list_tokens(file: TokensFile) -> None:
+    """Names, scopes and rates.
+
+    Example: `truelike token list --file access/tokens.json`
+    """
+    try:
+        tokens = access.load(file)
+    except ValueError as error:
+        raise fail(str(error)) from None
+    table = Table("name", "scopes", "rate a second")
+    for token in tokens:
+        table.add_row(token.name, ", ".join(sorted(token.scopes)), f"{token.rate:,g}")
+    out.print(table)
