@@ -40,35 +40,35 @@ class Fenced(Exception):
 class CheckpointStore:
     """Snapshots of one stage under `folder/stage/partition/offset.npz`; the newest two are kept.
 
-    Who takes a partition claims it: the file `owner` gets the next number, and whoever claimed it before can no
+    Who takes a partition gets the next fencing token, a number in the file `owner`; whoever held it before can no
     longer save. So a worker that was paused while its partition went to another, and that has not noticed yet, does
-    nothing that follows from a snapshot (fencing, as with Kafka's producer epochs).
+    nothing that follows from a snapshot (as with Kafka's producer epochs).
     """
 
     KEPT = 2
 
     def __init__(self, folder: Path, stage: str) -> None:
         self.folder = folder / stage
-        # The number under which each partition is held.
-        self.claims: dict[int, int] = {}
+        # Under which each partition is held.
+        self.fencing_tokens: dict[int, int] = {}
 
-    def claim(self, partition: int) -> Checkpoint | None:
+    def acquire(self, partition: int) -> Checkpoint | None:
         """Become the one who may save, and load the newest snapshot. Raises OSError."""
         with self._locked(partition) as owner:
-            claim = int(owner.read() or b"0") + 1
+            fencing_token = int(owner.read() or b"0") + 1
             owner.seek(0)
             # In place, not by rename: the lock is on this file. Its length is fixed, so that no crash and no full disk
             # leaves half a number.
-            owner.write(b"%020d" % claim)
+            owner.write(b"%020d" % fencing_token)
             owner.flush()
             os.fsync(owner.fileno())
-        self.claims[partition] = claim
+        self.fencing_tokens[partition] = fencing_token
         return self.load(partition)
 
     def save(self, partition: int, checkpoint: Checkpoint) -> None:
         """Write, flush to disk, then rename: nothing half-written is ever found.
 
-        Raises OSError, and Fenced where the partition was claimed by this store, but by another one since.
+        Raises OSError, and Fenced where the partition was taken by this store, but by another one since.
         """
         folder = self.folder / str(partition)
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ class CheckpointStore:
                 file.flush()
                 os.fsync(file.fileno())
             with self._locked(partition) as owner:
-                if partition in self.claims and int(owner.read()) != self.claims[partition]:
+                if partition in self.fencing_tokens and int(owner.read()) != self.fencing_tokens[partition]:
                     raise Fenced(f"{self.folder.name}/{partition} was taken by another worker")
                 staged.replace(final)
         finally:

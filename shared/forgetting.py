@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from shared import redis_keys
 from shared.frames import FORGET, FORGET_REQUESTS, Frame, Output, to_output
-from shared.guarded_redis import Command
 from shared.hashing import hash_strings
+from shared.idempotent_redis import Command
 from shared.topics import FRAMES_BY_ACTOR, TRUSTED_LIKES
 
 REPORT_TTL_SECONDS: Final = 86_400

@@ -16,9 +16,9 @@ import uvicorn
 from setproctitle import setproctitle
 from starlette.types import ASGIApp
 
-from shared import access
-from shared.access import Access
-from shared.doors import LIKES_ENTRANCE, Doors, Entrance, only_this_machine
+from shared import access_tokens
+from shared.access_tokens import Access
+from shared.auth import LIKES_ROUTES, AuthMiddleware, WriteRoutes, only_this_machine
 from shared.health import Health
 from shared.logs import configure_logs
 from shared.probes import Probe
@@ -68,7 +68,7 @@ def access_of(settings: ServiceSettings) -> Access | None:
         )
         raise SystemExit(2)
     try:
-        return Access(access.load(settings.access_tokens_file))
+        return Access(access_tokens.load(settings.access_tokens_file))
     except ValueError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
@@ -84,12 +84,12 @@ class Service:
         app: ASGIApp,
         health: Health,
         probes: Sequence[Probe] = (),
-        entrance: Entrance = LIKES_ENTRANCE,
+        write_routes: WriteRoutes = LIKES_ROUTES,
     ) -> None:
         self.name = name
         self.settings = settings
         self.stopping = asyncio.Event()
-        self._app = Doors(app, access_of(settings), entrance)
+        self._app = AuthMiddleware(app, access_of(settings), write_routes)
         self._health = health
         self._probes = probes
         self._probing: list[asyncio.Task[None]] = []

@@ -97,7 +97,7 @@ class StageRunner:
         log.info("partition assigned", stage=self.name, partition=partition, restored_offset=entry.offset)
 
     def _take(self, partition: int) -> Checkpoint | None:
-        return self._store.claim(partition)
+        return self._store.acquire(partition)
 
     def prepare(self, partition: int, entry: Partition) -> dict[str, Any]:
         """Facts to save with a snapshot; a stage that stages files writes them here. Called again, with the same

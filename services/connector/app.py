@@ -30,7 +30,7 @@ async def main(settings: ConnectorSettings, worker: Worker) -> None:
 
     health = Health("connector", ready, lambda: worker.live(ready().values()), worker.samples)
     app = Starlette(routes=[*health.routes(), *worker.routes()])
-    async with Service("connector", settings, app, health, [probe], worker.entrance) as service:
+    async with Service("connector", settings, app, health, [probe], worker.write_routes) as service:
         if not await until_available("kafka", lambda: kafka.require_topics(settings, *TOPICS), service.stopping):
             return
         working = asyncio.create_task(worker.run())

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from starlette.routing import BaseRoute
 
 from services.connector.settings import ConnectorSettings
+from shared.auth import WriteRoutes
 from shared.bodies import Event
 from shared.dependency import Dependency
-from shared.doors import Entrance
 from shared.frames import Output
 from shared.health import Latency, Sample
 
@@ -60,7 +60,7 @@ class Worker(Protocol):
     """What runs a source of either sort. `finish` comes after `run` was cancelled, or has failed."""
 
     @property
-    def entrance(self) -> Entrance: ...
+    def write_routes(self) -> WriteRoutes: ...
 
     def routes(self) -> list[BaseRoute]: ...
 

@@ -13,11 +13,11 @@ from starlette.routing import BaseRoute
 
 from services.connector.delivery import Delivery
 from services.connector.kind import Kind, Pulled
+from services.connector.lease import Lease
 from services.connector.settings import ConnectorSettings
-from services.connector.turn import Turn
+from shared.auth import WriteRoutes
 from shared.checkpoints import Checkpoint, CheckpointStore, Fenced
 from shared.dependency import Dependency
-from shared.doors import Entrance
 from shared.frames import Output
 from shared.health import Sample, StallWatch
 
@@ -39,7 +39,7 @@ class Puller:
         self.disk = Dependency("disk", OSError)
         self._kind = kind
         self._store = CheckpointStore(settings.checkpoint_dir, f"connector-{kind}-{settings.connector_name}")
-        self._turn = Turn(self._store.folder / "turn")
+        self._lease = Lease(self._store.folder / "lease")
         self._seconds = settings.checkpoint_seconds
         self._number = 0
         # Whether all that the state contains was handed over: else it must not be saved.
@@ -48,15 +48,15 @@ class Puller:
         self._stall = StallWatch()
 
     @property
-    def entrance(self) -> Entrance:
-        return Entrance(frozenset())
+    def write_routes(self) -> WriteRoutes:
+        return WriteRoutes(frozenset())
 
     def routes(self) -> list[BaseRoute]:
         return []
 
     async def run(self) -> None:
         """Until cancelled. Raises Fenced where another connector has taken the cursor."""
-        await self._turn.wait()
+        await self._lease.wait()
         await self.disk.when_available(self._claim)
         await self.kafka.when_available(self._session)
 
@@ -64,7 +64,7 @@ class Puller:
         return self._store.load(0)
 
     async def _claim(self) -> None:
-        self._store.claim(0)
+        self._store.acquire(0)
 
     async def _session(self) -> None:
         """Read until the broker fails: then from the saved cursor again, since nobody knows what it took."""
@@ -123,10 +123,10 @@ class Puller:
             except (TimeoutError, KafkaError) as error:
                 log.warning("stopped without a last snapshot", error=str(error))
         await self.delivery.close()
-        self._turn.give_up()
+        self._lease.give_up()
 
     def ready(self) -> dict[str, str | None]:
-        needs = (self._turn.dependency, self.kafka, self.disk, self.source.dependency)
+        needs = (self._lease.dependency, self.kafka, self.disk, self.source.dependency)
         return {need.name: need.error for need in needs}
 
     def live(self, missing: Iterable[str | None]) -> dict[str, str | None]:

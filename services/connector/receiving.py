@@ -19,12 +19,12 @@ from services.connector.convert import rejected
 from services.connector.delivery import Delivery
 from services.connector.kind import Kind, Posted
 from services.connector.settings import ConnectorSettings
+from shared.auth import WriteRoutes, too_many
 from shared.bodies import Event, split_body
 from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
 from shared.contract.decode import NotALike
 from shared.contract.envelopes import Ignored
 from shared.dependency import Dependency
-from shared.doors import Entrance, too_many
 from shared.frames import Output
 from shared.health import Sample
 from shared.problems import problem
@@ -59,8 +59,8 @@ class Receiver(BodyReader):
         self._failed = asyncio.Event()
 
     @property
-    def entrance(self) -> Entrance:
-        return Entrance(frozenset(self.source.paths), self.source.checked)
+    def write_routes(self) -> WriteRoutes:
+        return WriteRoutes(frozenset(self.source.paths), self.source.checked)
 
     def routes(self) -> list[BaseRoute]:
         return [Route(path, self._post, methods=["POST"]) for path in self.source.paths]

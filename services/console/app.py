@@ -16,8 +16,8 @@ from services.console.api import build_app
 from shared import kafka, redis_connection, redis_keys
 from shared.dependency import until_available
 from shared.frames import lineage_of
-from shared.guarded_redis import Command, GuardedWriter
 from shared.health import Health, Latency, Sample, StallWatch
+from shared.idempotent_redis import Command, IdempotentWriter
 from shared.probes import BrokerProbe, RedisProbe
 from shared.service import Service
 from shared.settings import ServiceSettings
@@ -61,7 +61,7 @@ class ViewsKeeper:
 
     def __init__(self, settings: ConsoleSettings, redis: Redis) -> None:
         self.settings = settings
-        self.writers = {topic: GuardedWriter(redis, "console", topic, PROCEDURES.get(topic, "")) for topic in VIEWS}
+        self.writers = {topic: IdempotentWriter(redis, "console", topic, PROCEDURES.get(topic, "")) for topic in VIEWS}
         self.consumer: AIOKafkaConsumer | None = None
         self.offsets: dict[TopicPartition, int] = {}
         # Up to which place each stage's frames of trusted likes are counted; kept in Redis beside the counts.

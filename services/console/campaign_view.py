@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from shared import redis_keys
-from shared.guarded_redis import Command
+from shared.idempotent_redis import Command
 
 MOST_CAMPAIGNS: Final = 10_000
 # After its last like, in event time, and after it was written, by the clock: who stopped saying anything is gone, too.

@@ -19,7 +19,7 @@ NO_UTF8: Final = "what is percent-encoded here is not UTF-8"
 class IdConvertor(Convertor[str]):
     """`{name:id}` in a route: percent-encoding (RFC 3986) is decoded here, once, after the route is found.
 
-    Paths come to routes undecoded (shared/doors.py): in `/v1/targets/a%2Fneighbours` the slash is the target's.
+    Paths come to routes undecoded (shared/auth.py): in `/v1/targets/a%2Fneighbours` the slash is the target's.
     Bytes that are no UTF-8 become lone surrogates, which `Identifier` refuses.
     """
 

@@ -6,11 +6,11 @@ const row = (...cells) => { const r = make("tr"); r.append(...cells.map(c => mak
 const read = async url => {
   const token = sessionStorage.getItem("token");
   const answer = await fetch(url, token ? { headers: { Authorization: "Bearer " + token } } : {});
-  document.getElementById("door").hidden = answer.status !== 401 && answer.status !== 403;
+  document.getElementById("sign-in").hidden = answer.status !== 401 && answer.status !== 403;
   if (!answer.ok) throw new Error(answer.status === 401 ? "it asks for a token" : (await answer.json()).detail);
   return answer.json();
 };
-document.getElementById("door").addEventListener("submit", event => {
+document.getElementById("sign-in").addEventListener("submit", event => {
   event.preventDefault();
   sessionStorage.setItem("token", document.getElementById("token").value);
 });

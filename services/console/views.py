@@ -12,7 +12,7 @@ from shared import forgetting, redis_keys
 from shared.events import UNLIKE
 from shared.forgetting import Request
 from shared.frames import FORGET, FORGET_REQUESTS, Frame, decode
-from shared.guarded_redis import Command
+from shared.idempotent_redis import Command
 from shared.labels import LABELS
 
 KEPT_VERDICTS: Final = 50

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from shared import redis_keys
-from shared.guarded_redis import Command
+from shared.idempotent_redis import Command
 
 # A day of windows of five minutes.
 MOST_WINDOWS: Final = 288

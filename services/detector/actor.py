@@ -11,7 +11,7 @@ from numba import njit
 
 from services.detector.forgetting import pass_on, users
 from services.detector.keyed import KINDS, Strangers24h, by_key
-from services.detector.pending import Pending
+from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.settings import Judgement
 from services.detector.signals import SIGNALS, observe
 from services.detector.signals.rows import RECENT, hashes_or_zero, rows_of
@@ -76,7 +76,7 @@ class ActorTask:
         self.marks = np.full(settings.partitions, -1, np.int64)
         self.actors = SlotTable(_COLUMNS, settings.max_actors)
         self.signals = [new(settings.max_actors) for new in SIGNALS if new.key == "actor"]
-        self.pending = Pending(frames.KEYED_LIKES, ("occurred_at", "actor", "target", "unlike"))
+        self.pending = ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target", "unlike"))
         self.strangers = Strangers24h(settings.max_actors)
         self.queued: dict[str, list[pa.RecordBatch]] = {kind: [] for kind in KINDS}
         # How far events are passed, and how far the stages after this one were told.

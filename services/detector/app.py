@@ -22,7 +22,7 @@ from shared.checkpoints import CheckpointStore
 from shared.faust_stages import FaustStages
 from shared.forgetting import of_frame
 from shared.frames import FORGET, Frame, Output
-from shared.guarded_redis import Command
+from shared.idempotent_redis import Command
 from shared.stage import Partition, StageRunner
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_ACTOR, FRAMES_BY_TARGET, LINKS_BY_GROUP
 

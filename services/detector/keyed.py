@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from services.detector.pending import Pending
+from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.signals import SIGNALS
 from shared import frames
 from shared.checkpoints import Arrays
@@ -62,7 +62,7 @@ class Strangers24h:
 
     def __init__(self, max_rows: int) -> None:
         self.max_rows = max_rows
-        self._waiting = Pending(frames.KEYED_LIKES, ("occurred_at", "actor", "target"))
+        self._waiting = ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target"))
 
     def watch(self, likes: pa.RecordBatch) -> None:
         """Take in counted likes."""

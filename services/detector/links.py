@@ -13,8 +13,8 @@ from numba import njit
 
 from services.detector import evidence, fusion
 from services.detector.accusations import CODES
-from services.detector.saying import Judged, Saying
 from services.detector.signals.signal import SCALES
+from services.detector.verdict_messages import Judged, Saying
 from shared import frames
 from shared.checkpoints import Arrays
 from shared.hashing import U64, mix

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from services.detector.forgetting import pass_on, users
 from services.detector.keyed import KEY_OF, KINDS
-from services.detector.pending import Pending
+from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.settings import Judgement
 from services.detector.signals import SIGNALS, observe
 from services.detector.signals.meetings import Meetings
@@ -40,7 +40,7 @@ class TargetTask:
         self.signals = {
             kind: [new(settings.max_targets) for new in SIGNALS if new.key == KEY_OF[kind]] for kind in KINDS
         }
-        self.pending = {kind: Pending(frames.KEYED_LIKES, ("occurred_at", "actor", "target")) for kind in KINDS}
+        self.pending = {kind: ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target")) for kind in KINDS}
         self.passed_ms = self.told_ms = UNKNOWN
 
     def process(self, frame: Frame, offset: int) -> list[Output]:

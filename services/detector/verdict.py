@@ -14,18 +14,18 @@ import pyarrow as pa
 
 from services.detector import fusion
 from services.detector.accusations import FAMILIES, Accusations, of_frame
-from services.detector.again import Again
+from services.detector.dirty import DirtyActors
 from services.detector.forgetting import pass_on, users
 from services.detector.links import Links
 from services.detector.partners import Partners
-from services.detector.pending import Pending
 from services.detector.published import Groups, Published
+from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.retained import RetainedLikes
-from services.detector.saying import Judged, Saying
 from services.detector.settings import Judgement
 from services.detector.signals.bars import Habit
 from services.detector.signals.lockstep import Lockstep
 from services.detector.summaries import Summaries
+from services.detector.verdict_messages import Judged, Saying
 from services.detector.windows import UNKNOWN, Watermark, beyond, tumbling
 from shared import frames
 from shared.checkpoints import Arrays
@@ -54,7 +54,7 @@ class VerdictTask:
         self.lockstep = Lockstep(settings.max_pairs)
         self.accusations = Accusations(settings.max_actors // 4, settings.window_ms)
         self.retained = RetainedLikes(settings.max_retained_likes)
-        self.meetings = Pending(frames.MEETINGS, ("met_at",))
+        self.meetings = ReorderBuffer(frames.MEETINGS, ("met_at",))
         self.published = Published(settings.max_actors // 4)
         self.links = Links(settings.max_actors // 4)
         self.summaries = Summaries(partition, settings)
@@ -62,7 +62,7 @@ class VerdictTask:
         # The actor stage's findings; each target partition's findings, and its meetings.
         self.watermark = Watermark(1 + 2 * settings.partitions)
         self.passed_ms = self.told_ms = self.forgotten_ms = UNKNOWN
-        self.again = Again()
+        self.dirty = DirtyActors()
         # What the last request to forget users took out; no part of the state.
         self.removed: dict[str, int] = {}
 
@@ -80,7 +80,7 @@ class VerdictTask:
         if frame.kind == "likes":
             outputs = self._weigh(frame.batch, offset)
         elif frame.kind == "findings":
-            self.again.add(self.accusations.add(*of_frame(frame.batch)))
+            self.dirty.add(self.accusations.add(*of_frame(frame.batch)))
         else:
             self.meetings.add(frame.batch, frame.lineage.partition)
         self._see_progress(frame.kind, frame.lineage)
@@ -126,7 +126,7 @@ class VerdictTask:
         self.counters["evicted_likes"] = self.retained.evicted
         self.summaries.add(likes.column("window_start").to_numpy(), actors, label)
         accused = agent | self.accusations.any(actors)
-        self.again.add(actors[accused], likes.column("window_start").to_numpy()[accused])
+        self.dirty.add(actors[accused], likes.column("window_start").to_numpy()[accused])
         return outputs
 
     def _fused(self, actors: U64, targets: U64, times: I64, agent: Any) -> tuple[Any, Any]:
@@ -144,8 +144,8 @@ class VerdictTask:
         """Take in the meetings that event time has passed; judge again whom something new is known of."""
         self.passed_ms = now
         for met in self.lockstep.meet(self.meetings.take(now)):
-            self.again.add(self._accuse(met))
-        actors, since = self.again.take()
+            self.dirty.add(self._accuse(met))
+        actors, since = self.dirty.take()
         outputs = self._judge(actors, since, offset) if len(actors) else []
         if now // TICK_MS > self.told_ms // TICK_MS:
             self.told_ms = now
@@ -253,7 +253,7 @@ class VerdictTask:
             **self.summaries.snapshot(),
             "watermark": self.watermark.snapshot(),
             "passed_ms": np.array([self.passed_ms, self.told_ms, self.forgotten_ms]),
-            **self.again.snapshot(),
+            **self.dirty.snapshot(),
         }
 
     def restore(self, arrays: Arrays) -> None:
@@ -262,4 +262,4 @@ class VerdictTask:
         self.meetings.restore("meetings", arrays)
         self.watermark.restore(arrays["watermark"])
         self.passed_ms, self.told_ms, self.forgotten_ms = arrays["passed_ms"].tolist()
-        self.again.restore(arrays)
+        self.dirty.restore(arrays)

@@ -17,7 +17,7 @@ from shared.checkpoints import Arrays, CheckpointStore, pack, unpack
 from shared.faust_stages import FaustStages
 from shared.forgetting import Request
 from shared.frames import FORGET, Frame, Output
-from shared.guarded_redis import Command, GuardedWriter
+from shared.idempotent_redis import Command, IdempotentWriter
 from shared.settings import ServiceSettings
 from shared.stage import Partition, StageRunner
 from shared.topics import TRUSTED_LIKES
@@ -81,7 +81,7 @@ class ExportTask:
 class ExportRunner(StageRunner):
     folder: ExportFolder
     max_rows: int
-    writer: GuardedWriter
+    writer: IdempotentWriter
     # Rows erased by request: said once the files without them are in place.
     reports: dict[str, int]
 
@@ -104,7 +104,7 @@ class ExportRunner(StageRunner):
 
     def _stage(self, partition: int, task: ExportTask, offset: int) -> dict[str, Any]:
         """Write what waits under .staging; nothing of the task has changed if that fails."""
-        claim = self._store.claims[partition]
+        fencing_token = self._store.fencing_tokens[partition]
         files: list[str] = []
         reports: dict[str, int] = {}
         erased = 0
@@ -115,18 +115,18 @@ class ExportRunner(StageRunner):
             theirs = pc.is_in(likes.column("actor_id"), value_set=pa.array(sorted(users), pa.string()))
             waiting = likes.filter(theirs).column("actor_id").value_counts().to_pylist()
             likes = likes.filter(pc.invert(theirs))
-            files, removed = self.folder.erase(claim, users)
+            files, removed = self.folder.erase(fencing_token, users)
             for row in waiting:
                 removed[row["values"]] += row["counts"]
             reports = {r.request_id: sum(removed[user] for user in r.user_ids) for r in task.requests}
             erased = sum(removed.values())
         if likes.num_rows:
-            files += self.folder.stage(claim, partition, task.first_offset, offset, likes)
+            files += self.folder.stage(fencing_token, partition, task.first_offset, offset, likes)
         task.counters["erased_likes"] += erased
-        return {"files": files, "reports": reports, "claim": claim}
+        return {"files": files, "reports": reports, "fencing_token": fencing_token}
 
     def restored(self, partition: int, facts: dict[str, Any]) -> None:
-        self.folder.publish(facts["claim"], facts["files"])
+        self.folder.publish(facts["fencing_token"], facts["files"])
         self.reports.update(facts["reports"])
         if partition in self.partitions:
             task = self.partitions[partition].task
@@ -163,7 +163,7 @@ async def main(settings: ExporterSettings) -> None:
     store = CheckpointStore(settings.checkpoint_dir, "exporter")
     runner = ExportRunner("exporter", ExportTask, store, stages.send, settings.export_seconds)
     redis = redis_connection.connect(settings)
-    runner.writer = GuardedWriter(redis, "exporter", TRUSTED_LIKES)
+    runner.writer = IdempotentWriter(redis, "exporter", TRUSTED_LIKES)
     # Only a report on a forgotten user needs Redis; while one waits, so does everything else.
     stages.needs["redis"] = lambda: runner.writer.dependency.error
     runner.reports = {}

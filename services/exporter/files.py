@@ -38,7 +38,7 @@ def readable(likes: pa.RecordBatch) -> pa.Table:
 class ExportFolder:
     """`folder/date=YYYY-MM-DD/likes-<partition>-<first>-<last>.parquet`.
 
-    Each claim of a partition stages in a folder of its own: a worker that was paused and woke up cannot write into
+    Who takes a partition stages under its own fencing token: a worker that was paused and woke up cannot write into
     files of the one that took over.
     """
 
@@ -46,18 +46,18 @@ class ExportFolder:
         self.folder = folder
         self.staging = folder / ".staging"
 
-    def stage(self, claim: int, partition: int, first: int, last: int, likes: pa.RecordBatch) -> list[str]:
+    def stage(self, fencing_token: int, partition: int, first: int, last: int, likes: pa.RecordBatch) -> list[str]:
         """Write one file a date under .staging. Returns their final places, relative to the folder."""
         days = likes.column("occurred_at").to_numpy() // 86_400_000
         places = []
         for day in np.unique(days).tolist():
             date = np.datetime64(day, "D")
             place = f"date={date}/likes-{partition}-{first}-{last}.parquet"
-            self._write(claim, place, readable(likes.filter(pc.equal(pa.array(days), day))))
+            self._write(fencing_token, place, readable(likes.filter(pc.equal(pa.array(days), day))))
             places.append(place)
         return places
 
-    def erase(self, claim: int, users: set[str]) -> tuple[list[str], dict[str, int]]:
+    def erase(self, fencing_token: int, users: set[str]) -> tuple[list[str], dict[str, int]]:
         """Write anew, under .staging, the files that hold likes of these users, without them. Returns the files'
         places and the number of rows left out, by user.
         """
@@ -71,28 +71,28 @@ class ExportFolder:
             for row in likes.filter(theirs).column("actor_id").value_counts().to_pylist():
                 removed[row["values"]] += row["counts"]
             place = str(path.relative_to(self.folder))
-            self._write(claim, place, likes.filter(pc.invert(theirs)))
+            self._write(fencing_token, place, likes.filter(pc.invert(theirs)))
             places.append(place)
         return places, removed
 
-    def _write(self, claim: int, place: str, rows: pa.Table) -> None:
-        staged = self._staged(claim, place)
+    def _write(self, fencing_token: int, place: str, rows: pa.Table) -> None:
+        staged = self._staged(fencing_token, place)
         staged.parent.mkdir(parents=True, exist_ok=True)
         with staged.open("wb") as file:
             pq.write_table(rows, file, compression="zstd")
             file.flush()
             os.fsync(file.fileno())
 
-    def publish(self, claim: int, places: list[str]) -> None:
+    def publish(self, fencing_token: int, places: list[str]) -> None:
         """Move staged files into place; those moved before are left as they are."""
         for place in places:
-            staged, final = self._staged(claim, place), self.folder / place
+            staged, final = self._staged(fencing_token, place), self.folder / place
             if staged.exists():
                 final.parent.mkdir(parents=True, exist_ok=True)
                 staged.replace(final)
 
-    def _staged(self, claim: int, place: str) -> Path:
-        return self.staging / str(claim) / place
+    def _staged(self, fencing_token: int, place: str) -> Path:
+        return self.staging / str(fencing_token) / place
 
     def clear_staging(self) -> None:
         shutil.rmtree(self.staging, ignore_errors=True)

@@ -104,7 +104,7 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             log.info("partition assigned", partition=tp.partition, from_offset=position)
 
     async def _claim(self, partition: int) -> Checkpoint | None:
-        return self.store.claim(partition)
+        return self.store.acquire(partition)
 
     async def step(self) -> None:
         """One turn: read, take, and close frames that are due."""

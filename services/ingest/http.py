@@ -13,11 +13,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from services.ingest.settings import IngestSettings
+from shared.auth import too_many
 from shared.bodies import Event, split_body
 from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
 from shared.contract.decode import NotALike, parse
 from shared.contract.envelopes import Ignored
-from shared.doors import too_many
 from shared.events import Like
 from shared.health import Health
 from shared.problems import problem, responses

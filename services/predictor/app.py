@@ -24,8 +24,8 @@ from shared.checkpoints import Checkpoint, CheckpointStore
 from shared.dependency import until_available
 from shared.forgetting import Request
 from shared.frames import FORGET, Frame, Output
-from shared.guarded_redis import GuardedWriter
 from shared.health import Health, Latency, Sample, StallWatch
+from shared.idempotent_redis import IdempotentWriter
 from shared.membership import MembershipProbe
 from shared.probes import BrokerProbe, RedisProbe
 from shared.service import Service
@@ -36,8 +36,8 @@ from shared.topics import PREFERENCES, TRUSTED_LIKES
 log = structlog.get_logger()
 
 LOG = TopicPartition(TRUSTED_LIKES, 0)
-# Who holds this share speaks for all: snapshots, figures, neighbours, counters.
-SPEAKER = 0
+# Who holds this share does once what all could do: snapshots, figures, neighbours, counters.
+LEADER = 0
 FRAMES_AT_ONCE = 32
 # Items' neighbours written at once, and at once while no frames come.
 LISTS_AT_ONCE = 64
@@ -59,9 +59,9 @@ class PredictorRunner(StageRunner):
     """A stage whose effect is in Redis: a frame is done once Redis has it, and waits while Redis is away."""
 
     shares: Shares
-    writer: GuardedWriter
-    summary_writer: GuardedWriter
-    idle_writer: GuardedWriter
+    writer: IdempotentWriter
+    summary_writer: IdempotentWriter
+    idle_writer: IdempotentWriter
 
     # Since the last `publish`: when likes were sent, and requests to forget.
     waiting: list[npt.NDArray[np.int64]]
@@ -89,7 +89,7 @@ class PredictorRunner(StageRunner):
             task = entry.task
             assert isinstance(task, PredictorTask)
             await self._write_users(task, entry.offset)
-            if SPEAKER in self.shares.held:
+            if LEADER in self.shares.held:
                 commands = neighbour_commands(task.take_stale_neighbours(LISTS_AT_ONCE), self.shares.ttl_seconds)
                 for request, likes in self.requests:
                     removed = {"unlearnt_likes": likes, "redis_keys": 2 * len(request.user_ids)}
@@ -116,11 +116,11 @@ class PredictorRunner(StageRunner):
                 await self.writer.dependency.when_available(
                     partial(self.shares.flush_preferences, entry.task, entry.offset)
                 )
-            if SPEAKER in self.shares.held:
+            if LEADER in self.shares.held:
                 await self._summarise(entry)
             else:
                 entry.saved_at, entry.dirty = self._clock(), False
-        return await super().checkpoint(partitions) if SPEAKER in self.shares.held else {}
+        return await super().checkpoint(partitions) if LEADER in self.shares.held else {}
 
     async def look_after_shares(self) -> None:
         """Without a frame: write what a share taken over, or a Redis that was emptied, lacks."""
@@ -130,7 +130,7 @@ class PredictorRunner(StageRunner):
                 if entry.offset < 0:
                     continue
                 await self._write_users(entry.task, entry.offset)
-                if SPEAKER in self.shares.held and entry.task.stale:
+                if LEADER in self.shares.held and entry.task.stale:
                     near = entry.task.take_stale_neighbours(LISTS_AT_REST)
                     commands = neighbour_commands(near, self.shares.ttl_seconds)
                     # No frame stands behind this: nothing that follows from one is to be refused for it.
@@ -152,7 +152,7 @@ class PredictorWorker:
 
     def __init__(self, settings: PredictorSettings, redis: Redis) -> None:
         self.settings = settings
-        writer = GuardedWriter(redis, "predictor-items", TRUSTED_LIKES)
+        writer = IdempotentWriter(redis, "predictor-items", TRUSTED_LIKES)
         ttl_seconds = round(settings.predictions_ttl_days * 86400)
         self.shares = Shares(settings, redis, ttl_seconds, writer.dependency.when_available)
         store = CheckpointStore(settings.checkpoint_dir, "predictor")
@@ -166,8 +166,8 @@ class PredictorWorker:
         self.runner.shares = self.shares
         self.runner.writer = writer
         self.runner.waiting, self.runner.requests = [], []
-        self.runner.summary_writer = GuardedWriter(redis, "predictor-summary", TRUSTED_LIKES)
-        self.runner.idle_writer = GuardedWriter(redis, "predictor-idle", TRUSTED_LIKES)
+        self.runner.summary_writer = IdempotentWriter(redis, "predictor-summary", TRUSTED_LIKES)
+        self.runner.idle_writer = IdempotentWriter(redis, "predictor-idle", TRUSTED_LIKES)
         self.consumer: AIOKafkaConsumer | None = None
         self.producer: AIOKafkaProducer | None = None
         self.caught_up = False
@@ -243,8 +243,8 @@ class PredictorWorker:
     def samples(self) -> Iterable[Sample | Latency]:
         yield Sample("held_shares", len(self.shares.held), {"stage": "predictor"}, "gauge")
         yield Sample("lag_frames", self.lag(), {"stage": "predictor", "partition": "0"}, "gauge")
-        # Every worker learns all likes; counted once, by the one that speaks for all.
-        if SPEAKER not in self.shares.held:
+        # Every worker learns all likes; counted once, by the leader.
+        if LEADER not in self.shares.held:
             return
         for name, value in self.runner.counters().items():
             yield Sample(f"{name}_total", value, {"stage": "predictor"})

@@ -14,7 +14,7 @@ from numba import njit
 from services.predictor.model import VERSION, CoPreference, Prediction, Rankings
 from shared import redis_keys
 from shared.events import rfc3339
-from shared.guarded_redis import Command
+from shared.idempotent_redis import Command
 
 U8 = npt.NDArray[np.uint8]
 I64 = npt.NDArray[np.int64]

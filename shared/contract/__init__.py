@@ -1,1 +1,1 @@
-"""What counts as a like, at all three doors: Kafka, HTTP, and files."""
+"""What counts as a like, wherever it comes in: Kafka, HTTP, and files."""

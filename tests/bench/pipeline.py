@@ -23,8 +23,8 @@ from shared import kafka
 from shared.settings import ServiceSettings
 from tests.bench.measuring import Bench, Row
 from tests.bench.windows import named, require
-from truelike.cli.accounting import Ends
 from truelike.cli.embedded import Broker, Redis
+from truelike.cli.replay_outcome import Ends
 from truelike.cli.stack import SERVICES, Metrics, Stack, latency_quantile
 
 TITLE: Final = "Whole pipeline"

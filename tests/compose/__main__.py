@@ -27,7 +27,7 @@ from rich.table import Table
 from tests.compose import account, likes
 from tests.compose.likes import Feeder
 from tests.compose.stack import ComposeStack, missing_engine
-from tests.stillness import Stillness
+from tests.quiescence import Quiescence
 
 out = Console(width=110)
 LIMIT_SECONDS = 720
@@ -182,13 +182,13 @@ def read_verdicts(stack: ComposeStack, report: Report, events: list[dict[str, An
 def settle(stack: ComposeStack, report: Report, sent: set[str]) -> None:
     stack.compose("stop", "simulator")
     with report.phase("until nothing waits"):
-        stillness = Stillness()
+        quiescence = Quiescence()
         counted: dict[str, float] = {}
 
         def still() -> bool:
             counted.clear()
             counted.update(stack.metrics())
-            return stillness.lasts(counted, BREATH_SECONDS)
+            return quiescence.lasts(counted, BREATH_SECONDS)
 
         until(still, "at rest")
     with report.phase("every like accounted for") as said:

@@ -25,7 +25,7 @@ from rich.table import Table
 from tests.faults import faults, outages, outcome
 from tests.faults.faults import Fault, Happened
 from tests.faults.feeder import Feeder
-from tests.faults.ground import PARTITIONS, Ground
+from tests.faults.fixture import PARTITIONS, Fixture
 from tests.faults.log import Log, make
 from tests.faults.outcome import Difference, Outcome
 
@@ -93,18 +93,18 @@ class Run:
 def run(done: Run, log: Log, scenario: Scenario | None, rate: float, folder: Path) -> None:
     """From an empty platform to one at rest. Raises RuntimeError where it does not get there."""
     began = time.monotonic()
-    ground = Ground(
+    fixture = Fixture(
         folder / f"{done.scenario}-{done.seed}",
         done.seed,
         scenario.brokers if scenario else 1,
         scenario.small_disk if scenario else False,
     )
     try:
-        ground.start()
-        feeder = Feeder(ground.settings, log, rate * (scenario.pace if scenario else 1.0))
+        fixture.start()
+        feeder = Feeder(fixture.settings, log, rate * (scenario.pace if scenario else 1.0))
         feeder.start()
         for fault, times in scenario.faults if scenario else ():
-            for happened in fault(ground, times):
+            for happened in fault(fixture, times):
                 done.happened.append(happened)
                 took = f" {happened.recovered:.1f} s" if happened.recovered is not None else ""
                 out.print(f"  {happened.fault}{took}; {feeder.sent:,} of {len(log):,} sent", highlight=False)
@@ -113,16 +113,16 @@ def run(done: Run, log: Log, scenario: Scenario | None, rate: float, folder: Pat
         feeder.join()
         if late:
             out.print("  all was sent before the last fault: feed more likes, or slower", style="yellow")
-        counters = ground.wait_until_done(log)
-        ground.rewrite_predictions()
-        ground.stack.stop()
-        done.found = outcome.read(ground.settings, ground.disk / "export")
+        counters = fixture.wait_until_done(log)
+        fixture.rewrite_predictions()
+        fixture.stack.stop()
+        done.found = outcome.read(fixture.settings, fixture.disk / "export")
         done.difference = outcome.check(log, done.found, counters, PARTITIONS)
     finally:
-        ground.stop()
+        fixture.stop()
     done.seconds = time.monotonic() - began
     if done.fine:
-        ground.clean()
+        fixture.clean()
 
 
 def report(runs: list[Run]) -> Table:

@@ -26,13 +26,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from shared import access, kafka
+from shared import access_tokens, kafka
 from shared.batches import BatchProducer
 from shared.topics import LIKES
 from tests.faults.faults import wait
-from tests.faults.ground import PARTITIONS, Ground
+from tests.faults.fixture import PARTITIONS, Fixture
 from tests.likes import START_MS, like
-from truelike.cli import accounts
+from truelike.cli import reconciliation
 from truelike.cli.stack import SERVICES
 
 out = Console(width=110)
@@ -68,14 +68,14 @@ ACTORS = 1_000_000
 class Watched:
     """Resident memory (MB) and open files of each service's processes, over time."""
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
+    def __init__(self, fixture: Fixture) -> None:
+        self.fixture = fixture
         self.rows: dict[str, list[tuple[float, float, int]]] = {name: [] for name in SERVICES}
 
     def look(self) -> None:
         for name in SERVICES:
-            for label in self.ground.labels[name]:
-                process = psutil.Process(self.ground.stack.processes[label].pid)
+            for label in self.fixture.labels[name]:
+                process = psutil.Process(self.fixture.stack.processes[label].pid)
                 self.rows[name].append((time.monotonic(), process.memory_info().rss / 2**20, process.num_fds()))
 
     def table(self, title: str) -> Table:
@@ -94,24 +94,24 @@ class Watched:
         return table
 
 
-def simulate(ground: Ground, rate: float, **more: str) -> None:
-    ground.stack.start("simulator", SIMULATOR_RATE=str(rate), SIMULATOR_SPEED=str(SPEED), **more)
-    ground.stack.wait_ready("simulator")
+def simulate(fixture: Fixture, rate: float, **more: str) -> None:
+    fixture.stack.start("simulator", SIMULATOR_RATE=str(rate), SIMULATOR_SPEED=str(SPEED), **more)
+    fixture.stack.wait_ready("simulator")
 
 
-def drain(ground: Ground, watched: Watched, seconds: float) -> float:
+def drain(fixture: Fixture, watched: Watched, seconds: float) -> float:
     """Stop the simulator and wait until every like is accounted for. Returns how long that took (s)."""
-    os.kill(ground.stack.processes["simulator"].pid, signal.SIGUSR1)
+    os.kill(fixture.stack.processes["simulator"].pid, signal.SIGUSR1)
     began = time.monotonic()
     while True:
-        metrics = ground.stack.metrics()
+        metrics = fixture.stack.metrics()
         sent = metrics.get("simulator/acknowledged_messages_total", 0) + metrics.get("ingest/http_accepted_total", 0)
         metrics["simulator/acknowledged_messages_total"] = sent
-        if metrics.get("simulator/finished") and not accounts.losses(metrics):
+        if metrics.get("simulator/finished") and not reconciliation.losses(metrics):
             break
-        ground.assert_alive()
+        fixture.assert_alive()
         if time.monotonic() - began > seconds:
-            raise RuntimeError(f"not drained after {seconds:.0f} s: {accounts.losses(metrics)}")
+            raise RuntimeError(f"not drained after {seconds:.0f} s: {reconciliation.losses(metrics)}")
         watched.look()
         time.sleep(2)
     return time.monotonic() - began
@@ -173,26 +173,26 @@ class Callers:
 
 def overload(folder: Path, bounds: dict[str, str]) -> None:
     tokens = folder / "tokens.json"
-    greedy = access.add(tokens, "beyond its rate", frozenset({"likes:write"}), HTTP_RATE)
-    crowd = access.add(tokens, "crowd", frozenset({"likes:write"}), 10 * OVERLOAD)
-    os.environ["ACCESS_TOKEN"] = access.add(tokens, "watch", frozenset({"read"}), 1000)
-    ground = Ground(folder / "overload", 1, **bounds, ACCESS_TOKENS_FILE=str(tokens), INGEST_IDLE_SECONDS="5")
+    greedy = access_tokens.add(tokens, "beyond its rate", frozenset({"likes:write"}), HTTP_RATE)
+    crowd = access_tokens.add(tokens, "crowd", frozenset({"likes:write"}), 10 * OVERLOAD)
+    os.environ["ACCESS_TOKEN"] = access_tokens.add(tokens, "watch", frozenset({"read"}), 1000)
+    fixture = Fixture(folder / "overload", 1, **bounds, ACCESS_TOKENS_FILE=str(tokens), INGEST_IDLE_SECONDS="5")
     try:
-        ground.start()
-        watched = Watched(ground)
+        fixture.start()
+        watched = Watched(fixture)
         watched.look()
         simulate(
-            ground,
+            fixture,
             OVERLOAD,
             **WORLD,
         )
         began = time.monotonic()
-        with out.status("overload"), Callers(ground.stack.url("ingest"), {greedy: 4, crowd: HTTP_CALLERS}) as callers:
+        with out.status("overload"), Callers(fixture.stack.url("ingest"), {greedy: 4, crowd: HTTP_CALLERS}) as callers:
             while time.monotonic() - began < OVERLOAD_SECONDS:
                 watched.look()
                 time.sleep(2)
         lasted = time.monotonic() - began
-        metrics = ground.stack.metrics(timeout=30)
+        metrics = fixture.stack.metrics(timeout=30)
         lag = sum(v for k, v in metrics.items() if "/lag_likes" in k)
         sent = metrics["simulator/simulated_likes_total"] + metrics["ingest/http_accepted_total"]
         out.print(
@@ -202,36 +202,36 @@ def overload(folder: Path, bounds: dict[str, str]) -> None:
             f"HTTP answers beyond a token's rate {dict(callers.answers[greedy])}, of {HTTP_CALLERS} callers at once "
             f"{dict(callers.answers[crowd])}, none later than {callers.longest:.1f} s"
         )
-        took = drain(ground, watched, 1200)
+        took = drain(fixture, watched, 1200)
         watched.look()
         out.print(watched.table("memory and file handles: overload, then drained"))
         out.print(f"all processed {took:.0f} s later")
         again = httpx.post(
-            f"{ground.stack.url('ingest')}/v1/likes", json=like(1), headers={"Authorization": f"Bearer {greedy}"}
+            f"{fixture.stack.url('ingest')}/v1/likes", json=like(1), headers={"Authorization": f"Bearer {greedy}"}
         )
         out.print(f"a call afterwards: {again.status_code}")
     finally:
-        ground.stop()
+        fixture.stop()
 
 
 def soak(folder: Path, bounds: dict[str, str]) -> None:
-    ground = Ground(folder / "soak", 1, **bounds, INGEST_IDLE_SECONDS="5")
+    fixture = Fixture(folder / "soak", 1, **bounds, INGEST_IDLE_SECONDS="5")
     try:
-        ground.start()
-        watched = Watched(ground)
-        simulate(ground, SOAK_RATE, SIMULATOR_PEOPLE="5000")
+        fixture.start()
+        watched = Watched(fixture)
+        simulate(fixture, SOAK_RATE, SIMULATOR_PEOPLE="5000")
         for _ in track(range(SOAK_SECONDS // 10), "soak", console=out):
             time.sleep(10)
             watched.look()
         out.print(watched.table(f"{SOAK_SECONDS // 60} minutes at {SOAK_RATE:,} likes/s"))
-        took = drain(ground, watched, 120)
+        took = drain(fixture, watched, 120)
         out.print(f"every like accounted for {took:.0f} s after the last")
     finally:
-        ground.stop()
+        fixture.stop()
 
 
-async def feed_actors(ground: Ground) -> None:
-    producer = kafka.producer(ground.settings)
+async def feed_actors(fixture: Fixture) -> None:
+    producer = kafka.producer(fixture.settings)
     await producer.start()
     sender = BatchProducer(producer, LIKES, PARTITIONS)
     step = 5000
@@ -243,31 +243,31 @@ async def feed_actors(ground: Ground) -> None:
     await producer.stop()
 
 
-def _has_all_actors(ground: Ground, counter: str) -> bool:
-    return ground.stack.metrics().get(counter, 0) >= ACTORS
+def _has_all_actors(fixture: Fixture, counter: str) -> bool:
+    return fixture.stack.metrics().get(counter, 0) >= ACTORS
 
 
 def restart(folder: Path, bounds: dict[str, str]) -> None:
-    ground = Ground(folder / "restart", 1, **bounds)
+    fixture = Fixture(folder / "restart", 1, **bounds)
     try:
-        ground.start()
-        asyncio.run(feed_actors(ground))
+        fixture.start()
+        asyncio.run(feed_actors(fixture))
         counters = {"detector": "actor/likes_total", "predictor": "predictor/predictor_likes_total"}
         for counter in counters.values():
-            wait(partial(_has_all_actors, ground, counter), counter, 900)
+            wait(partial(_has_all_actors, fixture, counter), counter, 900)
         time.sleep(30)
-        size = sum(f.stat().st_size for f in (ground.folder / "checkpoints").rglob("*.npz")) / 2**20
+        size = sum(f.stat().st_size for f in (fixture.folder / "checkpoints").rglob("*.npz")) / 2**20
         out.print(f"snapshots of {ACTORS:,} actors: {size:,.0f} MB (two of each)")
         for name, counter in counters.items():
-            (label,) = ground.labels[name]
+            (label,) = fixture.labels[name]
             began = time.monotonic()
-            ground.stack.kill(label)
-            new = ground.restart(name, label)
-            wait(partial(ground.ready, new), new)
-            wait(partial(_has_all_actors, ground, counter), counter)
+            fixture.stack.kill(label)
+            new = fixture.restart(name, label)
+            wait(partial(fixture.ready, new), new)
+            wait(partial(_has_all_actors, fixture, counter), counter)
             out.print(f"{name}: killed, started, ready with all of its state after {time.monotonic() - began:.1f} s")
     finally:
-        ground.stop()
+        fixture.stop()
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shared import kafka
 from tests.faults.faults import Happened, breathe, wait
-from tests.faults.ground import PARTITIONS, Ground
+from tests.faults.fixture import PARTITIONS, Fixture
 
 WORKERS = 3
 HELD_AGAIN_SECONDS = 30.0
@@ -28,122 +28,122 @@ EXPECTED: dict[str, Counter[tuple[str, str]]] = {
 }
 
 
-def held(ground: Ground, name: str) -> Counter[tuple[str, str]]:
+def held(fixture: Fixture, name: str) -> Counter[tuple[str, str]]:
     """(stage, partition) of what the workers of a service say they hold."""
     found: Counter[tuple[str, str]] = Counter()
-    for label in ground.labels[name]:
-        for family in text_string_to_metric_families(_metrics(ground, label)):
+    for label in fixture.labels[name]:
+        for family in text_string_to_metric_families(_metrics(fixture, label)):
             for sample in family.samples:
                 if sample.name in ("truelike_lag_likes", "truelike_lag_frames"):
                     found[sample.labels["stage"], sample.labels["partition"]] += 1
     return found
 
 
-def _metrics(ground: Ground, label: str) -> str:
+def _metrics(fixture: Fixture, label: str) -> str:
     try:
-        return httpx.get(f"{ground.url(label)}/metrics", timeout=2).text
+        return httpx.get(f"{fixture.url(label)}/metrics", timeout=2).text
     except httpx.HTTPError:
         return ""
 
 
-def _shares(ground: Ground) -> float:
-    return sum(ground.value_of("predictor/held_shares", label) for label in ground.labels["predictor"])
+def _shares(fixture: Fixture) -> float:
+    return sum(fixture.value_of("predictor/held_shares", label) for label in fixture.labels["predictor"])
 
 
-def lacking(ground: Ground) -> list[str]:
+def lacking(fixture: Fixture) -> list[str]:
     """What is held by nobody, or by two."""
-    wrong = [f"{name}: {held(ground, name)}" for name, expected in EXPECTED.items() if held(ground, name) != expected]
-    shares = _shares(ground)
+    wrong = [f"{name}: {held(fixture, name)}" for name, expected in EXPECTED.items() if held(fixture, name) != expected]
+    shares = _shares(fixture)
     return wrong if shares == PARTITIONS else [*wrong, f"predictor: {shares:.0f} of {PARTITIONS} shares"]
 
 
-def held_again(ground: Ground, after: str) -> float:
+def held_again(fixture: Fixture, after: str) -> float:
     """Seconds until every partition has its one worker. Raises RuntimeError where that takes too long."""
     try:
-        return wait(lambda: not lacking(ground), f"partitions after {after}", HELD_AGAIN_SECONDS)
+        return wait(lambda: not lacking(fixture), f"partitions after {after}", HELD_AGAIN_SECONDS)
     except RuntimeError as error:
-        raise RuntimeError(f"{error}: {'; '.join(lacking(ground))}; logs in {ground.folder}") from None
+        raise RuntimeError(f"{error}: {'; '.join(lacking(fixture))}; logs in {fixture.folder}") from None
 
 
-def three_workers(ground: Ground) -> None:
+def three_workers(fixture: Fixture) -> None:
     for name in ("ingest", "detector", "predictor", "exporter"):
-        while len(ground.labels[name]) < WORKERS:
-            ground.stack.wait_listening(ground.add(name))
-    wait(lambda: not lacking(ground), "partitions among three workers")
+        while len(fixture.labels[name]) < WORKERS:
+            fixture.stack.wait_listening(fixture.add(name))
+    wait(lambda: not lacking(fixture), "partitions among three workers")
 
 
-def outage(ground: Ground, times: int, seconds: float) -> Iterator[Happened]:
+def outage(fixture: Fixture, times: int, seconds: float) -> Iterator[Happened]:
     """All brokers are away: killed, or stopped in good order, in turn."""
-    three_workers(ground)
+    three_workers(fixture)
     for turn in range(times):
-        breathe(ground)
-        brokers = range(len(ground.kafka.ports))
+        breathe(fixture)
+        brokers = range(len(fixture.kafka.ports))
         for number in brokers:
-            (ground.kafka.stop_broker if turn % 2 else ground.kafka.kill_broker)(number)
+            (fixture.kafka.stop_broker if turn % 2 else fixture.kafka.kill_broker)(number)
         time.sleep(seconds)
         for number in brokers:
-            ground.kafka.start_broker(number)
+            fixture.kafka.start_broker(number)
         for number in brokers:
-            ground.kafka.wait_for_broker(number)
-        yield Happened(f"all brokers away for {seconds:.0f} s", held_again(ground, f"an outage of {seconds:.0f} s"))
-        ground.assert_alive()
+            fixture.kafka.wait_for_broker(number)
+        yield Happened(f"all brokers away for {seconds:.0f} s", held_again(fixture, f"an outage of {seconds:.0f} s"))
+        fixture.assert_alive()
 
 
-def while_starting(ground: Ground, times: int) -> Iterator[Happened]:
+def while_starting(fixture: Fixture, times: int) -> Iterator[Happened]:
     """All brokers are away for a moment while workers join their group: what they ask then is never answered."""
-    three_workers(ground)
+    three_workers(fixture)
     for _ in range(times):
-        breathe(ground)
+        breathe(fixture)
         for name in ("detector", "exporter"):
-            for label in list(ground.labels[name]):
-                ground.stack.kill(label)
-                ground.restart(name, label)
-        time.sleep(ground.random.uniform(1, 8))
-        for number in range(len(ground.kafka.ports)):
-            ground.kafka.kill_broker(number)
-        time.sleep(ground.random.uniform(0.5, 3))
-        for number in range(len(ground.kafka.ports)):
-            ground.kafka.start_broker(number)
-        for number in range(len(ground.kafka.ports)):
-            ground.kafka.wait_for_broker(number)
-        yield Happened("brokers away while workers start", held_again(ground, "an outage at the start"))
-        ground.assert_alive()
+            for label in list(fixture.labels[name]):
+                fixture.stack.kill(label)
+                fixture.restart(name, label)
+        time.sleep(fixture.random.uniform(1, 8))
+        for number in range(len(fixture.kafka.ports)):
+            fixture.kafka.kill_broker(number)
+        time.sleep(fixture.random.uniform(0.5, 3))
+        for number in range(len(fixture.kafka.ports)):
+            fixture.kafka.start_broker(number)
+        for number in range(len(fixture.kafka.ports)):
+            fixture.kafka.wait_for_broker(number)
+        yield Happened("brokers away while workers start", held_again(fixture, "an outage at the start"))
+        fixture.assert_alive()
 
 
-def rolling(ground: Ground, times: int) -> Iterator[Happened]:
+def rolling(fixture: Fixture, times: int) -> Iterator[Happened]:
     """Brokers are restarted one after the other, as an upgrade does."""
-    three_workers(ground)
+    three_workers(fixture)
     for _ in range(times):
-        breathe(ground)
+        breathe(fixture)
         longest = 0.0
-        for number in range(len(ground.kafka.ports)):
-            ground.kafka.stop_broker(number)
-            ground.kafka.start_broker(number)
-            ground.kafka.wait_for_broker(number)
-            longest = max(longest, held_again(ground, f"the restart of broker {number + 1}"))
-            wait(partial(_in_sync, ground), "replicas in sync")
+        for number in range(len(fixture.kafka.ports)):
+            fixture.kafka.stop_broker(number)
+            fixture.kafka.start_broker(number)
+            fixture.kafka.wait_for_broker(number)
+            longest = max(longest, held_again(fixture, f"the restart of broker {number + 1}"))
+            wait(partial(_in_sync, fixture), "replicas in sync")
         yield Happened("rolling restart, its worst broker", longest)
-        ground.assert_alive()
+        fixture.assert_alive()
 
 
-def coordinator(ground: Ground, times: int) -> Iterator[Happened]:
+def coordinator(fixture: Fixture, times: int) -> Iterator[Happened]:
     """The broker that coordinates a group is killed: another one takes the group over."""
-    three_workers(ground)
+    three_workers(fixture)
     for turn in range(times):
-        breathe(ground)
+        breathe(fixture)
         group = GROUPS[turn % len(GROUPS)]
-        number = asyncio.run(_coordinator(ground, group)) - 1
-        ground.kafka.kill_broker(number)
-        yield Happened(f"coordinator of {group} killed", held_again(ground, f"losing the coordinator of {group}"))
-        ground.kafka.start_broker(number)
-        ground.kafka.wait_for_broker(number)
-        wait(partial(_in_sync, ground), "replicas in sync")
-        held_again(ground, "a broker's return")
-        ground.assert_alive()
+        number = asyncio.run(_coordinator(fixture, group)) - 1
+        fixture.kafka.kill_broker(number)
+        yield Happened(f"coordinator of {group} killed", held_again(fixture, f"losing the coordinator of {group}"))
+        fixture.kafka.start_broker(number)
+        fixture.kafka.wait_for_broker(number)
+        wait(partial(_in_sync, fixture), "replicas in sync")
+        held_again(fixture, "a broker's return")
+        fixture.assert_alive()
 
 
-async def _coordinator(ground: Ground, group: str) -> int:
-    admin = kafka.admin_client(ground.settings)
+async def _coordinator(fixture: Fixture, group: str) -> int:
+    admin = kafka.admin_client(fixture.settings)
     await admin.start()
     try:
         return int(await admin.find_coordinator(group))
@@ -151,11 +151,11 @@ async def _coordinator(ground: Ground, group: str) -> int:
         await admin.close()
 
 
-def _in_sync(ground: Ground) -> bool:
+def _in_sync(fixture: Fixture) -> bool:
     """Whether each partition has all its replicas again: else the next broker's end could take the last one."""
 
     async def look() -> bool:
-        admin = kafka.admin_client(ground.settings)
+        admin = kafka.admin_client(fixture.settings)
         await admin.start()
         try:
             topics = await admin.describe_topics()

@@ -16,7 +16,7 @@ from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
 from tests.kafka.server import ApacheKafka
-from tests.stillness import Stillness
+from tests.quiescence import Quiescence
 from tests.topics import read_topic
 from truelike.cli.embedded import Broker, Redis
 from truelike.cli.stack import SERVICES, Stack
@@ -80,8 +80,8 @@ class Platform:
 
     def rest(self, seconds: float = 60, still_seconds: float = 3) -> None:
         """Wait until all is read and nothing has been counted for a while: nothing more follows from what was sent."""
-        deadline, stillness = time.monotonic() + seconds, Stillness()
-        while not stillness.lasts(self.stack.metrics(), still_seconds):
+        deadline, quiescence = time.monotonic() + seconds, Quiescence()
+        while not quiescence.lasts(self.stack.metrics(), still_seconds):
             assert time.monotonic() < deadline, f"still at work; logs in {self.stack.folder}"
             time.sleep(0.2)
 

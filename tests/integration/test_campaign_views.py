@@ -13,12 +13,12 @@ from services.console import campaign_view, views, window_view
 from services.console.api import build_app
 from services.console.app import PROCEDURES, ConsoleSettings
 from shared import redis_connection, redis_keys
-from shared.doors import Doors
+from shared.auth import AuthMiddleware
 from shared.events import UNLIKE
 from shared.frames import TRUSTED_LIKES as SCHEMA
 from shared.frames import Frame, to_output
-from shared.guarded_redis import Command, GuardedWriter
 from shared.health import Health
+from shared.idempotent_redis import Command, IdempotentWriter
 from shared.topics import CAMPAIGNS, TRUSTED_LIKES, WINDOW_SUMMARIES
 from tests.asgi import ask
 from truelike.cli.embedded import Redis
@@ -71,7 +71,7 @@ def campaign(identifier: str, last_at: int = NOW, **changes: Any) -> bytes:
 
 
 async def apply(redis: Any, topic: str, commands: list[Command]) -> None:
-    writer = GuardedWriter(redis, "console", topic, PROCEDURES.get(topic, ""))
+    writer = IdempotentWriter(redis, "console", topic, PROCEDURES.get(topic, ""))
     offset = await writer.newest(0) + 1
     assert await writer.apply(0, offset, commands) == offset
 
@@ -81,7 +81,7 @@ async def keep(redis: Any, *values: bytes) -> None:
 
 
 async def get(redis: Any, path: str) -> Any:
-    answer = await ask(Doors(build_app(redis, Health("test", dict, dict, list)), None), path)
+    answer = await ask(AuthMiddleware(build_app(redis, Health("test", dict, dict, list)), None), path)
     return answer.json if answer.status == 200 else answer.status
 
 

@@ -1,4 +1,4 @@
-"""Every door closed: Kafka with TLS and SCRAM, Redis with TLS and an ACL user, HTTP with tokens."""
+"""Everything guarded: Kafka with TLS and SCRAM, Redis with TLS and an ACL user, HTTP with tokens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from redis import Redis as BlockingRedis
 
-from shared import access, kafka
+from shared import access_tokens, kafka
 from shared.settings import ServiceSettings
 from tests.faults.proxy import Proxy
 from tests.kafka.server import ApacheKafka, Guard
@@ -57,7 +57,7 @@ class Closed:
         self.front = Proxy(free_port(), self.redis.port, tls)
         self.tokens = folder / "tokens.json"
         self.shown = {
-            scope: access.add(self.tokens, scope, frozenset({scope}), 1000) for scope in ("likes:write", "read")
+            scope: access_tokens.add(self.tokens, scope, frozenset({scope}), 1000) for scope in ("likes:write", "read")
         }
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.kafka.guarded_port}",

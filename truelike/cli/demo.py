@@ -20,7 +20,7 @@ from rich.live import Live
 from services.simulator.settings import Pace, pace
 from shared import kafka
 from shared.settings import ServiceSettings
-from truelike.cli import accounts
+from truelike.cli import reconciliation
 from truelike.cli.embedded import Broker, Redis
 from truelike.cli.live_view import render
 from truelike.cli.stack import SERVICES, Metrics, Stack
@@ -175,16 +175,16 @@ def _finish(stack: Stack, options: DemoOptions, console: Console, folder: Path, 
     with console.status("draining"):
         while time.monotonic() < deadline:
             metrics = stack.metrics()
-            if metrics.get("simulator/finished") and not accounts.losses(metrics):
+            if metrics.get("simulator/finished") and not reconciliation.losses(metrics):
                 break
             time.sleep(0.5)
         # The last windows close as idle event time passes: window, two gaps and lateness, 430 s at defaults.
         time.sleep(min(3 + 450 / options.pace.speed, 30))
         metrics = stack.metrics(timeout=60)
-    found = asyncio.run(accounts.confusion(stack.environment["KAFKA_BOOTSTRAP_SERVERS"], folder / "truth.csv"))
-    report = accounts.report(metrics, found, sent_for)
+    found = asyncio.run(reconciliation.confusion(stack.environment["KAFKA_BOOTSTRAP_SERVERS"], folder / "truth.csv"))
+    report = reconciliation.report(metrics, found, sent_for)
     options.report.write_text(json.dumps(report, indent=2) + "\n")
-    console.print(accounts.summary(report))
+    console.print(reconciliation.summary(report))
     console.print(f"report in {options.report}", highlight=False)
     lost = report["losses"]
     for sentence in lost:

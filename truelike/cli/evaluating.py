@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from truelike.cli.beside import output
+from truelike.cli.atomic_output import output
 from truelike.cli.output import err, fail, out
 from truelike.cli.reading import NOTHING_ACCEPTED, File, Reading, bars, close, likes_of, reads_a_file, told
 from truelike.files.content import WrongUse

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from truelike.cli.beside import output
+from truelike.cli.atomic_output import output
 from truelike.cli.output import out
 from truelike.cli.reading import File, Reading, bars, close, likes_of, reads_a_file
 from truelike.files.result import Result

@@ -14,7 +14,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from shared.events import rfc3339
-from truelike.cli.beside import output, require_apart
+from truelike.cli.atomic_output import output, require_apart
 from truelike.cli.output import err, fail, out
 from truelike.files import formats
 from truelike.files.content import UnreadableFile, WrongUse

@@ -16,9 +16,9 @@ from shared.events import rfc3339
 from shared.settings import ServiceSettings
 from shared.topics import FRAMES_BY_ACTOR, LIKES, LIKES_REJECTED
 from truelike.cli import environment
-from truelike.cli.accounting import Accounts, Ends, Unfinished
 from truelike.cli.output import fail, out
 from truelike.cli.reading import NOTHING_ACCEPTED, File, Reading, bars, close, likes_of, reads_a_file
+from truelike.cli.replay_outcome import Accounts, Ends, Unfinished
 from truelike.cli.sending import Sender, parse_speed
 from truelike.files.reading import Advance
 from truelike.files.result import Result

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from shared import access
+from shared import access_tokens
 from truelike.cli.output import fail, out
 
 app = typer.Typer(no_args_is_help=True, help="Tokens that HTTP callers show.")
@@ -20,7 +20,7 @@ TokensFile = Annotated[Path, typer.Option("--file", envvar="ACCESS_TOKENS_FILE",
 def add(
     name: Annotated[str, typer.Argument(help="Who gets it, e.g. web-backend; one token a name")],
     file: TokensFile,
-    scope: Annotated[list[str], typer.Option(help=f"{', '.join(access.SCOPES)}; repeat for several")],
+    scope: Annotated[list[str], typer.Option(help=f"{', '.join(access_tokens.SCOPES)}; repeat for several")],
     rate: Annotated[
         float, typer.Option(help="Requests a second; likes a second where likes are written", min=0.1)
     ] = 50,
@@ -33,13 +33,13 @@ def add(
 
     Example: `truelike token add web-backend --scope likes:write --rate 5000 --file access/tokens.json`
     """
-    unknown = set(scope) - set(access.SCOPES)
+    unknown = set(scope) - set(access_tokens.SCOPES)
     if unknown:
-        raise fail(f"--scope {sorted(unknown)[0]}: one of {', '.join(access.SCOPES)}")
+        raise fail(f"--scope {sorted(unknown)[0]}: one of {', '.join(access_tokens.SCOPES)}")
     try:
-        if once and file.exists() and any(token.name == name for token in access.load(file)):
+        if once and file.exists() and any(token.name == name for token in access_tokens.load(file)):
             return
-        token = access.add(file, name, frozenset(s for s in access.SCOPES if s in scope), rate)
+        token = access_tokens.add(file, name, frozenset(s for s in access_tokens.SCOPES if s in scope), rate)
         if into is not None:
             into.touch(0o600)
             into.write_text(token + "\n")
@@ -55,7 +55,7 @@ def list_tokens(file: TokensFile) -> None:
     Example: `truelike token list --file access/tokens.json`
     """
     try:
-        tokens = access.load(file)
+        tokens = access_tokens.load(file)
     except ValueError as error:
         raise fail(str(error)) from None
     table = Table("name", "scopes", "rate a second")

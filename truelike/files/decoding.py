@@ -1,4 +1,4 @@
-"""Rows of a file to likes, by the contract of all doors (`shared.contract`)."""
+"""Rows of a file to likes, by the contract of all inputs (`shared.contract`)."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ MOMENT, IN_DAY, BEGAN, GOES_ON = range(4)
 
 
 @njit(cache=True)
-def _again(at: int, times: Any) -> bool:
+def _dirty(at: int, times: Any) -> bool:
     """Whether this like of a pair that was unliked counts as given again. `times` has shape (2,)."""
     slip = at - times[UNLIKED_AT] < MOMENT_MS and at - times[AGAIN_AT] < MOMENT_MS
     first_slip = at - times[UNLIKED_AT] < MOMENT_MS and times[AGAIN_AT] == 0
@@ -93,7 +93,7 @@ def _observe_pairs(at: Any, unlike: Any, slots: Any, touched: Any, times: Any, a
             # Liked already, or liked before its first unlike: nothing is given again.
             continue
         else:
-            again[i] = _again(at[i], times[slot])
+            again[i] = _dirty(at[i], times[slot])
         touched[slot] = max(touched[slot], at[i])
 
 

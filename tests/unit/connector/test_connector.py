@@ -17,11 +17,11 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from services.connector import pulling
 from services.connector.delivery import Delivery
+from services.connector.lease import Lease
 from services.connector.pulling import Puller
 from services.connector.settings import ConnectorSettings
 from services.connector.sources import KINDS
 from services.connector.sources.jetstream import REMEMBERED_ACCOUNTS, Feed, Jetstream
-from services.connector.turn import Turn
 from shared.checkpoints import Fenced
 from shared.compiled import PROJECT
 from shared.contract.decode import Message, decode, parse, to_message
@@ -356,7 +356,7 @@ async def test_what_the_broker_refused_is_read_again(tmp_path: Path) -> None:
             future.set_result(output)
     await until(lambda: worker.ready()["kafka"] is not None)
     await until(lambda: wire.opened == 2 and len(wire.sent) == 20)
-    assert worker.ready() == {"turn": None, "kafka": None, "disk": None, "jetstream": None}
+    assert worker.ready() == {"lease": None, "kafka": None, "disk": None, "jetstream": None}
     assert [o.value for o, _ in wire.sent[10:]] == [str(n).encode() for n in range(1, 11)]
     wire.acknowledge(10)
     await until(lambda: saved(tmp_path) == 10)
@@ -427,10 +427,10 @@ async def test_a_second_connector_stands_by_and_an_earlier_one_is_fenced(tmp_pat
     working = asyncio.create_task(first.run())
     await until(lambda: len(first.delivery.sent) == 5)  # type: ignore[attr-defined]
     waiting = asyncio.create_task(second.run())
-    await until(lambda: second.ready()["turn"] is not None)
-    assert "stands by" in str(second.ready()["turn"])
-    # Where locks do not work, the claim decides.
-    first._turn.give_up()
+    await until(lambda: second.ready()["lease"] is not None)
+    assert "stands by" in str(second.ready()["lease"])
+    # Where locks do not work, the fencing token decides.
+    first._lease.give_up()
     await until(lambda: len(second.delivery.sent) == 5)  # type: ignore[attr-defined]
     first.delivery.acknowledge(5)  # type: ignore[attr-defined]
     with pytest.raises(Fenced):
@@ -443,16 +443,16 @@ async def test_a_second_connector_stands_by_and_an_earlier_one_is_fenced(tmp_pat
 
 HOLD = """
 import asyncio, pathlib, sys, time
-from services.connector.turn import Turn
-turn = Turn(pathlib.Path(sys.argv[1]))
-asyncio.run(turn.wait())
+from services.connector.lease import Lease
+lease = Lease(pathlib.Path(sys.argv[1]))
+asyncio.run(lease.wait())
 print("held", flush=True)
 time.sleep(60)
 """
 
 
 def holder(path: Path) -> subprocess.Popen[bytes]:
-    """Another process that has its turn."""
+    """Another process that has its lease."""
     found = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, cwd=PROJECT)
     assert found.stdout is not None
     assert found.stdout.readline() == b"held\n"
@@ -460,15 +460,15 @@ def holder(path: Path) -> subprocess.Popen[bytes]:
 
 
 async def test_a_turn_ends_with_its_process(tmp_path: Path) -> None:
-    other = holder(tmp_path / "turn")
-    turn = Turn(tmp_path / "turn")
-    waiting = asyncio.create_task(turn.wait())
-    await until(lambda: turn.dependency.error is not None)
+    other = holder(tmp_path / "lease")
+    lease = Lease(tmp_path / "lease")
+    waiting = asyncio.create_task(lease.wait())
+    await until(lambda: lease.dependency.error is not None)
     other.kill()
     other.wait()
     await asyncio.wait_for(waiting, 10)
-    assert turn.dependency.error is None
-    turn.give_up()
+    assert lease.dependency.error is None
+    lease.give_up()
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

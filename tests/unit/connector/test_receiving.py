@@ -22,10 +22,10 @@ from services.connector.receiving import Receiver
 from services.connector.settings import ConnectorSettings
 from services.connector.sources.segment import Segment
 from services.connector.sources.webhook import Webhook
-from shared import access
-from shared.access import Access
+from shared import access_tokens
+from shared.access_tokens import Access
+from shared.auth import AuthMiddleware
 from shared.body_reader import BODIES_BYTES
-from shared.doors import Doors
 from shared.health import Health
 from shared.topics import LIKES, LIKES_REJECTED
 
@@ -96,8 +96,8 @@ def connector(
     wire = Wire()
     receiver.delivery = wire  # type: ignore[assignment]
     health = Health("connector", receiver.ready, lambda: receiver.live([]), receiver.samples)
-    doors = Doors(Starlette(routes=[*health.routes(), *receiver.routes()]), tokens, receiver.entrance)
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(doors), base_url="http://connector")
+    guarded = AuthMiddleware(Starlette(routes=[*health.routes(), *receiver.routes()]), tokens, receiver.write_routes)
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(guarded), base_url="http://connector")
     return client, wire, receiver
 
 
@@ -114,10 +114,10 @@ def signed(body: bytes, secret: str, algorithm: str) -> str:
 def tokens(tmp_path: Path) -> tuple[Access, dict[str, str]]:
     path = tmp_path / "tokens.json"
     shown = {
-        "writer": access.add(path, "writer", frozenset({"likes:write"}), 10),
-        "reader": access.add(path, "reader", frozenset({"read"}), 1000),
+        "writer": access_tokens.add(path, "writer", frozenset({"likes:write"}), 10),
+        "reader": access_tokens.add(path, "reader", frozenset({"read"}), 1000),
     }
-    return Access(access.load(path)), {name: f"Bearer {token}" for name, token in shown.items()}
+    return Access(access_tokens.load(path)), {name: f"Bearer {token}" for name, token in shown.items()}
 
 
 async def test_a_recorded_webhook_of_segment_becomes_a_like() -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from services.console.api import build_app
 from shared import redis_keys
-from shared.doors import Doors
+from shared.auth import AuthMiddleware
 from shared.health import Health
 from tests.asgi import ask
 
@@ -114,7 +114,7 @@ class Pipeline:
 
 
 def console(redis: Held) -> ASGIApp:
-    return Doors(build_app(redis, Health("test", dict, dict, list)), None)  # type: ignore[arg-type]
+    return AuthMiddleware(build_app(redis, Health("test", dict, dict, list)), None)  # type: ignore[arg-type]
 
 
 def everything_of(name: str) -> Held:

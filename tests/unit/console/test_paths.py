@@ -1,4 +1,4 @@
-"""A path that is written in another way leads past no door."""
+"""A path that is written in another way leads past no check of tokens."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from services.console.api import build_app as console_app
 from services.ingest.http import Gate
 from services.ingest.http import build_app as ingest_app
 from services.ingest.settings import IngestSettings
-from shared import access
-from shared.access import Access
-from shared.doors import OPEN, Doors
+from shared import access_tokens
+from shared.access_tokens import Access
+from shared.auth import OPEN, AuthMiddleware
 from tests.asgi import ask
 from tests.likes import like
 from tests.unit.shared.test_auth import Acknowledging, health
@@ -36,9 +36,9 @@ class Forgetful:
 def known(tmp_path: Path) -> tuple[Access, str, str, str]:
     """Tokens for likes:write, read and admin, and none in a hurry."""
     path = tmp_path / "tokens.json"
-    scopes: tuple[access.Scope, ...] = ("likes:write", "read", "admin")
-    writer, reader, admin = (access.add(path, scope, frozenset({scope}), 1000) for scope in scopes)
-    return Access(access.load(path)), writer, reader, admin
+    scopes: tuple[access_tokens.Scope, ...] = ("likes:write", "read", "admin")
+    writer, reader, admin = (access_tokens.add(path, scope, frozenset({scope}), 1000) for scope in scopes)
+    return Access(access_tokens.load(path)), writer, reader, admin
 
 
 # To a regular expression with `$` at its end a path may end in a newline, to a set of paths it may not.
@@ -99,7 +99,7 @@ async def test_no_other_path_writes_likes(known: tuple[Access, str, str, str], t
     tokens, writer, reader, admin = known
     gate = Gate(IngestSettings())
     gate.producer = producer = Acknowledging()  # type: ignore[assignment]
-    app, body = Doors(ingest_app(gate, health()), tokens), json.dumps(like(1)).encode()
+    app, body = AuthMiddleware(ingest_app(gate, health()), tokens), json.dumps(like(1)).encode()
     asked = {token: (await ask(app, target, token, "POST", body)).status for token in ("", writer, reader, admin)}
     assert asked == {"": 401, writer: 403, reader: 404, admin: 404}
     assert not producer.sent
@@ -109,9 +109,9 @@ async def test_no_other_path_writes_likes(known: tuple[Access, str, str, str], t
 
 
 @pytest.mark.parametrize("target", NOWHERE)
-async def test_no_path_leads_past_the_doors(known: tuple[Access, str, str, str], target: str) -> None:
+async def test_no_path_leads_past_the_tokens(known: tuple[Access, str, str, str], target: str) -> None:
     tokens, writer, reader, admin = known
-    app = Doors(console_app(Forgetful(), health()), tokens)  # type: ignore[arg-type]
+    app = AuthMiddleware(console_app(Forgetful(), health()), tokens)  # type: ignore[arg-type]
     asked = {token: await ask(app, target, token) for token in ("", writer, reader, admin)}
     found = {token: answer.status for token, answer in asked.items()}
     assert found == {"": 401, writer: 403, reader: 404, admin: 404}
@@ -132,12 +132,12 @@ async def test_no_path_leads_past_the_doors(known: tuple[Access, str, str, str],
 )
 async def test_a_path_behind_an_id_is_the_ids(known: tuple[Access, str, str, str], target: str, name: str) -> None:
     tokens, writer, reader, _ = known
-    app = Doors(console_app(Forgetful(), health()), tokens)  # type: ignore[arg-type]
+    app = AuthMiddleware(console_app(Forgetful(), health()), tokens)  # type: ignore[arg-type]
     asked = {token: await ask(app, target, token) for token in ("", writer, reader)}
     assert {token: answer.status for token, answer in asked.items()} == {"": 401, writer: 403, reader: 404}
     assert name in asked[reader].json["detail"]
 
 
 async def test_what_is_open_is_open_to_all(known: tuple[Access, str, str, str]) -> None:
-    app = Doors(console_app(Forgetful(), health()), known[0])  # type: ignore[arg-type]
+    app = AuthMiddleware(console_app(Forgetful(), health()), known[0])  # type: ignore[arg-type]
     assert {path: (await ask(app, path)).status for path in OPEN} == dict.fromkeys(OPEN, 200)

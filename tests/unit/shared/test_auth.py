@@ -16,10 +16,10 @@ from services.console.api import build_app as console_app
 from services.ingest.http import Gate
 from services.ingest.http import build_app as ingest_app
 from services.ingest.settings import IngestSettings
-from shared import access
-from shared.access import BURST_SECONDS, Access, Bucket
+from shared import access_tokens
+from shared.access_tokens import BURST_SECONDS, Access, Bucket
+from shared.auth import AuthMiddleware, only_this_machine
 from shared.body_reader import BODIES_BYTES, LIKES_UNDER_WAY
-from shared.doors import Doors, only_this_machine
 from shared.health import Health
 from shared.pseudonyms import Pseudonyms
 from shared.service import access_of
@@ -49,12 +49,12 @@ def health() -> Health:
 def ingest(tokens: Access | None) -> tuple[httpx.AsyncClient, Gate]:
     gate = Gate(IngestSettings.model_validate({"ingest_max_body_bytes": 4 << 20}))
     gate.producer = Acknowledging()  # type: ignore[assignment]
-    transport = httpx.ASGITransport(Doors(ingest_app(gate, health()), tokens))
+    transport = httpx.ASGITransport(AuthMiddleware(ingest_app(gate, health()), tokens))
     return httpx.AsyncClient(transport=transport, base_url="http://ingest"), gate
 
 
 def console(tokens: Access | None) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(Doors(console_app(None, health()), tokens))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(AuthMiddleware(console_app(None, health()), tokens))  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://console")
 
 
@@ -62,11 +62,11 @@ def console(tokens: Access | None) -> httpx.AsyncClient:
 def tokens(tmp_path: Path) -> tuple[Access, dict[str, str], Path]:
     path = tmp_path / "access" / "tokens.json"
     shown = {
-        "writer": access.add(path, "writer", frozenset({"likes:write"}), 10),
-        "reader": access.add(path, "reader", frozenset({"read"}), 2),
-        "admin": access.add(path, "admin", frozenset({"admin"}), 1000),
+        "writer": access_tokens.add(path, "writer", frozenset({"likes:write"}), 10),
+        "reader": access_tokens.add(path, "reader", frozenset({"read"}), 2),
+        "admin": access_tokens.add(path, "admin", frozenset({"admin"}), 1000),
     }
-    return Access(access.load(path)), shown, path
+    return Access(access_tokens.load(path)), shown, path
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -178,8 +178,8 @@ def test_the_file_of_tokens_holds_no_token(tokens: tuple[Access, dict[str, str],
     found = known.caller(shown["reader"])
     assert found is not None
     assert (found.name, found.may("read"), found.may("likes:write")) == ("reader", True, False)
-    again = access.add(path, "reader", frozenset({"read"}), 5)
-    renewed = Access(access.load(path))
+    again = access_tokens.add(path, "reader", frozenset({"read"}), 5)
+    renewed = Access(access_tokens.load(path))
     assert renewed.caller(shown["reader"]) is None
     assert renewed.caller(again) is not None
 
@@ -217,10 +217,10 @@ def test_token_add_shows_a_token_once(tmp_path: Path) -> None:
     runner = CliRunner()
     arguments = ["token", "add", "web", "--scope", "likes:write", "--file", str(path)]
     shown = runner.invoke(cli, arguments)
-    assert Access(access.load(path)).caller(shown.stdout.strip()) is not None
+    assert Access(access_tokens.load(path)).caller(shown.stdout.strip()) is not None
     assert runner.invoke(cli, [*arguments, "--once", "--into", str(into)]).exit_code == 0
     assert not into.exists()
-    assert Access(access.load(path)).caller(shown.stdout.strip()) is not None
+    assert Access(access_tokens.load(path)).caller(shown.stdout.strip()) is not None
     assert runner.invoke(cli, ["token", "add", "a", "--scope", "all", "--file", str(path)]).exit_code == 2
     assert "likes:write" in runner.invoke(cli, ["token", "list", "--file", str(path)]).stdout
 

@@ -1,4 +1,4 @@
-"""One contract at all doors: times, ids and envelopes as they really come."""
+"""One contract for all inputs: times, ids and envelopes as they really come."""
 
 from __future__ import annotations
 

@@ -145,16 +145,16 @@ async def test_a_full_disk_stops_input_and_loses_nothing(
 
 def test_only_the_last_claim_may_save(tmp_path: Path) -> None:
     one, two = CheckpointStore(tmp_path, "stage"), CheckpointStore(tmp_path, "stage")
-    assert one.claim(3) is None
+    assert one.acquire(3) is None
     one.save(3, Checkpoint(1, {"a": np.array([1])}, {}))
-    found = two.claim(3)
+    found = two.acquire(3)
     assert found is not None
     assert found.offset == 1
     with pytest.raises(Fenced):
         one.save(3, Checkpoint(2, {"a": np.array([2])}, {}))
     two.save(3, Checkpoint(2, {"a": np.array([2])}, {}))
-    # Partitions are claimed one by one.
-    one.claim(4)
+    # Partitions are taken one by one.
+    one.acquire(4)
     two.save(3, Checkpoint(5, {"a": np.array([5])}, {}))
     assert not list(tmp_path.rglob("*.tmp"))
     assert one.load(3) is not None

@@ -13,7 +13,7 @@ from shared import frames
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 
 
-class Pending:
+class ReorderBuffer:
     """Record batches of one schema. `order` names the columns that rows are taken in order of, times (ms) first."""
 
     def __init__(self, schema: pa.Schema, order: Sequence[str]) -> None:

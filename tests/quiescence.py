@@ -7,7 +7,7 @@ import time
 from truelike.cli.stack import Metrics
 
 
-class Stillness:
+class Quiescence:
     """Compares the metrics it is shown, one after the other."""
 
     def __init__(self) -> None:

@@ -13,8 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.access import Access, Caller
-from shared.access import Scope as AccessScope
+from shared.access_tokens import Access, Caller
+from shared.access_tokens import Scope as AccessScope
 from shared.problems import problem
 
 CALLER: Final = "truelike.caller"
@@ -23,7 +23,7 @@ OPEN: Final = frozenset({"/healthz", "/readyz", "/", "/page.js", "/page.css", "/
 
 
 @dataclass(frozen=True)
-class Entrance:
+class WriteRoutes:
     """Where a service takes likes. `checked`: it checks every call there itself (a signature, a key), so that none
     needs a token as well.
     """
@@ -32,7 +32,7 @@ class Entrance:
     checked: bool = False
 
 
-LIKES_ENTRANCE: Final = Entrance(frozenset({"/v1/likes"}))
+LIKES_ROUTES: Final = WriteRoutes(frozenset({"/v1/likes"}))
 
 _POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:"
 # Swagger UI comes from a CDN, with a script and a style of its own in the page.
@@ -50,19 +50,19 @@ HEADERS: Final = {
 }
 
 
-class Doors:
+class AuthMiddleware:
     """Lets in who may come in. `access` None: everybody, for a service that only this machine reaches."""
 
-    def __init__(self, app: ASGIApp, access: Access | None, entrance: Entrance = LIKES_ENTRANCE) -> None:
+    def __init__(self, app: ASGIApp, access: Access | None, write_routes: WriteRoutes = LIKES_ROUTES) -> None:
         self._app = app
         self._access = access
-        self._entrance = entrance
+        self._write_routes = write_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # Doors and routes decide by the path as it was sent: decoded, `/v1/likes%0A` is `/v1/likes` to a route alone.
+        # This and routes decide by the path as it was sent: decoded, `/v1/likes%0A` is `/v1/likes` to a route alone.
         scope = {**scope, "path": scope["raw_path"].decode("latin-1")}
 
         async def with_headers(message: Message) -> None:
@@ -72,8 +72,8 @@ class Doors:
                 headers["Content-Security-Policy"] = _DOCS_POLICY if scope["path"] == "/docs" else _POLICY
             await send(message)
 
-        # An entrance comes first: one at "/" is not open because a page there would be.
-        is_open = self._entrance.checked if scope["path"] in self._entrance.paths else scope["path"] in OPEN
+        # An write_routes comes first: one at "/" is not open because a page there would be.
+        is_open = self._write_routes.checked if scope["path"] in self._write_routes.paths else scope["path"] in OPEN
         refusal = self._refusal(self._access, scope) if self._access is not None and not is_open else None
         await (refusal or self._app)(scope, receive, with_headers)
 
@@ -85,7 +85,7 @@ class Doors:
         if caller is None:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             return problem(401, "this token is not known here", challenge)
-        wanted: AccessScope = "likes:write" if scope["path"] in self._entrance.paths else "read"
+        wanted: AccessScope = "likes:write" if scope["path"] in self._write_routes.paths else "read"
         if not caller.may(wanted):
             challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{wanted}"'}
             return problem(403, f"this token lacks the scope {wanted}", challenge)

@@ -18,7 +18,7 @@ from shared.topics import TRUSTED_LIKES
 from tests.faults.log import Log
 from tests.faults.proxy import Proxy
 from tests.kafka.server import ApacheKafka
-from tests.stillness import Stillness
+from tests.quiescence import Quiescence
 from truelike.cli.embedded import Redis
 from truelike.cli.rebuild import rebuild
 from truelike.cli.stack import SERVICES, Metrics, Stack, scrape
@@ -42,7 +42,7 @@ WORK = {
 }
 
 
-class Ground:
+class Fixture:
     """What faults happen to. `labels` are the running processes of each service."""
 
     def __init__(self, folder: Path, seed: int, brokers: int = 1, small_disk: bool = False, **environment: str) -> None:
@@ -158,14 +158,14 @@ class Ground:
         """Until every message is through, and verdicts have come to rest. Returns the counters."""
         deadline = time.monotonic() + seconds
         fed = len(log) + PARTITIONS
-        stillness, ended = Stillness(), False
+        quiescence, ended = Quiescence(), False
         while True:
             self.assert_alive()
             counters = self.stack.metrics()
             if not ended and counters.get("ingest/received_total", 0) >= fed:
                 self.end_of_stream()
                 ended = True
-            still = stillness.lasts(counters, REST_SECONDS)
+            still = quiescence.lasts(counters, REST_SECONDS)
             if ended and still and counters.get("verdict/verdicts_total"):
                 return counters
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Whose likes are to be looked at again when event time passes on, and from when on."""
+"""Actors of whom something changed: their likes are to be judged again when event time passes on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.hashing import U64
 I64 = npt.NDArray[np.int64]
 
 
-class Again:
+class DirtyActors:
     """Actors with the earliest time (ms) from which on something is new of them; 0: all that they did."""
 
     def __init__(self) -> None:
@@ -37,8 +37,8 @@ class Again:
     def snapshot(self) -> Arrays:
         actors, since = self.take()
         self.add(actors, since)
-        return {"again.actor": actors, "again.since": since}
+        return {"dirty.actor": actors, "dirty.since": since}
 
     def restore(self, arrays: Arrays) -> None:
         self._actors, self._since = [], []
-        self.add(arrays["again.actor"], arrays["again.since"])
+        self.add(arrays["dirty.actor"], arrays["dirty.since"])

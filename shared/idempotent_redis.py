@@ -40,7 +40,7 @@ return tonumber(ARGV[1])
 Command = Sequence[str | bytes | int | float]
 
 
-class GuardedWriter:
+class IdempotentWriter:
     """Applies commands that follow from one message of a partition, unless they were applied before.
 
     `procedures` is Lua that adds functions of words to the table of that name; commands may name them.

@@ -9,13 +9,13 @@ from pathlib import Path
 from shared.dependency import Dependency
 
 
-class Turn:
-    """A lock on a file, which goes with its process. Where a file system has no working locks, claims on the
-    snapshots still keep the earlier of two from saving (shared/checkpoints.py).
+class Lease:
+    """A lock on a file, which goes with its process. Where a file system has no working locks, fencing tokens
+    of the snapshots still keep the earlier of two from saving (shared/checkpoints.py).
     """
 
     def __init__(self, path: Path) -> None:
-        self.dependency = Dependency("turn", OSError)
+        self.dependency = Dependency("lease", OSError)
         self._path = path
         self._held: int | None = None
 
