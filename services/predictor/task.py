@@ -13,10 +13,12 @@ import pyarrow.compute as pc
 from services.predictor import publishing
 from services.predictor.model import CoPreference
 from services.predictor.prequential import ByGroup, Scored
-from shared import forgetting
+from services.predictor.trending import DAY_MS
+from shared import forgetting, frames
 from shared.checkpoints import Arrays, pack, unpack
+from shared.contract.times import EARLIEST_MS
 from shared.events import SURFACES, UNLIKE
-from shared.frames import FORGET, Frame, Output
+from shared.frames import FORGET, TRUSTED_LIKES, Frame, Output
 from shared.hashing import hash_strings
 from shared.labels import LABELS
 
@@ -239,10 +241,26 @@ def trust_of(likes: pa.RecordBatch) -> npt.NDArray[np.float32]:
 
 
 def warm_up() -> None:
-    """Compile the inner loops before the first frame comes; the state is thrown away."""
-    model = CoPreference()
-    users, items, times = pa.array(["u", "u"]), pa.array(["a", "b"]), np.array([1, 2])
-    model.score_and_learn(users, items, times, np.ones(2, np.float32))
-    model.reweigh(users, items, times, np.zeros(2, np.float32))
-    publishing.warm_up(model)
-    model.forget(["u"])
+    """Compile what likes go through, for the types that frames hold, before the first one comes; the state is thrown
+    away.
+    """
+    like = {
+        "occurred_at": EARLIEST_MS,
+        "actor_id": "u",
+        "action": 0,
+        "surface": 0,
+        "human_probability": 1.0,
+        "label": 0,
+    }
+    likes = [{**like, "target_id": target} for target in "aba"]
+    correction = {**likes[0], "human_probability": 0.0, "previous_probability": 1.0}
+    unlike = {**likes[1], "occurred_at": EARLIEST_MS + DAY_MS, "action": UNLIKE}
+    task = PredictorTask(1)
+    for rows in (likes, [correction], [unlike]):
+        # As they come out of a message: arrays that cannot be written to are another type.
+        batch = frames.decode(frames.encode(pa.RecordBatch.from_pylist(rows, schema=TRUSTED_LIKES)))
+        task.process(Frame("trusted", batch), 0)
+    publishing.warm_up(task.model)
+    task.trending()
+    task.restore(task.snapshot())
+    task.model.forget(["u"])

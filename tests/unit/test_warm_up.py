@@ -1,0 +1,49 @@
+"""No like waits for the compiler: after the warm-up, a stream needs no function compiled for other types."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from shared.compiled import PROJECT
+
+# In a process of its own: tests before this one may have compiled what the warm-up does not.
+SCRIPT = """
+from services.detector.pipeline import Detector
+from services.detector.settings import Judgement
+from services.detector.warm_up import warm_up as warm_up_detector
+from services.predictor.publishing import Payloads
+from services.predictor.task import PredictorTask, warm_up as warm_up_predictor
+from shared.frames import from_message
+from shared.topics import TRUSTED_LIKES
+from tests.compiled import signatures
+from tests.likes import crowd, ingest_in_batches, like
+
+warm_up_detector()
+warm_up_predictor()
+warm = signatures("services.")
+events = crowd()
+unlikes = [like(len(events) + n, e["actor_id"], e["target_id"], 2e4, action="unlike") for n, e in enumerate(events[:40])]
+events += unlikes
+frames = ingest_in_batches(events, list(range(100, len(events), 300)), 2)
+detector, task = Detector(Judgement(2)), PredictorTask(2)
+for number, output in enumerate(o for o in detector.feed(frames) if o.topic == TRUSTED_LIKES):
+    task.process(from_message(output.value, output.headers), number)
+    Payloads().rows(task.model, task.model.ranked(task.take_changed()))
+    if number == 2:
+        other, task = task, PredictorTask(2)
+        task.restore(other.snapshot())
+task.take_stale_neighbours(10)
+task.trending()
+task.figures()
+task.model.forget(["person1"])
+assert task.counters["unlearnt_likes"], "no correction"
+print(*sorted(signatures("services.") - warm), sep="\\n")
+"""
+
+
+def test_a_stream_compiles_nothing_that_the_warm_up_did_not() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=PROJECT, check=False, capture_output=True, text=True, timeout=300
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
