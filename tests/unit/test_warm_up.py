@@ -23,7 +23,8 @@ warm_up_detector()
 warm_up_predictor()
 warm = signatures("services.")
 events = crowd()
-unlikes = [like(len(events) + n, e["actor_id"], e["target_id"], 2e4, action="unlike") for n, e in enumerate(events[:40])]
+again = [(e["actor_id"], e["target_id"]) for e in events[:40]]
+unlikes = [like(len(events) + n, *pair, 2e4, action="unlike") for n, pair in enumerate(again)]
 events += unlikes
 frames = ingest_in_batches(events, list(range(100, len(events), 300)), 2)
 detector, task = Detector(Judgement(2)), PredictorTask(2)
