@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES
@@ -46,9 +48,15 @@ LIKES: Final = pa.schema(
     ]
 )
 
-# Ids in these frames are hashes (shared.hashing): the names are with the likes in trusted-likes.v1.
+# What brings likes together at the stage behind: the same target, the same origin, or the pair of their actor and their
+# target's creator.
+LIKE_KEYS: Final = ("target", "origin", "creator_pair")
+
+# A like, once for each of its keys. Ids in these frames are hashes (shared.hashing): the names are with the likes in
+# trusted-likes.v1.
 KEYED_LIKES: Final = pa.schema(
     [
+        ("keyed_by", pa.int8()),
         ("occurred_at", pa.int64()),
         ("actor", pa.uint64()),
         ("target", pa.uint64()),
@@ -148,6 +156,7 @@ FORGET_REQUESTS: Final = pa.schema(
 # What the codes of enumerated columns stand for.
 CODES: Final[dict[str, tuple[str, ...]]] = {
     "action": ACTIONS,
+    "keyed_by": LIKE_KEYS,
     "actor_kind": ACTOR_KINDS,
     "content_origin": CONTENT_ORIGINS,
     "surface": SURFACES,
@@ -215,6 +224,13 @@ def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch
     """The rows of all batches as one, an empty one where there are none."""
     columns = pa.Table.from_batches(batches, schema).combine_chunks().to_batches()
     return columns[0] if columns else pa.RecordBatch.from_pylist([], schema)
+
+
+def by_owner(batch: pa.RecordBatch, owner: npt.NDArray[Any], owners: int) -> list[pa.RecordBatch]:
+    """The rows of each of `owners`, in order. `owner`: whose each row is, shape (n,)."""
+    rows = batch.take(pa.array(owner.argsort(kind="stable")))
+    counts = np.bincount(owner.astype(np.int64), minlength=owners)
+    return [rows.slice(int(end - count), int(count)) for end, count in zip(counts.cumsum(), counts, strict=True)]
 
 
 def encode(batch: pa.RecordBatch) -> bytes:

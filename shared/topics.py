@@ -110,14 +110,7 @@ TOPICS: Final = (
         FRAMES_BY_TARGET,
         True,
         "Likes, slim, by what brings them together",
-        Arrow(
-            {
-                "target-likes": frames.KEYED_LIKES,
-                "origin-likes": frames.KEYED_LIKES,
-                "creator-pair-likes": frames.KEYED_LIKES,
-                frames.FORGET: frames.FORGET_REQUESTS,
-            }
-        ),
+        Arrow({"likes": frames.KEYED_LIKES, frames.FORGET: frames.FORGET_REQUESTS}),
         "hash of target_id, of origin_hash, or of the pair of actor_id and creator_id",
         _retained(2),
     ),

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numba import njit
 
 from services.detector.forgetting import pass_on, users
-from services.detector.keyed import KINDS, Strangers24h, by_key
+from services.detector.keyed import Strangers24h, by_key, key_hash
 from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.settings import Judgement
 from services.detector.signals import SIGNALS, observe
@@ -78,7 +78,7 @@ class ActorTask:
         self.signals = [new(settings.max_actors) for new in SIGNALS if new.key == "actor"]
         self.pending = ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target", "unlike"))
         self.strangers = Strangers24h(settings.max_actors)
-        self.queued: dict[str, list[pa.RecordBatch]] = {kind: [] for kind in KINDS}
+        self.queued: list[pa.RecordBatch] = []
         # How far events are passed, and how far the stages after this one were told.
         self.passed_ms = self.told_ms = UNKNOWN
 
@@ -131,13 +131,12 @@ class ActorTask:
         likes = self._counted(self.pending.take(now))
         found = observe(self.signals, rows_of(likes), now)
         self.counters["findings"] += found.num_rows
-        for kind, batch in by_key(likes).items():
-            self.queued[kind].append(batch)
+        self.queued.append(by_key(likes))
         # Watched first: what is a day old already must not come later than this watermark says.
         self.strangers.watch(likes)
         settled = self.strangers.settled(now, self.actors)
         if settled.num_rows:
-            self.queued["target-likes"].append(settled)
+            self.queued.append(settled)
         self._forget_old(beyond(self.settings.horizon_ms, now))
         return found
 
@@ -166,16 +165,13 @@ class ActorTask:
         if found.num_rows or tick:
             lineage = Lineage("actor-findings", self.partition, offset, self.passed_ms)
             outputs += to_outputs(Frame("findings", found, lineage), EVIDENCE_BY_ACTOR, self.partition)
-        for kind, batches in self.queued.items():
-            if not tick and sum(b.num_rows for b in batches) < KEYED_ROWS:
-                continue
-            likes = frames.join(batches, frames.KEYED_LIKES)
-            self.queued[kind] = []
-            lineage = Lineage(f"actor-{kind}", self.partition, offset, self.passed_ms)
-            owners = KINDS[kind](likes) % self.settings.partitions
-            for p in range(self.settings.partitions):
-                part = likes.filter(pa.array(owners == p))
-                outputs += to_outputs(Frame(kind, part, lineage), FRAMES_BY_TARGET, p)
+        if tick or sum(b.num_rows for b in self.queued) >= KEYED_ROWS:
+            likes = frames.join(self.queued, frames.KEYED_LIKES)
+            self.queued = []
+            lineage = Lineage("actor-keyed", self.partition, offset, self.passed_ms)
+            owner = key_hash(likes) % self.settings.partitions
+            for p, part in enumerate(frames.by_owner(likes, owner, self.settings.partitions)):
+                outputs += to_outputs(Frame("likes", part, lineage), FRAMES_BY_TARGET, p)
         if tick:
             self.told_ms = self.passed_ms
         return outputs
@@ -187,16 +183,14 @@ class ActorTask:
         self.actors.drop(actors)
         self.strangers.forget(actors)
         self.pending.keep(lambda b: ~np.isin(b.column("actor").to_numpy(), actors))
-        for kind, batches in self.queued.items():
-            self.queued[kind] = [b.filter(pa.array(~np.isin(b.column("actor").to_numpy(), actors))) for b in batches]
+        self.queued = [b.filter(pa.array(~np.isin(b.column("actor").to_numpy(), actors))) for b in self.queued]
 
     def snapshot(self) -> Arrays:
         arrays: dict[str, Any] = {**self.actors.snapshot("actors"), **self.pending.snapshot("pending")}
         arrays |= self.strangers.snapshot()
         for signal in self.signals:
             arrays |= {f"{signal.name}/{name}": value for name, value in signal.snapshot().items()}
-        for kind, batches in self.queued.items():
-            arrays |= pack_blobs(f"queued.{kind}", [frames.encode(b) for b in batches])
+        arrays |= pack_blobs("queued", [frames.encode(b) for b in self.queued])
         return {
             **arrays,
             "watermark": self.watermark.snapshot(),
@@ -211,8 +205,7 @@ class ActorTask:
         for signal in self.signals:
             prefix = f"{signal.name}/"
             signal.restore({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})
-        for kind in self.queued:
-            self.queued[kind] = [frames.decode(b) for b in unpack_blobs(f"queued.{kind}", arrays)]
+        self.queued = [frames.decode(b) for b in unpack_blobs("queued", arrays)]
         self.watermark.restore(arrays["watermark"])
         self.marks = arrays["marks"].copy()
         self.passed_ms, self.told_ms = arrays["passed_ms"].tolist()
@@ -223,6 +216,7 @@ def _keyed(likes: pa.RecordBatch) -> pa.RecordBatch:
     n = likes.num_rows
     unknown = pa.array(np.zeros(n, np.int64))
     columns = [
+        pa.array(np.zeros(n, np.int8)),
         likes.column("occurred_at"),
         pa.array(hash_strings(likes.column("actor_id"))),
         pa.array(hash_strings(likes.column("target_id"))),

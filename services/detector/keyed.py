@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -20,12 +19,9 @@ DAY_MS: Final = 86_400_000
 STRANGERS_LIKES: Final = 2
 
 
-def _target(likes: pa.RecordBatch) -> U64:
-    return np.asarray(likes.column("target").to_numpy())
-
-
-def _origin(likes: pa.RecordBatch) -> U64:
-    return np.asarray(likes.column("origin").to_numpy())
+# A key that no signal asks for is not sent.
+KEYS: Final = tuple(key for key in frames.LIKE_KEYS if key == "target" or any(signal.key == key for signal in SIGNALS))
+_CODES: Final = {key: frames.LIKE_KEYS.index(key) for key in frames.LIKE_KEYS}
 
 
 def creator_pair(likes: pa.RecordBatch) -> U64:
@@ -34,25 +30,28 @@ def creator_pair(likes: pa.RecordBatch) -> U64:
     return mix(np.minimum(actor, creator), np.maximum(actor, creator))
 
 
-# Kinds of frames by target, and whom each like of them goes to. A kind that no signal is keyed by is not sent.
-_ALL: Final[dict[str, Callable[[pa.RecordBatch], U64]]] = {
-    "target-likes": _target,
-    "origin-likes": _origin,
-    "creator-pair-likes": creator_pair,
-}
-KEY_OF: Final = {"target-likes": "target", "origin-likes": "origin", "creator-pair-likes": "creator_pair"}
-_ASKED: Final = {"target", *(signal.key for signal in SIGNALS)}
-KINDS: Final = {kind: key for kind, key in _ALL.items() if KEY_OF[kind] in _ASKED}
-
-
-def by_key(likes: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
-    """Likes (no unlikes) by the kind of frame that takes them."""
+def by_key(likes: pa.RecordBatch) -> pa.RecordBatch:
+    """Likes (no unlikes), once for each key that they have."""
     likes = likes.filter(pa.array(~likes.column("unlike").to_numpy(zero_copy_only=False)))
-    found = {}
-    for kind, column in (("target-likes", None), ("origin-likes", "origin"), ("creator-pair-likes", "creator")):
-        if kind in KINDS:
-            found[kind] = likes if column is None else likes.filter(pa.array(likes.column(column).to_numpy() != 0))
-    return found
+    found = []
+    for key, column in (("target", None), ("origin", "origin"), ("creator_pair", "creator")):
+        if key in KEYS:
+            rows = likes if column is None else likes.filter(pa.array(likes.column(column).to_numpy() != 0))
+            code = pa.array(np.full(rows.num_rows, _CODES[key], np.int8))
+            found.append(rows.set_column(rows.schema.get_field_index("keyed_by"), frames.KEYED_LIKES[0], code))
+    return frames.join(found, frames.KEYED_LIKES)
+
+
+def key_hash(likes: pa.RecordBatch) -> U64:
+    """What each like is brought together by. Shape (n,)."""
+    by = likes.column("keyed_by").to_numpy()
+    target, origin = likes.column("target").to_numpy(), likes.column("origin").to_numpy()
+    return np.where(by == _CODES["target"], target, np.where(by == _CODES["origin"], origin, creator_pair(likes)))
+
+
+def keyed_by(key: str, likes: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows of one key."""
+    return likes.filter(pa.array(likes.column("keyed_by").to_numpy() == _CODES[key]))
 
 
 class Strangers24h:

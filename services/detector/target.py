@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.forgetting import pass_on, users
-from services.detector.keyed import KEY_OF, KINDS
+from services.detector.keyed import KEYS, keyed_by
 from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.settings import Judgement
 from services.detector.signals import SIGNALS, observe
@@ -34,13 +34,11 @@ class TargetTask:
         self.partition = partition
         self.settings = settings
         self.counters = {"target_likes": 0, "meetings": 0, "findings": 0}
-        # Frames of each kind come from each actor partition on their own.
-        self.watermark = Watermark(settings.partitions * len(KINDS))
+        # By actor partition.
+        self.watermark = Watermark(settings.partitions)
         self.meetings = Meetings(settings.max_targets, settings.partitions)
-        self.signals = {
-            kind: [new(settings.max_targets) for new in SIGNALS if new.key == KEY_OF[kind]] for kind in KINDS
-        }
-        self.pending = {kind: ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target")) for kind in KINDS}
+        self.signals = {key: [new(settings.max_targets) for new in SIGNALS if new.key == key] for key in KEYS}
+        self.pending = ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target"))
         self.passed_ms = self.told_ms = UNKNOWN
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
@@ -51,40 +49,50 @@ class TargetTask:
             verdicts = [(EVIDENCE_BY_ACTOR, p) for p in range(self.settings.partitions)]
             return pass_on(frame, "target", self.partition, offset, verdicts)
         self.counters["target_likes"] += frame.batch.num_rows
-        self.pending[frame.kind].add(frame.batch)
-        source = list(KINDS).index(frame.kind) * self.settings.partitions + frame.lineage.partition
-        self.watermark.advance(source, frame.lineage.watermark)
+        self.pending.add(frame.batch)
+        self.watermark.advance(frame.lineage.partition, frame.lineage.watermark)
         now = self.watermark.now
         tick = now // TICK_MS > self.told_ms // TICK_MS
-        many = now >= self.passed_ms + STEP_MS and sum(p.rows for p in self.pending.values()) >= PENDING_ROWS
+        many = now >= self.passed_ms + STEP_MS and self.pending.rows >= PENDING_ROWS
         if not (tick or many):
             return []
         self.passed_ms = now
-        found = []
-        for kind, pending in self.pending.items():
-            likes = pending.take(now)
-            rows = rows_of(likes)
-            if kind == "target-likes":
-                fresh = likes if not rows.settled.any() else likes.filter(pa.array(~rows.settled))
-                meetings = self.meetings.meet(fresh)
-            found.append(observe(self.signals[kind], rows, now))
-        self._forget_old(beyond(self.settings.horizon_ms, now))
-        findings = frames.join(found, frames.FINDINGS)
+        meetings, findings = self._pass(now)
         self.counters["meetings"] += meetings.num_rows
         self.counters["findings"] += findings.num_rows
         if tick:
             self.told_ms = now
-        return self._tell("findings", findings, offset, tick) + self._tell("meetings", meetings, offset, tick)
+        # Meetings come last, and say for both how far event time is.
+        return [
+            *self._tell("findings", findings, Lineage("target-findings", self.partition, offset, UNKNOWN)),
+            *self._tell("meetings", meetings, Lineage("target-meetings", self.partition, offset, now), tick),
+        ]
 
-    def _tell(self, kind: str, batch: pa.RecordBatch, offset: int, tick: bool) -> list[Output]:
-        lineage = Lineage(f"target-{kind}", self.partition, offset, self.passed_ms)
-        owners = batch.column("actor").to_numpy() % self.settings.partitions
-        outputs = []
-        for p in range(self.settings.partitions):
-            mine = owners == p
-            if tick or mine.any():
-                outputs += to_outputs(Frame(kind, batch.filter(pa.array(mine)), lineage), EVIDENCE_BY_ACTOR, p)
-        return outputs
+    def _pass(self, now: int) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+        """Meetings and findings of the likes that event time has passed."""
+        likes = self.pending.take(now)
+        found = []
+        for key, signals in self.signals.items():
+            keyed = keyed_by(key, likes)
+            rows = rows_of(keyed)
+            if key == "target":
+                fresh = keyed if not rows.settled.any() else keyed.filter(pa.array(~rows.settled))
+                meetings = self.meetings.meet(fresh)
+            found.append(observe(signals, rows, now))
+        self._forget_old(beyond(self.settings.horizon_ms, now))
+        return meetings, frames.join(found, frames.FINDINGS)
+
+    def _tell(self, kind: str, batch: pa.RecordBatch, lineage: Lineage, always: bool = False) -> list[Output]:
+        if not (batch.num_rows or always):
+            return []
+        count = self.settings.partitions
+        owner = batch.column("actor").to_numpy() % count
+        return [
+            output
+            for p, part in enumerate(frames.by_owner(batch, owner, count))
+            if always or part.num_rows
+            for output in to_outputs(Frame(kind, part, lineage), EVIDENCE_BY_ACTOR, p)
+        ]
 
     def _forget_old(self, before_ms: int) -> None:
         if self.meetings.expire(before_ms):
@@ -99,13 +107,10 @@ class TargetTask:
         self.meetings.forget(actors)
         for signal in self._all_signals():
             signal.forget(actors)
-        for pending in self.pending.values():
-            pending.keep(lambda b: ~np.isin(b.column("actor").to_numpy(), actors))
+        self.pending.keep(lambda b: ~np.isin(b.column("actor").to_numpy(), actors))
 
     def snapshot(self) -> Arrays:
-        arrays: dict[str, Any] = dict(self.meetings.snapshot())
-        for kind, pending in self.pending.items():
-            arrays |= pending.snapshot(f"pending.{kind}")
+        arrays: dict[str, Any] = {**self.meetings.snapshot(), **self.pending.snapshot("pending")}
         for signal in self._all_signals():
             arrays |= {f"{signal.name}/{name}": value for name, value in signal.snapshot().items()}
         return {
@@ -116,8 +121,7 @@ class TargetTask:
 
     def restore(self, arrays: Arrays) -> None:
         self.meetings.restore(arrays)
-        for kind, pending in self.pending.items():
-            pending.restore(f"pending.{kind}", arrays)
+        self.pending.restore("pending", arrays)
         for signal in self._all_signals():
             prefix = f"{signal.name}/"
             signal.restore({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)})

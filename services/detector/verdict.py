@@ -59,8 +59,8 @@ class VerdictTask:
         self.links = Links(settings.max_actors // 4)
         self.summaries = Summaries(partition, settings)
         self.saying = Saying(self.accusations, self.lockstep, self.retained, settings, partition)
-        # The actor stage's findings; each target partition's findings, and its meetings.
-        self.watermark = Watermark(1 + 2 * settings.partitions)
+        # The actor stage, and each target partition.
+        self.watermark = Watermark(1 + settings.partitions)
         self.passed_ms = self.told_ms = self.forgotten_ms = UNKNOWN
         self.dirty = DirtyActors()
         # What the last request to forget users took out; no part of the state.
@@ -83,18 +83,18 @@ class VerdictTask:
             self.dirty.add(self.accusations.add(*of_frame(frame.batch)))
         else:
             self.meetings.add(frame.batch, frame.lineage.partition)
-        self._see_progress(frame.kind, frame.lineage)
+        self._see_progress(frame.lineage)
         now = self.watermark.now
         tick = now // TICK_MS > self.told_ms // TICK_MS
         if tick or (now >= self.passed_ms + STEP_MS and self.meetings.rows >= PENDING_ROWS):
             outputs += self._pass(now, offset)
         return outputs
 
-    def _see_progress(self, kind: str, lineage: Lineage) -> None:
+    def _see_progress(self, lineage: Lineage) -> None:
         if lineage.stage == "actor-findings":
             self.watermark.advance(0, lineage.watermark)
         elif lineage.stage.startswith("target-"):
-            self.watermark.advance(1 + 2 * lineage.partition + (kind == "meetings"), lineage.watermark)
+            self.watermark.advance(1 + lineage.partition, lineage.watermark)
 
     def _weigh(self, likes: pa.RecordBatch, offset: int) -> list[Output]:
         """Publish likes with the weight that is known now."""

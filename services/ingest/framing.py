@@ -23,8 +23,10 @@ class FrameBuilder:
         if likes.num_rows == 0:
             return
         self._rows += likes.num_rows
-        for partition, part in split(likes, "actor_id", self.partitions):
-            self._parts[partition].append(part)
+        owner = hash_strings(likes.column("actor_id")) % self.partitions
+        for parts, part in zip(self._parts, frames.by_owner(likes, owner, self.partitions), strict=True):
+            if part.num_rows:
+                parts.append(part)
 
     @property
     def full(self) -> bool:
@@ -44,17 +46,3 @@ class FrameBuilder:
         self._parts = [[] for _ in range(self.partitions)]
         self._rows = 0
         return outputs
-
-
-def split(batch: pa.RecordBatch, column: str, partitions: int) -> list[tuple[int, pa.RecordBatch]]:
-    """The rows of each partition, in order, by the hash of a string column; partitions without rows left out."""
-    owner = hash_strings(batch.column(column)) % partitions
-    order = owner.argsort(kind="stable")
-    sorted_rows = batch.take(pa.array(order))
-    counts = [int((owner == p).sum()) for p in range(partitions)]
-    parts, start = [], 0
-    for partition, count in enumerate(counts):
-        if count:
-            parts.append((partition, sorted_rows.slice(start, count)))
-        start += count
-    return parts
