@@ -65,11 +65,13 @@ class CheckpointStore:
         self.fencing_tokens[partition] = fencing_token
         return self.load(partition)
 
-    def save(self, partition: int, checkpoint: Checkpoint) -> None:
+    def save(self, partition: int, checkpoint: Checkpoint, token: int | None = None) -> None:
         """Write, flush to disk, then rename: nothing half-written is ever found.
 
-        Raises OSError, and Fenced where the partition was taken by this store, but by another one since.
+        `token`: the fencing token under which this was held when the state was as it is here, None: whatever this store
+        has now. Raises OSError, and Fenced where the partition was taken by this store, but again since.
         """
+        token = self.fencing_tokens.get(partition) if token is None else token
         folder = self.folder / str(partition)
         folder.mkdir(parents=True, exist_ok=True)
         final = folder / f"{checkpoint.offset:020d}.npz"
@@ -81,7 +83,7 @@ class CheckpointStore:
                 file.flush()
                 os.fsync(file.fileno())
             with self._locked(partition) as owner:
-                if partition in self.fencing_tokens and int(owner.read()) != self.fencing_tokens[partition]:
+                if token is not None and int(owner.read()) != token:
                     raise Fenced(f"{self.folder.name}/{partition} was taken by another worker")
                 staged.replace(final)
         finally:

@@ -23,7 +23,7 @@ from shared.membership import MembershipProbe
 from shared.probes import BrokerProbe
 from shared.service import Service
 from shared.settings import ServiceSettings
-from shared.stage import StageRunner
+from shared.stage import SnapshotBudget, StageRunner
 from shared.topics import TOPICS
 
 log = structlog.get_logger()
@@ -79,6 +79,7 @@ class FaustStages:
         self.needs: dict[str, Callable[[], str | None]] = {}
         self.producer: AIOKafkaProducer | None = None
         self.bindings: list[Binding] = []
+        self.budget = SnapshotBudget()
         self.failure: BaseException | None = None
         self.app = App(
             f"truelike-{name}",
@@ -116,6 +117,7 @@ class FaustStages:
 
     def add(self, topic: str, runner: StageRunner) -> None:
         """An agent that feeds `runner` from `topic`."""
+        runner.budget = self.budget
         binding = Binding(topic, runner, {})
         self.bindings.append(binding)
         channel = self.app.topic(

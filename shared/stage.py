@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import structlog
 
@@ -23,7 +23,6 @@ from shared.frames import Frame, Lineage, Output, from_message, lineage_of, numb
 from shared.latency import LatencyHistogram
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 Send = Callable[[Output], Awaitable["asyncio.Future[Any]"]]
 
@@ -50,14 +49,34 @@ class Partition:
     repeated: int = 0
     pending: list[asyncio.Future[Any]] = field(default_factory=list)
     saved_at: float = 0.0
-    save_cost: float = 0.0
     dirty: bool = False
     # A snapshot is taken between frames, never while one is processed or delivered.
     between_frames: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+class SnapshotBudget:
+    """How much of its time a process may spend on snapshots, whatever number of stages and partitions it has."""
+
+    SHARE = 0.05
+
+    def __init__(self) -> None:
+        # What the last one took (s), by stage and partition.
+        self._cost: dict[tuple[str, int], float] = {}
+
+    def spent(self, stage: str, partition: int, seconds: float) -> None:
+        self._cost[stage, partition] = seconds
+
+    def let_go(self, stage: str, partition: int) -> None:
+        self._cost.pop((stage, partition), None)
+
+    @property
+    def interval(self) -> float:
+        """A partition's snapshots are to be no closer than this, s."""
+        return sum(self._cost.values()) / self.SHARE
+
+
 class StageRunner:
-    """One stage, any number of partitions, in one event loop."""
+    """One stage, any number of partitions, in one event loop. Reading and writing snapshots is a thread's work."""
 
     MAX_PENDING = 4096
 
@@ -69,6 +88,7 @@ class StageRunner:
         send: Send,
         checkpoint_seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        budget: SnapshotBudget | None = None,
     ) -> None:
         self.name = name
         self.partitions: dict[int, Partition] = {}
@@ -80,12 +100,18 @@ class StageRunner:
         self._send = send
         self._seconds = checkpoint_seconds
         self._clock = clock
+        self.budget = budget or SnapshotBudget()
 
     async def assign(self, partition: int) -> None:
         """Take a partition: restore its newest snapshot, or begin empty. Waits while the disk cannot be written."""
+        entry = await self.disk.when_available(partial(asyncio.to_thread, self._restore, partition))
+        self.partitions[partition] = entry
+        log.info("partition assigned", stage=self.name, partition=partition, restored_offset=entry.offset)
+
+    def _restore(self, partition: int) -> Partition:
         task = self._new_task(partition)
         entry = Partition(task, saved_at=self._clock())
-        saved = await self.disk.when_available(partial(_at_once, partial(self._take, partition)))
+        saved = self._take(partition)
         if saved is not None:
             task.restore(saved.arrays)
             task.counters.update(saved.facts["counters"])
@@ -93,25 +119,25 @@ class StageRunner:
             entry.marks = dict(saved.facts["marks"])
             entry.repeated = saved.facts["repeated"]
             self.restored(partition, saved.facts)
-        self.partitions[partition] = entry
-        log.info("partition assigned", stage=self.name, partition=partition, restored_offset=entry.offset)
+        return entry
 
     def _take(self, partition: int) -> Checkpoint | None:
         return self._store.acquire(partition)
 
     def prepare(self, partition: int, entry: Partition) -> dict[str, Any]:
-        """Facts to save with a snapshot; a stage that stages files writes them here. Called again, with the same
-        state, where the disk had no room.
+        """Facts to save with a snapshot; a stage that stages files writes them here. Called in a thread, while no
+        frame of the partition is handled; again, with the same state, where the disk had no room.
         """
         return {}
 
     def restored(self, partition: int, facts: dict[str, Any]) -> None:
-        """Called with the facts of a snapshot that is on disk: after saving it, and again after restoring it. May be
-        called again where the disk failed it.
+        """Called with the facts of a snapshot that is on disk, in the thread that wrote or read it: after saving it,
+        and again after restoring it. May be called again where the disk failed it.
         """
 
     def drop(self, partition: int) -> None:
         self.partitions.pop(partition, None)
+        self.budget.let_go(self.name, partition)
 
     async def handle(self, partition: int, offset: int, value: bytes, headers: Any) -> None:
         """Process one message, once. A partition that is not held here is left to its owner."""
@@ -162,13 +188,9 @@ class StageRunner:
         await asyncio.gather(*pending)
 
     def due(self) -> list[int]:
-        """Partitions whose snapshot is due; a costly snapshot is taken less often (at most 5 % of the time)."""
-        now = self._clock()
-        return [
-            p
-            for p, e in self.partitions.items()
-            if e.dirty and now - e.saved_at >= max(self._seconds, 20 * e.save_cost)
-        ]
+        """Partitions whose snapshot is due; costly ones are taken less often."""
+        now, interval = self._clock(), max(self._seconds, self.budget.interval)
+        return [p for p, e in self.partitions.items() if e.dirty and now - e.saved_at >= interval]
 
     async def checkpoint(self, partitions: Iterable[int]) -> dict[int, int]:
         """Snapshot these partitions. Returns the offset up to which each is done.
@@ -184,20 +206,22 @@ class StageRunner:
             async with entry.between_frames:
                 await self._settle(entry)
                 if entry.offset >= 0:
-                    await self.disk.when_available(partial(_at_once, partial(self._save, partition, entry)))
+                    token = self._store.fencing_tokens.get(partition)
+                    save = partial(asyncio.to_thread, self._save, partition, entry, token)
+                    await self.disk.when_available(save)
                     done[partition] = entry.offset
                 entry.dirty, entry.saved_at = False, self._clock()
         return done
 
-    def _save(self, partition: int, entry: Partition) -> None:
+    def _save(self, partition: int, entry: Partition, token: int | None) -> None:
         if self.partitions.get(partition) is not entry:
             raise Fenced(f"{self.name}/{partition} was given away while it waited for the disk")
         began = self._clock()
         facts = self.prepare(partition, entry)
         facts |= {"counters": dict(entry.task.counters), "marks": dict(entry.marks), "repeated": entry.repeated}
-        self._store.save(partition, Checkpoint(entry.offset, entry.task.snapshot(), facts))
+        self._store.save(partition, Checkpoint(entry.offset, entry.task.snapshot(), facts), token)
         self.restored(partition, facts)
-        entry.save_cost = self._clock() - began
+        self.budget.spent(self.name, partition, self._clock() - began)
 
     def counters(self) -> dict[str, int]:
         """The tasks' counters, added up over the partitions held here."""
@@ -207,11 +231,6 @@ class StageRunner:
                 total[name] = total.get(name, 0) + value
             total["repeated_frames"] = total.get("repeated_frames", 0) + entry.repeated
         return total
-
-
-async def _at_once(write: Callable[[], T]) -> T:
-    """To wait for a disk as for anything else; writing itself keeps the event loop."""
-    return write()
 
 
 def _done(future: asyncio.Future[Any]) -> bool:

@@ -57,13 +57,13 @@ class Puller:
     async def run(self) -> None:
         """Until cancelled. Raises Fenced where another connector has taken the cursor."""
         await self._lease.wait()
-        await self.disk.when_available(self._claim)
+        await self.disk.when_available(self._acquire)
         await self.kafka.when_available(self._session)
 
     async def _load(self) -> Checkpoint | None:
         return self._store.load(0)
 
-    async def _claim(self) -> None:
+    async def _acquire(self) -> None:
         self._store.acquire(0)
 
     async def _session(self) -> None:

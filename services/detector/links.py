@@ -194,10 +194,9 @@ def _frame(links: list[_Link], judged: Judged, saying: Saying) -> pa.RecordBatch
     rows: list[dict[str, Any]] = []
     needed = [judged.numbers[np.r_[link.any_row, link.rows]] for link in links]
     numbers = np.unique(np.concatenate(needed)) if needed else np.zeros(0, np.int64)
-    likes = saying.retained.content(numbers)
-    actor_ids, targets, creators = (
-        likes.column(name).to_pylist() for name in ("actor_id", "target_id", "creator_id")
-    )  # fmt: skip
+    names = ("actor_id", "target_id", "creator_id")
+    likes = saying.retained.content(numbers, names)
+    actor_ids, targets, creators = (likes.column(name).to_pylist() for name in names)
     for link, wanted in zip(links, needed, strict=True):
         own, *at = np.searchsorted(numbers, wanted).tolist()
         rows.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,42 +14,52 @@ from shared import frames
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """A batch with where it came from, and the times (ms) that it lies between."""
+
+    source: int
+    batch: pa.RecordBatch
+    earliest: int
+    latest: int
+
+
 class ReorderBuffer:
     """Record batches of one schema. `order` names the columns that rows are taken in order of, times (ms) first."""
 
     def __init__(self, schema: pa.Schema, order: Sequence[str]) -> None:
         self.schema = schema
         self._order = order
-        self._batches: list[tuple[int, pa.RecordBatch]] = []
+        self._batches: list[_Waiting] = []
 
     def add(self, batch: pa.RecordBatch, source: int = 0) -> None:
         """`source`: where it came from, where that is a part of the order: rows of one source and time stay as they
         came.
         """
         if batch.num_rows:
-            self._batches.append((source, batch))
+            times = batch.column(self._order[0]).to_numpy()
+            self._batches.append(_Waiting(source, batch, int(times.min()), int(times.max())))
 
     @property
     def rows(self) -> int:
-        return sum(b.num_rows for _, b in self._batches)
+        return sum(w.batch.num_rows for w in self._batches)
 
     def take(self, before_ms: int) -> pa.RecordBatch:
         """The rows of before `before_ms`, in order. The others wait on."""
         if not self._batches:
             return pa.RecordBatch.from_pylist([], self.schema)
-        due, waiting = [], []
-        for source, batch in self._batches:
-            times = batch.column(self._order[0]).to_numpy()
-            passed = times < before_ms
-            # Most batches lie wholly on one side: those that wait on are not copied each time.
-            if passed.all():
-                due.append((source, batch))
-            elif not passed.any():
-                waiting.append((source, batch))
+        due: list[tuple[int, pa.RecordBatch]] = []
+        # Most batches lie wholly on one side: those that wait on are neither copied nor looked into each time.
+        waited, self._batches = self._batches, []
+        for waiting in waited:
+            if waiting.earliest >= before_ms:
+                self._batches.append(waiting)
+            elif waiting.latest < before_ms:
+                due.append((waiting.source, waiting.batch))
             else:
-                due.append((source, batch.filter(pa.array(passed))))
-                waiting.append((source, batch.filter(pa.array(~passed))))
-        self._batches = waiting
+                passed = waiting.batch.column(self._order[0]).to_numpy() < before_ms
+                due.append((waiting.source, waiting.batch.filter(pa.array(passed))))
+                self.add(waiting.batch.filter(pa.array(~passed)), waiting.source)
         due.sort(key=lambda b: b[0])
         rows = frames.join([batch for _, batch in due], self.schema)
         keys = [rows.column(name).to_numpy(zero_copy_only=False) for name in self._order]
@@ -56,17 +67,20 @@ class ReorderBuffer:
 
     def keep(self, kept: Any) -> None:
         """Drop the rows for which `kept(batch)` is false."""
-        self._batches = [(source, b.filter(pa.array(kept(b)))) for source, b in self._batches]
+        waited, self._batches = self._batches, []
+        for waiting in waited:
+            self.add(waiting.batch.filter(pa.array(kept(waiting.batch))), waiting.source)
 
     def snapshot(self, prefix: str) -> Arrays:
         return {
-            **pack_blobs(prefix, [frames.encode(b) for _, b in self._batches]),
-            f"{prefix}.source": np.array([source for source, _ in self._batches], np.int64),
+            **pack_blobs(prefix, [frames.encode(w.batch) for w in self._batches]),
+            f"{prefix}.source": np.array([w.source for w in self._batches], np.int64),
         }
 
     def restore(self, prefix: str, arrays: Arrays) -> None:
-        batches = [frames.decode(b) for b in unpack_blobs(prefix, arrays)]
-        self._batches = list(zip(arrays[f"{prefix}.source"].tolist(), batches, strict=True))
+        self._batches = []
+        for source, blob in zip(arrays[f"{prefix}.source"].tolist(), unpack_blobs(prefix, arrays), strict=True):
+            self.add(frames.decode(blob), source)
 
 
 def in_order(keys: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -132,10 +133,11 @@ class RetainedLikes:
         """What these likes count for from now on."""
         self._stamps[numbers % self.max_likes] = stamps
 
-    def content(self, numbers: I64) -> pa.RecordBatch:
-        """The likes with these numbers, in this order, as first published."""
+    def content(self, numbers: I64, names: Sequence[str] = frames.TRUSTED_LIKES.names) -> pa.RecordBatch:
+        """The likes with these numbers, in this order, as first published; of their columns those asked for."""
+        schema = pa.schema([frames.TRUSTED_LIKES.field(name) for name in names])
         if len(numbers) == 0:
-            return frames.join([], frames.TRUSTED_LIKES)
+            return frames.join([], schema)
         firsts = np.array([f.first for f in self._frames])
         order = np.argsort(numbers)
         frame = np.searchsorted(firsts, numbers[order], side="right") - 1
@@ -143,10 +145,11 @@ class RetainedLikes:
         parts = []
         for begin, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
             kept = self._frames[int(frame[begin])]
-            parts.append(self._batch(kept).take(pa.array(numbers[order[begin:end]] - kept.first)))
+            rows = pa.array(numbers[order[begin:end]] - kept.first)
+            parts.append(self._batch(kept).select(names).take(rows))
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
-        return frames.join(parts, frames.TRUSTED_LIKES).take(pa.array(back))
+        return frames.join(parts, schema).take(pa.array(back))
 
     def _batch(self, kept: _Frame) -> pa.RecordBatch:
         found = self._decoded.get(kept.first)

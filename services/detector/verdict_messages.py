@@ -106,7 +106,7 @@ class Saying:
         """Names that evidence against these actors may need."""
         rows = [judged.of_actor(owner) for owner in owners.tolist()]
         ends = np.cumsum([len(r) for r in rows])
-        likes = self.retained.content(judged.numbers[np.concatenate(rows)])
+        likes = self.retained.content(judged.numbers[np.concatenate(rows)], ("actor_id", "target_id"))
         actor_ids = likes.column("actor_id").take(pa.array(ends - 1)).to_pylist()
         targets = likes.column("target_id").to_pylist()
         return [

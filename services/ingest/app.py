@@ -92,7 +92,7 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
         assert self.consumer is not None
         for tp in sorted(assigned):
             intake = Intake(self.settings.ingest_remembered_ids, self.settings.ingest_undoable_messages)
-            saved = await self.disk.when_available(partial(self._claim, tp.partition))
+            saved = await self.disk.when_available(partial(asyncio.to_thread, self.store.acquire, tp.partition))
             if saved is not None:
                 intake.restore(saved.arrays)
                 intake.counters.update(saved.facts["counters"])
@@ -102,9 +102,6 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
             self.intakes[tp.partition], self.offsets[tp.partition] = intake, position - 1
             self.sources.take(tp.partition, intake.latest_event_ms, time.monotonic())
             log.info("partition assigned", partition=tp.partition, from_offset=position)
-
-    async def _claim(self, partition: int) -> Checkpoint | None:
-        return self.store.acquire(partition)
 
     async def step(self) -> None:
         """One turn: read, take, and close frames that are due."""
@@ -185,8 +182,8 @@ class IngestWorker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _snapshot(self, partition: int, intake: Intake, offset: int) -> None:
         if self.intakes.get(partition) is not intake:
             raise Fenced(f"ingest/{partition} was given away while it waited for the disk")
-        facts = {"counters": dict(intake.counters)}
-        self.store.save(partition, Checkpoint(offset, intake.snapshot(), facts))
+        facts, token = {"counters": dict(intake.counters)}, self.store.fencing_tokens.get(partition)
+        await asyncio.to_thread(self.store.save, partition, Checkpoint(offset, intake.snapshot(), facts), token)
 
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
         assert self.consumer is not None

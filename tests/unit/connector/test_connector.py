@@ -399,7 +399,7 @@ async def test_an_error_of_the_producer_is_not_taken_for_one_of_the_source(tmp_p
     wire = Wire()
     worker = puller(tmp_path, 10, wire)
     await wire.open()
-    await worker._claim()
+    await worker._acquire()
     await worker._restore()
 
     async def broken(_: Any) -> list[asyncio.Future[Any]]:

@@ -143,7 +143,7 @@ async def test_a_full_disk_stops_input_and_loses_nothing(
     assert again.partitions[0].task.counters["exported_likes"] == 5
 
 
-def test_only_the_last_claim_may_save(tmp_path: Path) -> None:
+def test_only_the_last_to_take_a_partition_may_save(tmp_path: Path) -> None:
     one, two = CheckpointStore(tmp_path, "stage"), CheckpointStore(tmp_path, "stage")
     assert one.acquire(3) is None
     one.save(3, Checkpoint(1, {"a": np.array([1])}, {}))
