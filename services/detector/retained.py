@@ -20,7 +20,7 @@ from shared.slots import SlotTable
 I64 = npt.NDArray[np.int64]
 
 # Frames that stay decoded: a campaign's likes lie in few of them.
-DECODED: Final = 64
+DECODED: Final = 256
 _FIELDS: Final = {"actor": np.uint64, "target": np.uint64, "time": np.int64, "previous": np.int64, "agent": np.bool_}
 
 
