@@ -42,7 +42,7 @@ class Dependency:
                 return result
 
 
-async def until_available(name: str, attempt: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> bool:
+async def until_available(name: str, attempt: Callable[[], Awaitable[object]], stopping: asyncio.Event) -> bool:
     """Call `attempt` until it succeeds. Returns False if the service was told to stop first."""
     waiting = asyncio.create_task(Dependency(name, Exception).when_available(attempt))
     stopped = asyncio.create_task(stopping.wait())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -10,18 +9,18 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis.asyncio import Redis
+from starlette.types import ASGIApp
 
 from services.console import campaign_view, views, window_view
 from services.console.api import build_app
 from shared import kafka, redis_connection, redis_keys
-from shared.dependency import until_available
 from shared.frames import lineage_of
-from shared.health import Health, Latency, Sample, StallWatch
+from shared.health import Health, Latency, Sample
 from shared.idempotent_redis import Command, IdempotentWriter
-from shared.probes import BrokerProbe, RedisProbe
-from shared.service import Service
+from shared.probes import RedisProbe
 from shared.settings import ServiceSettings
 from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS, WINDOW_SUMMARIES
+from shared.worker import Worker
 
 log = structlog.get_logger()
 
@@ -52,7 +51,7 @@ class ConsoleSettings(ServiceSettings):
     """The console has no settings of its own yet."""
 
 
-class ViewsKeeper:
+class ViewsKeeper(Worker):
     """Reads verdicts, campaigns, windows and trusted likes from where Redis says it got to.
 
     The place is in Redis, beside what follows from it: after a crash, and with several consoles, nothing is counted
@@ -60,7 +59,7 @@ class ViewsKeeper:
     """
 
     def __init__(self, settings: ConsoleSettings, redis: Redis) -> None:
-        self.settings = settings
+        super().__init__("console", settings, list(VIEWS))
         self.writers = {topic: IdempotentWriter(redis, "console", topic, PROCEDURES.get(topic, "")) for topic in VIEWS}
         self.consumer: AIOKafkaConsumer | None = None
         self.offsets: dict[TopicPartition, int] = {}
@@ -69,10 +68,16 @@ class ViewsKeeper:
         self._marks_key = redis_keys.marks("console", TRUSTED_LIKES)
         self._redis: Any = redis
         self.counters = dict.fromkeys(COUNTERS.values(), 0)
-        self.progressed_at = self._looked_at = time.monotonic()
-        self.broker = BrokerProbe(settings, lambda: list(self.offsets))
+        self._looked_at = time.monotonic()
         self.redis = RedisProbe(settings)
-        self._stall = StallWatch()
+        self.probes.append(self.redis)
+        self.awaited["redis"] = redis.ping
+
+    def app(self, health: Health) -> ASGIApp:
+        return build_app(self._redis, health)
+
+    def positions(self) -> dict[TopicPartition, int]:
+        return self.offsets
 
     async def start(self) -> None:
         consumer = kafka.consumer(self.settings)
@@ -146,50 +151,21 @@ class ViewsKeeper:
         )
         await self._go_on_after(place, newest)
 
-    def lag(self) -> int:
-        return sum(self.broker.behind(place, offset) for place, offset in self.offsets.items())
+    async def stop(self, in_order: bool) -> None:
+        if self.consumer is not None:
+            await self.consumer.stop()
+        await self._redis.aclose()
 
-    def ready(self) -> dict[str, str | None]:
+    def missing(self) -> dict[str, str | None]:
         waiting = next((w.dependency.error for w in self.writers.values() if w.dependency.error is not None), None)
-        return {"broker": self.broker.error, "redis": self.redis.error or waiting}
-
-    def live(self) -> dict[str, str | None]:
-        stalled = self._stall.stalled(self.lag(), self.progressed_at, self.ready().values(), time.monotonic())
-        return {"progress": stalled}
+        return {"redis": self.redis.error or waiting}
 
     def samples(self) -> Iterable[Sample | Latency]:
         for name, value in self.counters.items():
             yield Sample(f"{name}_total", value, {"stage": "console"})
         if self.offsets:
-            yield Sample("lag_frames", self.lag(), {"stage": "console", "partition": "all"}, "gauge")
+            yield Sample("lag_frames", sum(self.lag().values()), {"stage": "console", "partition": "all"}, "gauge")
 
 
 async def main(settings: ConsoleSettings) -> None:
-    redis: Any = redis_connection.connect(settings)
-    keeper = ViewsKeeper(settings, redis)
-    health = Health("console", keeper.ready, keeper.live, keeper.samples)
-    probes = [keeper.broker, keeper.redis]
-    async with Service("console", settings, build_app(redis, health), health, probes) as service:
-        if not await until_available("kafka", lambda: kafka.require_topics(settings, *VIEWS), service.stopping):
-            return
-        if not await until_available("redis", redis.ping, service.stopping):
-            return
-        await keeper.start()
-        working = asyncio.create_task(_work(keeper, service.stopping))
-        stopped = asyncio.create_task(service.stopping.wait())
-        await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            # A write to Redis is whole or not at all, so it may be given up at any moment.
-            _, pending = await asyncio.wait([working], timeout=5)
-            for task in pending:
-                task.cancel()
-        assert keeper.consumer is not None
-        await keeper.consumer.stop()
-        await redis.aclose()
-        if working.done():
-            working.result()
-
-
-async def _work(keeper: ViewsKeeper, stopping: asyncio.Event) -> None:
-    while not stopping.is_set():
-        await keeper.step()
+    await ViewsKeeper(settings, redis_connection.connect(settings)).run()

@@ -23,7 +23,8 @@ from shared.faust_stages import FaustStages
 from shared.forgetting import of_frame
 from shared.frames import FORGET, Frame, Output
 from shared.idempotent_redis import Command
-from shared.stage import Partition, StageRunner
+from shared.partitions import Partition
+from shared.stage import StageRunner
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_ACTOR, FRAMES_BY_TARGET, LINKS_BY_GROUP
 
 log = structlog.get_logger()

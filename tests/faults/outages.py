@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
+from aiokafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared import kafka
+from shared.membership import held_by
 from tests.faults.faults import Happened, breathe, wait
 from tests.faults.fixture import PARTITIONS, Fixture
 
 WORKERS = 3
 HELD_AGAIN_SECONDS = 30.0
-GROUPS = ("truelike-ingest", "truelike-detector", "truelike-predictor", "truelike-exporter")
+# Partitions that each group hands out.
+GROUPS = {
+    "truelike-ingest": PARTITIONS,
+    "truelike-detector": 3 * PARTITIONS + 1,
+    "truelike-predictor": PARTITIONS,
+    "truelike-exporter": 1,
+}
 ALL = range(PARTITIONS)
 # (stage, partition) -> by how many workers each is to be held.
 EXPECTED: dict[str, Counter[tuple[str, str]]] = {
@@ -50,10 +58,34 @@ def _shares(fixture: Fixture) -> float:
 
 
 def lacking(fixture: Fixture) -> list[str]:
-    """What is held by nobody, or by two."""
+    """What is held by nobody, or by two: as the workers say, and as the groups' coordinators do."""
     wrong = [f"{name}: {held(fixture, name)}" for name, expected in EXPECTED.items() if held(fixture, name) != expected]
     shares = _shares(fixture)
-    return wrong if shares == PARTITIONS else [*wrong, f"predictor: {shares:.0f} of {PARTITIONS} shares"]
+    if shares != PARTITIONS:
+        wrong.append(f"predictor: {shares:.0f} of {PARTITIONS} shares")
+    if not wrong:
+        try:
+            assigned = asyncio.run(_assigned(fixture))
+        except (KafkaError, TimeoutError) as error:
+            return [f"groups: {error!r}"]
+        wrong += [f"{group}: {assigned[group]} assigned" for group in GROUPS if assigned[group] != GROUPS[group]]
+    return wrong
+
+
+async def _assigned(fixture: Fixture) -> dict[str, int]:
+    """By group, partitions that a member has."""
+    admin = kafka.admin_client(fixture.settings)
+    async with asyncio.timeout(10):
+        await admin.start()
+        try:
+            found = {}
+            for group in GROUPS:
+                (answer,) = await admin.describe_consumer_groups([group])
+                code, _, state, _, _, members, *_ = answer.groups[0]
+                found[group] = sum(held_by(members).values()) if code == 0 and state == "Stable" else 0
+            return found
+        finally:
+            await admin.close()
 
 
 def held_again(fixture: Fixture, after: str) -> float:
@@ -80,12 +112,18 @@ def outage(fixture: Fixture, times: int, seconds: float) -> Iterator[Happened]:
         for number in brokers:
             (fixture.kafka.stop_broker if turn % 2 else fixture.kafka.kill_broker)(number)
         time.sleep(seconds)
-        for number in brokers:
-            fixture.kafka.start_broker(number)
-        for number in brokers:
-            fixture.kafka.wait_for_broker(number)
+        _bring_back(fixture)
         yield Happened(f"all brokers away for {seconds:.0f} s", held_again(fixture, f"an outage of {seconds:.0f} s"))
         fixture.assert_alive()
+
+
+def _bring_back(fixture: Fixture) -> None:
+    """Until each partition has a leader: several brokers that were killed take their time."""
+    for number in range(len(fixture.kafka.ports)):
+        fixture.kafka.start_broker(number)
+    for number in range(len(fixture.kafka.ports)):
+        fixture.kafka.wait_for_broker(number)
+    wait(lambda: _partitions(fixture, lambda p: p["leader"] >= 0), "leaders")
 
 
 def while_starting(fixture: Fixture, times: int) -> Iterator[Happened]:
@@ -101,10 +139,7 @@ def while_starting(fixture: Fixture, times: int) -> Iterator[Happened]:
         for number in range(len(fixture.kafka.ports)):
             fixture.kafka.kill_broker(number)
         time.sleep(fixture.random.uniform(0.5, 3))
-        for number in range(len(fixture.kafka.ports)):
-            fixture.kafka.start_broker(number)
-        for number in range(len(fixture.kafka.ports)):
-            fixture.kafka.wait_for_broker(number)
+        _bring_back(fixture)
         yield Happened("brokers away while workers start", held_again(fixture, "an outage at the start"))
         fixture.assert_alive()
 
@@ -120,7 +155,7 @@ def rolling(fixture: Fixture, times: int) -> Iterator[Happened]:
             fixture.kafka.start_broker(number)
             fixture.kafka.wait_for_broker(number)
             longest = max(longest, held_again(fixture, f"the restart of broker {number + 1}"))
-            wait(partial(_in_sync, fixture), "replicas in sync")
+            wait(lambda: _partitions(fixture, _in_sync), "replicas in sync")
         yield Happened("rolling restart, its worst broker", longest)
         fixture.assert_alive()
 
@@ -130,13 +165,13 @@ def coordinator(fixture: Fixture, times: int) -> Iterator[Happened]:
     three_workers(fixture)
     for turn in range(times):
         breathe(fixture)
-        group = GROUPS[turn % len(GROUPS)]
+        group = list(GROUPS)[turn % len(GROUPS)]
         number = asyncio.run(_coordinator(fixture, group)) - 1
         fixture.kafka.kill_broker(number)
         yield Happened(f"coordinator of {group} killed", held_again(fixture, f"losing the coordinator of {group}"))
         fixture.kafka.start_broker(number)
         fixture.kafka.wait_for_broker(number)
-        wait(partial(_in_sync, fixture), "replicas in sync")
+        wait(lambda: _partitions(fixture, _in_sync), "replicas in sync")
         held_again(fixture, "a broker's return")
         fixture.assert_alive()
 
@@ -150,16 +185,25 @@ async def _coordinator(fixture: Fixture, group: str) -> int:
         await admin.close()
 
 
-def _in_sync(fixture: Fixture) -> bool:
-    """Whether each partition has all its replicas again: else the next broker's end could take the last one."""
+def _in_sync(partition: dict[str, Any]) -> bool:
+    """All its replicas are there: else the next broker's end could take the last one."""
+    return len(partition["isr"]) == len(partition["replicas"])
+
+
+def _partitions(fixture: Fixture, fine: Callable[[dict[str, Any]], bool]) -> bool:
+    """Whether the broker says so of all partitions."""
 
     async def look() -> bool:
         admin = kafka.admin_client(fixture.settings)
-        await admin.start()
-        try:
-            topics = await admin.describe_topics()
-        finally:
-            await admin.close()
-        return all(len(p["isr"]) == len(p["replicas"]) for topic in topics for p in topic["partitions"])
+        async with asyncio.timeout(10):
+            await admin.start()
+            try:
+                topics = await admin.describe_topics()
+            finally:
+                await admin.close()
+        return all(fine(p) for topic in topics for p in topic["partitions"])
 
-    return asyncio.run(look())
+    try:
+        return asyncio.run(look())
+    except (KafkaError, TimeoutError):
+        return False

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.ingest.app import _message
 from services.ingest.http import Gate, build_app
+from services.ingest.runner import _message
 from services.ingest.settings import IngestSettings
 from shared.contract.decode import parse
 from shared.health import Health

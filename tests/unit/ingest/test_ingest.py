@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.ingest.app import _to_output
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
+from services.ingest.runner import _to_output
 from services.ingest.sources import Sources
 from shared.bodies import split_body
 from shared.contract.decode import FUTURE_TOLERANCE_MS, FastLike, Message, NotALike, decode, parse

@@ -22,7 +22,7 @@ from services.console.api import build_app
 from services.detector.group import GroupTask
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from services.ingest.app import _to_output
+from services.ingest.runner import _to_output
 from services.predictor.model import CoPreference
 from services.predictor.publishing import Basis, preference
 from services.simulator.app import MALFORMED

@@ -176,7 +176,7 @@ async def test_healthz_tells_what_only_a_new_process_mends() -> None:
 async def test_consumers_look_for_topics_again_soon_and_never_leave_for_having_nothing_to_read() -> None:
     """Both were seen to leave workers in a group without a partition for good, after a broker's outage."""
     consumer = kafka.consumer(ServiceSettings(), group="group")
-    app = FaustStages("test", ServiceSettings()).app
+    app = FaustStages("test", ServiceSettings()).faust
     assert consumer._client._metadata_max_age_ms == app.conf.consumer_metadata_max_age_ms == 3000
     years = 365 * 86400
     assert min(consumer._max_poll_interval_ms / 1000, app.conf.broker_max_poll_interval) > years

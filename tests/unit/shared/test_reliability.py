@@ -16,8 +16,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 from starlette.applications import Starlette
 
-from services.exporter.app import ExportRunner, ExportTask
 from services.exporter.files import ExportFolder
+from services.exporter.runner import ExportRunner, ExportTask
 from services.ingest.sources import Sources
 from services.predictor.shares import Shares
 from shared import dependency, redis_connection
@@ -26,8 +26,9 @@ from shared.dependency import Dependency
 from shared.faust_stages import FaustStages
 from shared.frames import TRUSTED_LIKES, Frame, Lineage, Output, numbered, to_output
 from shared.health import Health, StallWatch
+from shared.idempotent_redis import IdempotentWriter
+from shared.partitions import Partition
 from shared.settings import ServiceSettings
-from shared.stage import Partition
 from tests.likes import START_MS
 
 
@@ -53,14 +54,10 @@ def message(number: int) -> Output:
     return to_output(frame, "trusted-likes.v1", 0)
 
 
-async def sends_nothing(_: Output) -> Any:
-    raise AssertionError
-
-
 def exporter(folder: Path) -> ExportRunner:
-    runner = ExportRunner("exporter", ExportTask, CheckpointStore(folder / "checkpoints", "exporter"), sends_nothing, 1)
-    runner.folder, runner.reports, runner.max_rows = ExportFolder(folder / "export"), {}, 1000
-    return runner
+    writer = IdempotentWriter(redis_connection.connect(ServiceSettings()), "exporter", "trusted-likes.v1")
+    store = CheckpointStore(folder / "checkpoints", "exporter")
+    return ExportRunner(ExportFolder(folder / "export"), 1000, writer, store, 1)
 
 
 async def feed(runner: ExportRunner, numbers: range) -> None:
@@ -84,7 +81,7 @@ async def test_an_exporter_that_was_paused_writes_nothing_of_what_another_has_ta
     await feed(paused, range(5, 9))
     # It stops here, for longer than the group waits.
     await other.assign(0)
-    assert other.partitions[0].offset == 4
+    assert other.held[0].offset == 4
     await feed(other, range(5, 12))
     with pytest.raises(Fenced):
         await paused.checkpoint([0])
@@ -140,7 +137,7 @@ async def test_a_full_disk_stops_input_and_loses_nothing(
     assert exported(tmp_path) == [f"e{n}" for n in range(5)]
     again = exporter(tmp_path)
     await again.assign(0)
-    assert again.partitions[0].task.counters["exported_likes"] == 5
+    assert again.held[0].task.counters["exported_likes"] == 5
 
 
 def test_only_the_last_to_take_a_partition_may_save(tmp_path: Path) -> None:
@@ -222,12 +219,11 @@ def test_a_stall_is_work_without_progress_that_waits_for_nothing() -> None:
 async def test_healthz_turns_when_frames_wait_and_none_is_processed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when Faust's own consumer hangs and knows of no new frames: the broker is asked, not it."""
     now = 5000.0
-    monkeypatch.setattr("shared.faust_stages.time.monotonic", lambda: now)
+    monkeypatch.setattr("shared.worker.time.monotonic", lambda: now)
     stages = FaustStages("exporter", ServiceSettings.model_validate({}))
-    store = CheckpointStore(Path("nowhere"), "exporter")
-    runner = ExportRunner("exporter", ExportTask, store, sends_nothing, 1, clock=lambda: now)
+    runner = exporter(Path("nowhere"))
     stages.add("trusted-likes.v1", runner)
-    runner.partitions[0] = Partition(ExportTask(0), offset=3)
+    runner.held[0] = Partition(ExportTask(0), offset=3)
     stages.broker.error = None
     place = TopicPartition("trusted-likes.v1", 0)
     app = Starlette(routes=Health("exporter", stages.ready, stages.live, stages.samples).routes())
@@ -286,3 +282,19 @@ async def test_a_predictor_that_cannot_join_its_group_at_once_tries_again(monkey
     shares.check()
     await shares.leave()
     assert [consumer.stopped for consumer in made] == [True, True]
+
+
+async def test_messages_that_come_before_a_snapshot_is_read_wait_for_it(tmp_path: Path) -> None:
+    """Faust hands out messages while it still tells of the assignment; what is not held is left to its owner."""
+    first, runner = exporter(tmp_path), exporter(tmp_path)
+    await first.assign(0)
+    await feed(first, range(4))
+    await first.checkpoint([0])
+    runner.expect([0, 1])
+    handling = asyncio.create_task(feed(runner, range(7)))
+    await asyncio.sleep(0.05)
+    assert not handling.done()
+    await runner.assign(0)
+    await handling
+    await runner.checkpoint([0])
+    assert exported(tmp_path) == [f"e{n}" for n in range(7)]

@@ -178,8 +178,8 @@ def test_a_stage_that_crashes_anywhere_ends_as_if_it_had_not(
                 await runner.checkpoint([0])
             if chance.random() < 0.2:
                 runner = await fresh()
-                position = runner.partitions[0].offset + 1
-        task = runner.partitions[0].task
+                position = runner.held[0].offset + 1
+        task = runner.held[0].task
         assert isinstance(task, Adder)
         assert task.counters["frames"] == len(values)
         return task.sum, sent
