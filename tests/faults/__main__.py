@@ -156,7 +156,7 @@ def main() -> int:
         prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--likes", type=int, help="likes in the log (500,000; 60,000 with --short)")
-    parser.add_argument("--rate", type=float, help="likes a second while faults happen (2,500; 300 with --short)")
+    parser.add_argument("--rate", type=float, help="likes a second while faults happen (2,500; 240 with --short)")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds")
     parser.add_argument("--seeds-from", type=int, default=1, help="the first seed")
     parser.add_argument("--short", action="store_true", help="fewer faults and likes")
@@ -164,7 +164,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where logs of a failed run stay")
     options = parser.parse_args()
     likes = options.likes or (60_000 if options.short else 500_000)
-    rate = options.rate or (300.0 if options.short else 2_500.0)
+    rate = options.rate or (240.0 if options.short else 2_500.0)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="truelike-faults-"))
     runs: list[Run] = []
     for seed in range(options.seeds_from, options.seeds_from + options.seeds):

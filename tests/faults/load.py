@@ -63,6 +63,8 @@ SMALL = {
     "DETECTOR_RETAINED_LIKES": "50000",
 }
 ACTORS = 1_000_000
+# Nothing may keep an event loop for longer: not a snapshot, not a rebalance.
+BLOCK_SECONDS = 0.5
 
 
 class Watched:
@@ -247,6 +249,18 @@ def _has_all_actors(fixture: Fixture, counter: str) -> bool:
     return fixture.stack.metrics().get(counter, 0) >= ACTORS
 
 
+def blocks(fixture: Fixture) -> list[str]:
+    """Processes in which one piece of work kept the event loop for too long; says it of all."""
+    found = {
+        label: fixture.value_of(f"{name}/event_loop_longest_block_seconds", label)
+        for name, labels in fixture.labels.items()
+        for label in labels
+    }
+    said = ", ".join(f"{label} {seconds:.2f} s" for label, seconds in found.items())
+    out.print(f"longest block of an event loop: {said}", highlight=False)
+    return [f"{label}: {seconds:.2f} s" for label, seconds in found.items() if seconds > BLOCK_SECONDS]
+
+
 def restart(folder: Path, bounds: dict[str, str]) -> None:
     fixture = Fixture(folder / "restart", 1, **bounds)
     try:
@@ -258,6 +272,7 @@ def restart(folder: Path, bounds: dict[str, str]) -> None:
         time.sleep(30)
         size = sum(f.stat().st_size for f in (fixture.folder / "checkpoints").rglob("*.npz")) / 2**20
         out.print(f"snapshots of {ACTORS:,} actors: {size:,.0f} MB (two of each)")
+        blocked = blocks(fixture)
         for name, counter in counters.items():
             (label,) = fixture.labels[name]
             began = time.monotonic()
@@ -266,6 +281,11 @@ def restart(folder: Path, bounds: dict[str, str]) -> None:
             wait(partial(fixture.ready, new), new)
             wait(partial(_has_all_actors, fixture, counter), counter)
             out.print(f"{name}: killed, started, ready with all of its state after {time.monotonic() - began:.1f} s")
+        # A rebalance: half of the state goes to another worker.
+        fixture.stack.wait_ready(fixture.add("detector"))
+        blocked += blocks(fixture)
+        if blocked:
+            raise RuntimeError(f"event loops were kept for more than {BLOCK_SECONDS} s: {'; '.join(blocked)}")
     finally:
         fixture.stop()
 
