@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,21 @@ app.command("contracts")(contracts.write_or_check)
 evaluate_app.command("predictions")(evaluating.evaluate_predictions)
 evaluate_app.command("detection")(evaluating.evaluate_detection)
 evaluate_app.command("world")(evaluating.made_world)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        out.print(version("truelike"), highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def command(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 @topics_app.command("create")
