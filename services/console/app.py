@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import structlog
@@ -43,6 +43,8 @@ COUNTERS = {
     TRUSTED_LIKES: "viewed_frames",
 }
 MESSAGES_AT_ONCE = 500
+# And no more bytes of them than lead to a script that Redis, and this event loop, are soon through with.
+BYTES_AT_ONCE = 1 << 18
 # How often a console without messages looks whether Redis still has what it wrote.
 LOOK_SECONDS = 1.0
 
@@ -123,22 +125,29 @@ class ViewsKeeper(Worker):
         assert self.consumer is not None
         fetched = await self.consumer.getmany(timeout_ms=200, max_records=MESSAGES_AT_ONCE)
         for place, records in fetched.items():
-            marks = dict(self.marks) if place.topic == TRUSTED_LIKES else {}
-            commands = self._commands(records, place.topic, marks)
-            writer, last = self.writers[place.topic], records[-1].offset
-            newest = await writer.apply_when_available(place.partition, last, commands, after=self.offsets[place])
-            self.progressed_at = time.monotonic()
-            if newest != last:
-                await self._follow(place, newest)
-                continue
-            self.offsets[place] = last
-            self.marks = marks or self.marks
-            self.counters[COUNTERS[place.topic]] += len(records)
+            for some in in_parts(records):
+                if not await self._view(place, some):
+                    break
         if not fetched and time.monotonic() - self._looked_at > LOOK_SECONDS:
             for place, offset in list(self.offsets.items()):
                 if (newest := await self._newest(place)) != offset:
                     await self._follow(place, newest)
             self._looked_at = time.monotonic()
+
+    async def _view(self, place: TopicPartition, records: Sequence[Any]) -> bool:
+        """Bring Redis up to the last of these; False where it is elsewhere, and reading goes on from there."""
+        marks = dict(self.marks) if place.topic == TRUSTED_LIKES else {}
+        commands = self._commands(records, place.topic, marks)
+        writer, last = self.writers[place.topic], records[-1].offset
+        newest = await writer.apply_when_available(place.partition, last, commands, after=self.offsets[place])
+        self.progressed_at = time.monotonic()
+        if newest != last:
+            await self._follow(place, newest)
+            return False
+        self.offsets[place] = last
+        self.marks = marks or self.marks
+        self.counters[COUNTERS[place.topic]] += len(records)
+        return True
 
     async def _follow(self, place: TopicPartition, newest: int) -> None:
         """Redis was emptied, lost its last writes, or another console wrote: what it holds says where to go on."""
@@ -165,6 +174,18 @@ class ViewsKeeper(Worker):
             yield Sample(f"{name}_total", value, {"stage": "console"})
         if self.offsets:
             yield Sample("lag_frames", sum(self.lag().values()), {"stage": "console", "partition": "all"}, "gauge")
+
+
+def in_parts(records: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Messages in order, together until they are BYTES_AT_ONCE."""
+    begin, size = 0, 0
+    for end, record in enumerate(records):
+        size += len(record.value or b"")
+        if size >= BYTES_AT_ONCE:
+            yield records[begin : end + 1]
+            begin, size = end + 1, 0
+    if begin < len(records):
+        yield records[begin:]
 
 
 async def main(settings: ConsoleSettings) -> None:

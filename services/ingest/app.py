@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from services.ingest.http import Gate, build_app
 from services.ingest.registry import SchemaRegistry, client
-from services.ingest.runner import IngestRunner
+from services.ingest.runner import IngestRunner, warm_up
 from services.ingest.settings import IngestSettings
 from shared import kafka
 from shared.frames import Output
@@ -143,4 +143,5 @@ class IngestWorker(Worker, ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def main(settings: IngestSettings) -> None:
+    warm_up()
     await IngestWorker(settings).run()

@@ -15,7 +15,7 @@ from services.ingest.sources import Sources
 from shared import rejections
 from shared.checkpoints import CheckpointStore
 from shared.contract.decode import Message, Rejection
-from shared.frames import Output
+from shared.frames import Output, Progress
 from shared.partitions import Partition, Partitions
 from shared.stage import Send
 from shared.topics import LIKES
@@ -90,6 +90,16 @@ class IngestRunner(Partitions):
             await self._close(time.monotonic())
             pending, self._pending = self._pending, []
             await asyncio.gather(*pending)
+
+
+def warm_up() -> None:
+    """Compile and load what a like goes through, before the first one comes; the state is thrown away."""
+    like = b'{"event_id": "e", "actor_id": "a", "target_id": "https://t", "occurred_at": 1767225600000}'
+    intake, builder = Intake(1), FrameBuilder(1, 1)
+    for offset, value in enumerate((like, like, b"no like")):
+        builder.add(intake.take([Message(value, 0, offset, 1767225600000, {})]).likes)
+    builder.close(Progress(1, {0: 0}))
+    intake.restore(intake.snapshot())
 
 
 def _message(record: Any) -> Message:

@@ -138,7 +138,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         usual = self._written != NEVER
         basis = Basis(offset, task.as_of, task.model.probabilities())
         behind = dict.fromkeys(held, self._written)
-        calls = self._rank(task, basis, task.of_shares(changed, behind)) if usual else []
+        calls = await self._rank_most(task, basis, task.of_shares(changed, behind)) if usual else []
         await self.settle()
         marks = await self._available(partial(self._marks, "predictor", held))
         usual = usual and all(mark == self._written for mark in marks.values())
@@ -159,6 +159,18 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             self._written = offset
         self._sending = asyncio.create_task(self._available(partial(self._send, calls, gone, marks, offset)))
         return not usual and bool(behind)
+
+    async def _rank_most(self, task: PredictorTask, basis: Basis, users: I64) -> list[Arguments]:
+        """Rank users, and write their rankings but for the last ones, whose calls are returned."""
+        calls: list[Arguments] = []
+        for start in range(0, len(users), RANKED_AT_ONCE):
+            if calls:
+                await self.settle()
+                self._sending = asyncio.create_task(self._available(partial(self._send, calls, [], {}, basis.offset)))
+            calls = self._rank(task, basis, users[start : start + RANKED_AT_ONCE])
+            # Health, and what is being sent, get their turns.
+            await asyncio.sleep(0)
+        return calls
 
     def _rank(self, task: PredictorTask, basis: Basis, users: I64) -> list[Arguments]:
         """Rank users; returns the calls that write the rankings."""
