@@ -104,6 +104,8 @@ class IngestWorker(Worker, ConsumerRebalanceListener):  # type: ignore[misc]
         for tp, records in fetched.items():
             await self.runner.take(tp.partition, records, now)
             self.progressed_at = now
+            # HTTP callers, and what is being sent, get their turns.
+            await asyncio.sleep(0)
         self._note_what_is_not_idle(now)
         await self.runner.close_due(now)
         await self._save(self.runner.due())

@@ -83,6 +83,7 @@ class IngestRunner(Partitions):
         self._closed_at = now
         for output in self.builder.close(self.sources.progress(now), always):
             self._pending.append(await self._send(output))
+            await asyncio.sleep(0)
         self._pending = [f for f in self._pending if not (f.done() and f.result())]
 
     async def settle(self, entry: Partition) -> None:

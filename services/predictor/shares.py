@@ -226,6 +226,8 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             predictions = task.model.predictions(rankings.only(newest))
             # Who was forgotten since has no name any more.
             records |= {p.user_id: preference(basis, p) for p in predictions if p.user_id}
+            # Perhaps of all users: health, and what is being sent, get their turns.
+            await asyncio.sleep(0)
         self._unsent, self._unsent_forgotten = [], []
         owners = shares_of(pa.array(list(records), pa.string()), self.settings.partitions).tolist()
         rows = [
@@ -234,10 +236,12 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             if share in behind
         ]
         if rows:
-            keys, values, places = zip(*rows, strict=True)
-            await self.preferences.send(keys, values, int(time.time() * 1000), places)
+            for start in range(0, len(rows), RANKED_AT_ONCE):
+                keys, values, places = zip(*rows[start : start + RANKED_AT_ONCE], strict=True)
+                await self.preferences.send(keys, values, int(time.time() * 1000), places)
+                await asyncio.sleep(0)
             await self.preferences.flush()
-            await self._make_good(offset, {share: behind[share] for share in set(places)})
+            await self._make_good(offset, {share: behind[share] for _, _, share in rows})
         await self._set_marks("preferences", marks, offset)
 
     async def _make_good(self, offset: int, before: dict[int, int]) -> None:
