@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -218,17 +218,26 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         # A worker that was paused, and whose shares another holds by now, must not send old records after new ones.
         marks = await self._marks("preferences", held)
         behind = {share: mark for share, mark in marks.items() if mark < offset}
-        records: dict[str, bytes | None] = dict.fromkeys(self._unsent_forgotten)
+        # Who was forgotten and came back since has a record behind the tombstone.
+        sent = await self._send_preferences(dict.fromkeys(self._unsent_forgotten), behind)
         seen = np.zeros(0, np.int64)
         for basis, rankings in reversed(self._unsent):
             newest = ~np.isin(rankings.users, seen)
             seen = np.union1d(seen, rankings.users)
             predictions = task.model.predictions(rankings.only(newest))
             # Who was forgotten since has no name any more.
-            records |= {p.user_id: preference(basis, p) for p in predictions if p.user_id}
-            # Perhaps of all users: health, and what is being sent, get their turns.
-            await asyncio.sleep(0)
+            records = {p.user_id: preference(basis, p) for p in predictions if p.user_id}
+            sent |= await self._send_preferences(records, behind)
         self._unsent, self._unsent_forgotten = [], []
+        if sent:
+            assert self.preferences is not None
+            await self.preferences.flush()
+            await self._make_good(offset, {share: behind[share] for share in sent})
+        await self._set_marks("preferences", marks, offset)
+
+    async def _send_preferences(self, records: Mapping[str, bytes | None], behind: dict[int, int]) -> set[int]:
+        """Hand over those of shares that are behind; returns the shares that there were."""
+        assert self.preferences is not None
         owners = shares_of(pa.array(list(records), pa.string()), self.settings.partitions).tolist()
         rows = [
             (user.encode(), value, share)
@@ -236,13 +245,11 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             if share in behind
         ]
         if rows:
-            for start in range(0, len(rows), RANKED_AT_ONCE):
-                keys, values, places = zip(*rows[start : start + RANKED_AT_ONCE], strict=True)
-                await self.preferences.send(keys, values, int(time.time() * 1000), places)
-                await asyncio.sleep(0)
-            await self.preferences.flush()
-            await self._make_good(offset, {share: behind[share] for _, _, share in rows})
-        await self._set_marks("preferences", marks, offset)
+            keys, values, places = zip(*rows, strict=True)
+            await self.preferences.send(keys, values, int(time.time() * 1000), places)
+        # Perhaps there are those of all users: health, and what is being sent, get their turns.
+        await asyncio.sleep(0)
+        return {share for _, _, share in rows}
 
     async def _make_good(self, offset: int, before: dict[int, int]) -> None:
         """Who was paused between looking at the marks and sending may have put old records behind newer ones of the
