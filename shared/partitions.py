@@ -189,7 +189,8 @@ class Partitions:
         facts |= {"counters": dict(entry.task.counters), "marks": dict(entry.marks), "repeated": entry.repeated}
         self._store.save(partition, Checkpoint(entry.offset, entry.task.snapshot(), facts), token)
         self.restored(partition, facts)
-        self.budget.spent(self.name, partition, self._clock() - began)
+        if self.held.get(partition) is entry:
+            self.budget.spent(self.name, partition, self._clock() - began)
 
     def counters(self) -> dict[str, int]:
         """The states' counters, added up over the partitions held here."""
