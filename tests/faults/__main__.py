@@ -69,7 +69,8 @@ SHORT = Scenario(
         (faults.pauses, 2),
         (faults.network, 2),
         (faults.workers, 1),
-        (partial(outages.outage, seconds=5.0), 1),
+        # On a machine that has other things to do as well.
+        (partial(outages.outage, seconds=5.0, within=120.0), 1),
     ),
     brokers=3,
     small_disk=True,

@@ -76,8 +76,8 @@ async def _assigned(fixture: Fixture) -> dict[str, int]:
     """By group, partitions that a member has."""
     admin = kafka.admin_client(fixture.settings)
     async with asyncio.timeout(10):
-        await admin.start()
         try:
+            await admin.start()
             found = {}
             for group in GROUPS:
                 (answer,) = await admin.describe_consumer_groups([group])
@@ -88,10 +88,10 @@ async def _assigned(fixture: Fixture) -> dict[str, int]:
             await admin.close()
 
 
-def held_again(fixture: Fixture, after: str) -> float:
+def held_again(fixture: Fixture, after: str, seconds: float = HELD_AGAIN_SECONDS) -> float:
     """Seconds until every partition has its one worker. Raises RuntimeError where that takes too long."""
     try:
-        return wait(lambda: not lacking(fixture), f"partitions after {after}", HELD_AGAIN_SECONDS)
+        return wait(lambda: not lacking(fixture), f"partitions after {after}", seconds)
     except RuntimeError as error:
         raise RuntimeError(f"{error}: {'; '.join(lacking(fixture))}; logs in {fixture.folder}") from None
 
@@ -103,7 +103,7 @@ def three_workers(fixture: Fixture) -> None:
     wait(lambda: not lacking(fixture), "partitions among three workers")
 
 
-def outage(fixture: Fixture, times: int, seconds: float) -> Iterator[Happened]:
+def outage(fixture: Fixture, times: int, seconds: float, within: float = HELD_AGAIN_SECONDS) -> Iterator[Happened]:
     """All brokers are away: killed, or stopped in good order, in turn."""
     three_workers(fixture)
     for turn in range(times):
@@ -113,7 +113,8 @@ def outage(fixture: Fixture, times: int, seconds: float) -> Iterator[Happened]:
             (fixture.kafka.stop_broker if turn % 2 else fixture.kafka.kill_broker)(number)
         time.sleep(seconds)
         _bring_back(fixture)
-        yield Happened(f"all brokers away for {seconds:.0f} s", held_again(fixture, f"an outage of {seconds:.0f} s"))
+        took = held_again(fixture, f"an outage of {seconds:.0f} s", within)
+        yield Happened(f"all brokers away for {seconds:.0f} s", took)
         fixture.assert_alive()
 
 
@@ -196,8 +197,8 @@ def _partitions(fixture: Fixture, fine: Callable[[dict[str, Any]], bool]) -> boo
     async def look() -> bool:
         admin = kafka.admin_client(fixture.settings)
         async with asyncio.timeout(10):
-            await admin.start()
             try:
+                await admin.start()
                 topics = await admin.describe_topics()
             finally:
                 await admin.close()
