@@ -22,7 +22,8 @@ RUN pip --python /opt/truelike/bin/python install --no-cache-dir --no-compile --
   && cd /data && export NUMBA_CACHE_DIR=/opt/truelike/compiled PATH=/opt/truelike/bin:$PATH \
   && python -c "import pkgutil, services, truelike; [__import__(m.name) for p in (services, truelike) \
     for m in pkgutil.walk_packages(p.__path__, p.__name__ + '.') if not m.name.endswith('__main__')]" \
-  && python -c "from services.detector.warm_up import warm_up as a; from services.predictor.task import warm_up as b; a(); b()"
+  && python -c "from services.detector.warm_up import warm_up as a; from services.predictor.task import warm_up as b; \
+    from services.ingest.runner import warm_up as c; a(); b(); c()"
 
 FROM ${PYTHON}
 RUN useradd --uid 10001 truelike
