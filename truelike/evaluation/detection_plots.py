@@ -9,6 +9,9 @@ import numpy as np
 
 PICTURES: Final = ("precision_recall.png", "time_to_catch.png", "calibration.png")
 
+# From this value on a cell is too dark for black ink.
+DARK: Final = 0.6
+
 
 def draw(report: dict[str, Any], folder: Path) -> list[Path]:
     """Precision and recall by attack, time to catch, and calibration, as PNG; nothing where no attack was laid. Raises
@@ -41,7 +44,8 @@ def _precision_recall(report: dict[str, Any], pyplot: Any) -> Any:
         axes.imshow(values, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
         for (y, x), value in np.ndenumerate(values):
             if not np.isnan(value):
-                axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=8)
+                ink = "white" if value > DARK else "black"
+                axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
         axes.set_title(f"{name}, accounts")
         axes.set_xticks(range(len(methods)), list(methods), rotation=30, ha="right", fontsize=8)
         axes.set_yticks(range(len(attacks)), [row["attack"] for row in attacks])
