@@ -173,6 +173,26 @@ async def test_healthz_tells_what_only_a_new_process_mends() -> None:
         assert (answer.status_code, answer.json()["checks"]["group"]) == (503, "nobody")
 
 
+def test_a_process_that_only_a_new_one_can_help_ends_with_code_1() -> None:
+    script = (
+        "import asyncio\n"
+        "from starlette.applications import Starlette\n"
+        "from shared.health import Health\n"
+        "from shared.service import Service, run\n"
+        "from shared.settings import ServiceSettings\n"
+        "settings = ServiceSettings(http_port=0)\n"
+        "health = Health('lost', dict, dict, list, lambda: {'group': 'out of it'})\n"
+        "async def main():\n"
+        "    async with Service('lost', settings, Starlette(routes=health.routes()), health) as service:\n"
+        "        await asyncio.sleep(20)\n"
+        "run('lost', settings, main)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "only a new one helps" in done.stderr
+    assert "out of it" in done.stderr
+
+
 async def test_consumers_look_for_topics_again_soon_and_never_leave_for_having_nothing_to_read() -> None:
     """Both were seen to leave workers in a group without a partition for good, after a broker's outage."""
     consumer = kafka.consumer(ServiceSettings(), group="group")
