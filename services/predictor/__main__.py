@@ -1,4 +1,5 @@
-from services.predictor.app import PredictorSettings, main
+from services.predictor.app import main
+from services.predictor.settings import PredictorSettings
 from shared.service import run
 from shared.settings import load
 

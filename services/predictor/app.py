@@ -8,16 +8,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from pydantic import Field
 from redis.asyncio import Redis
 
 from services.predictor.runner import PredictorRunner
+from services.predictor.settings import PredictorSettings
 from services.predictor.shares import GROUP, Shares
 from services.predictor.task import warm_up
 from shared import kafka, redis_connection
 from shared.health import Latency, Sample
 from shared.probes import RedisProbe
-from shared.settings import ServiceSettings
 from shared.topics import PREFERENCES, TRUSTED_LIKES
 from shared.worker import Worker
 
@@ -27,13 +26,6 @@ FRAMES_AT_ONCE = 32
 CLOSE_FRAMES = 200
 # How often a worker without frames looks after its shares.
 LOOK_SECONDS = 1.0
-
-
-class PredictorSettings(ServiceSettings):
-    """The predictor's own settings."""
-
-    predictions_ttl_days: float = Field(30.0, gt=0, description="How long a user's predictions stay in Redis, days")
-    preferences: bool = Field(True, description="Whether users' predictions also go to preferences.v1")
 
 
 class PredictorWorker(Worker):

@@ -1,4 +1,5 @@
-from services.simulator.app import SimulatorSettings, main
+from services.simulator.app import main
+from services.simulator.settings import SimulatorSettings
 from shared.service import run
 from shared.settings import load
 

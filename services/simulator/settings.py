@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
 
 DAY_MS: Final = 86_400_000
 PEOPLE: Final = 20_000
@@ -52,3 +57,38 @@ def pace(rate: float, people: int | None, speed: float | None, bot_share: float)
     if people is None:
         people = max(10, round(theirs / LIKES_A_DAY / speed))
     return Pace(people, theirs / people / speed, speed)
+
+
+class SimulatorSettings(ServiceSettings):
+    """The simulator's own settings."""
+
+    simulator_rate: float = Field(1000.0, gt=0, le=1_000_000, description="Likes a second, in the mean")
+    simulator_people: int | None = Field(
+        None,
+        ge=10,
+        description="People in the world; empty: as many as the rate takes at the speed given, or 20,000",
+    )
+    simulator_speed: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds of event time that pass per second; empty: as many as the rate takes for people who give "
+        "20 likes a day, and 1 once event time has reached the clock's",
+    )
+    simulator_seconds: float | None = Field(None, gt=0, description="Stop sending after this long, s; empty: never")
+    simulator_likes: int | None = Field(None, gt=0, description="Stop sending after this many likes; empty: never")
+    simulator_seed: int = Field(7, ge=0, description="Seed of the world")
+    simulator_items: int = Field(20_000, ge=100, description="Items in the world's catalogue; more come as it goes")
+    simulator_bot_share: float = Field(0.1, ge=0, le=0.9, description="Share of likes that bots give")
+    simulator_faults: float = Field(
+        0.002, ge=0, lt=0.5, description="Share of likes sent twice, and of malformed messages"
+    )
+    simulator_start: int | None = Field(
+        None,
+        ge=0,
+        description="Event time at the beginning, ms since the epoch; empty: 28 days ago, or now where the speed is 1",
+    )
+    simulator_truth: Path | None = Field(None, description="File for the truth of every like (CSV)")
+
+    @property
+    def pace(self) -> Pace:
+        return pace(self.simulator_rate, self.simulator_people, self.simulator_speed, self.simulator_bot_share)

@@ -26,9 +26,9 @@ from rich.progress import track
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.predictor import learning, trending
-from services.predictor.app import PredictorSettings
 from services.predictor.model import CoPreference
 from services.predictor.publishing import neighbour_commands
+from services.predictor.settings import PredictorSettings
 from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask, warm_up
 from services.simulator.events import names_of, targets_of

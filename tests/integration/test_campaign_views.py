@@ -11,7 +11,8 @@ import pytest
 
 from services.console import campaign_view, views, window_view
 from services.console.api import build_app
-from services.console.app import PROCEDURES, ConsoleSettings
+from services.console.app import ConsoleSettings
+from services.console.keeper import PROCEDURES
 from shared import redis_connection, redis_keys
 from shared.auth import AuthMiddleware
 from shared.events import UNLIKE

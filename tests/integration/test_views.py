@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 from aiokafka import TopicPartition
 
-from services.console.app import ConsoleSettings, ViewsKeeper
+from services.console.app import ConsoleSettings
+from services.console.keeper import ViewsKeeper
 from shared import redis_connection, redis_keys
 from shared.frames import TRUSTED_LIKES as SCHEMA
 from shared.frames import Frame, Lineage, to_output

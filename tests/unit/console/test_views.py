@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from services.console import app as console
-from services.console import views
+from services.console import keeper, views
 from services.console.api import latest_revisions, worst
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
@@ -111,8 +110,8 @@ def test_a_wrong_file_is_one_clear_sentence(tmp_path: Path) -> None:
 
 
 def test_messages_are_viewed_together_until_they_are_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "BYTES_AT_ONCE", 10)
+    monkeypatch.setattr(keeper, "BYTES_AT_ONCE", 10)
     records = [SimpleNamespace(value=b"x" * size if size else None) for size in (4, 4, 4, 0, 25, 1, 1)]
-    parts = list(console.in_parts(records))
+    parts = list(keeper.in_parts(records))
     assert [len(part) for part in parts] == [3, 2, 2]
     assert [record for part in parts for record in part] == records

@@ -25,8 +25,8 @@ from services.detector.settings import Judgement
 from services.ingest.runner import _to_output
 from services.predictor.model import CoPreference
 from services.predictor.publishing import Basis, preference
-from services.simulator.app import MALFORMED
 from services.simulator.events import events
+from services.simulator.sender import MALFORMED
 from services.simulator.settings import WorldSettings
 from services.simulator.world import World
 from shared import contracts, frames

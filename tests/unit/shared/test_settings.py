@@ -12,8 +12,8 @@ from services.console.app import ConsoleSettings
 from services.detector.settings import DetectorSettings
 from services.exporter.app import ExporterSettings
 from services.ingest.settings import IngestSettings
-from services.predictor.app import PredictorSettings
-from services.simulator.app import SimulatorSettings
+from services.predictor.settings import PredictorSettings
+from services.simulator.settings import SimulatorSettings
 from shared.compiled import PROJECT
 from shared.settings import ServiceSettings
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.simulator.app import MALFORMED, Simulator, SimulatorSettings
-from services.simulator.settings import DAY_MS
+from services.simulator.sender import MALFORMED, Simulator
+from services.simulator.settings import DAY_MS, SimulatorSettings
 from services.simulator.world import KINDS
 
 

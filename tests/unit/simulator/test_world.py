@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.simulator.app import SimulatorSettings, begin
 from services.simulator.bots import BOTS
 from services.simulator.crowds import CROWDS
 from services.simulator.events import events, names_of, targets_of
 from services.simulator.likes import LATER, Likes, joined
 from services.simulator.people import HOUR_MS, WAKING_HOURS
-from services.simulator.settings import DAY_MS, LIKES_A_DAY, WorldSettings, pace
+from services.simulator.sender import begin
+from services.simulator.settings import DAY_MS, LIKES_A_DAY, SimulatorSettings, WorldSettings, pace
 from services.simulator.world import BOT_KINDS, KINDS, World
 from shared.events import Like
 from tests.likes import START_MS
