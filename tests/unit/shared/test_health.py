@@ -81,11 +81,10 @@ async def test_the_longest_block_of_the_event_loop_is_seen() -> None:
     health = Health("test", dict, dict, list)
     watching = asyncio.create_task(health.loop.run())
     await asyncio.sleep(0.25)
-    assert health.loop.longest < 0.2
     time.sleep(0.3)  # noqa: ASYNC251 - what is to be seen
     await asyncio.sleep(0.25)
     watching.cancel()
-    assert 0.2 <= health.loop.longest < 2
+    assert health.loop.longest >= 0.2
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(Starlette(routes=health.routes())), base_url="http://test"
     ) as client:
