@@ -55,11 +55,11 @@ class MembershipProbe(Probe):
             await self._close()
             return
         held = await self._held_by_anybody()
-        if any(held.get(topic, 0) < count for topic, count in self._partitions().items()):
+        if held is not None and any(held.get(topic, 0) < count for topic, count in self._partitions().items()):
             self._out_since = self._clock() if out_since is None else out_since
 
-    async def _held_by_anybody(self) -> dict[str, int]:
-        """Partitions of each topic that a member of the group has. Raises KafkaError."""
+    async def _held_by_anybody(self) -> dict[str, int] | None:
+        """Partitions of each topic that a member of the group has, as `held_by`. Raises KafkaError."""
         if self._admin is None:
             admin = kafka.admin_client(self._settings)
             try:
@@ -86,12 +86,14 @@ class MembershipProbe(Probe):
             await admin.close()
 
 
-def held_by(members: list[tuple[Any, ...]]) -> dict[str, int]:
-    """Partitions of each topic in the assignments that `DescribeGroups` answers with, one member a row."""
+def held_by(members: list[tuple[Any, ...]]) -> dict[str, int] | None:
+    """Partitions of each topic in the assignments that `DescribeGroups` answers with, one member a row. None where they
+    are not told: while the group rebalances, and by brokers that do not read them (the embedded one).
+    """
     held: dict[str, int] = {}
     for *_, assignment in members:
-        # Empty while the group rebalances.
-        if assignment:
-            for topic, partitions in ConsumerProtocol.ASSIGNMENT.decode(assignment).assignment:
-                held[topic] = held.get(topic, 0) + len(partitions)
+        if not assignment:
+            return None
+        for topic, partitions in ConsumerProtocol.ASSIGNMENT.decode(assignment).assignment:
+            held[topic] = held.get(topic, 0) + len(partitions)
     return held

@@ -82,7 +82,7 @@ async def _assigned(fixture: Fixture) -> dict[str, int]:
             for group in GROUPS:
                 (answer,) = await admin.describe_consumer_groups([group])
                 code, _, state, _, _, members, *_ = answer.groups[0]
-                found[group] = sum(held_by(members).values()) if code == 0 and state == "Stable" else 0
+                found[group] = sum((held_by(members) or {}).values()) if code == 0 and state == "Stable" else 0
             return found
         finally:
             await admin.close()

@@ -117,18 +117,22 @@ def assignment(**partitions: list[int]) -> bytes:
 def test_what_a_groups_members_hold_is_added_up() -> None:
     members = [("a", "", "", b"", assignment(x=[0, 2], y=[0])), ("b", "", "", b"", assignment(x=[1]))]
     assert held_by(members) == {"x": 3, "y": 1}
-    # While a group rebalances, nobody has anything.
-    assert held_by([("a", "", "", b"", b"")]) == {}
+    assert held_by([]) == {}
+    # A member that has none is told of; one of whom nothing is told may have all.
+    assert held_by([("a", "", "", b"", assignment())]) == {}
+    assert held_by([*members, ("c", "", "", b"", b"")]) is None
 
 
 async def test_a_worker_is_out_of_its_group_only_where_nobody_holds_what_it_lacks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock, held, mine = Clock(), {"x": 2}, [True]
+    clock, mine = Clock(), [True]
+    held: dict[str, int] | None = {"x": 2}
+    answers = True
     probe = MembershipProbe(ServiceSettings(), "group", lambda: {"x": 2}, lambda: mine[0], clock)
 
-    async def held_by_anybody() -> dict[str, int]:
-        if held is None:
+    async def held_by_anybody() -> dict[str, int] | None:
+        if not answers:
             raise KafkaTimeoutError
         return held
 
@@ -153,12 +157,15 @@ async def test_a_worker_is_out_of_its_group_only_where_nobody_holds_what_it_lack
     mine[0] = False
     # A broker that is away says nothing about the group, and the time begins anew.
     assert await after(25) is None
-    held_before, held = held, None
+    answers = False
     with pytest.raises(KafkaTimeoutError):
         await probe.look()
-    held = held_before
+    answers = True
     assert await after(25) is None
     assert await after(10) is not None
+    # So does one that does not tell.
+    held = None
+    assert await after(100) is None
 
 
 async def test_healthz_tells_what_only_a_new_process_mends() -> None:
