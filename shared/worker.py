@@ -45,6 +45,8 @@ class Worker(ABC):
         self.probes: list[Probe] = [self.broker]
         # What else must answer before it starts, by name.
         self.awaited: dict[str, Callable[[], Awaitable[object]]] = {}
+        # Whether `start` has come to its end.
+        self.started = False
         self.progressed_at = time.monotonic()
         self._stall = StallWatch()
 
@@ -76,8 +78,8 @@ class Worker(ABC):
         return Starlette(routes=health.routes())
 
     def in_group(self, group: str, partitions: Callable[[], Mapping[str, int]], holds: Callable[[], bool]) -> None:
-        """It is a member of a group that hands out these partitions (how many, by topic)."""
-        self.membership = MembershipProbe(self.settings, group, partitions, holds)
+        """Once it has started it is a member of a group that hands out these partitions (how many, by topic)."""
+        self.membership = MembershipProbe(self.settings, group, partitions, lambda: not self.started or holds())
         self.probes.append(self.membership)
 
     def lag(self) -> dict[TopicPartition, int]:
@@ -126,5 +128,6 @@ class Worker(ABC):
 
     async def _steps(self, stopping: asyncio.Event) -> None:
         await self.start()
+        self.started = True
         while not stopping.is_set():
             await self.step()

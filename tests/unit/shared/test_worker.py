@@ -18,13 +18,13 @@ from shared.worker import Worker
 class Stepping(Worker):
     def __init__(self, step: Callable[[], Awaitable[None]]) -> None:
         super().__init__("stepping", ServiceSettings(), [])
-        self._step, self.steps, self.started = step, 0, False
+        self._step, self.steps, self.holds = step, 0, False
 
     def positions(self) -> dict[TopicPartition, int]:
         return {TopicPartition("t", 0): 3}
 
     async def start(self) -> None:
-        self.started = True
+        pass
 
     async def step(self) -> None:
         self.steps += 1
@@ -87,6 +87,30 @@ async def test_a_standstill_is_seen_by_what_the_broker_says() -> None:
     assert one.ready() == {"broker": None}
     assert one.live() == {"progress": None}
     assert one.vital() == {}
+
+
+async def test_who_has_not_started_is_not_out_of_its_group() -> None:
+    """It may wait for topics that are not there yet."""
+    asked = 0
+
+    async def step() -> None:
+        await asyncio.sleep(0)
+
+    async def nobody_holds_any() -> dict[str, int]:
+        nonlocal asked
+        asked += 1
+        return {}
+
+    one = Stepping(step)
+    one.in_group("group", lambda: {"t": 1}, lambda: False)
+    assert one.membership is not None
+    one.membership._held_by_anybody = nobody_holds_any  # type: ignore[method-assign]
+    await one.membership.look()
+    assert asked == 0
+    assert await works(one)
+    await one.membership.look()
+    assert asked == 1
+    assert one.vital() == {"group": None}
 
 
 def test_all_partitions_of_a_process_share_one_budget_for_snapshots() -> None:
