@@ -18,7 +18,7 @@ from shared.worker import Worker
 class Stepping(Worker):
     def __init__(self, step: Callable[[], Awaitable[None]]) -> None:
         super().__init__("stepping", ServiceSettings(), [])
-        self._step, self.steps, self.holds = step, 0, False
+        self._step, self.steps = step, 0
 
     def positions(self) -> dict[TopicPartition, int]:
         return {TopicPartition("t", 0): 3}
