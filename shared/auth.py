@@ -72,7 +72,7 @@ class AuthMiddleware:
                 headers["Content-Security-Policy"] = _DOCS_POLICY if scope["path"] == "/docs" else _POLICY
             await send(message)
 
-        # An write_routes comes first: one at "/" is not open because a page there would be.
+        # A write route comes first: one at "/" is not open because a page there would be.
         is_open = self._write_routes.checked if scope["path"] in self._write_routes.paths else scope["path"] in OPEN
         refusal = self._refusal(self._access, scope) if self._access is not None and not is_open else None
         await (refusal or self._app)(scope, receive, with_headers)

@@ -83,7 +83,7 @@ class FaustStages(Worker):
         self.in_group(
             self.faust.conf.id,
             lambda: {b.topic: self._count(b.topic) for b in self.bindings},
-            lambda: any(b.runner.held for b in self.bindings),
+            self._holds,
         )
 
     async def send(self, output: Any) -> asyncio.Future[Any]:
@@ -95,7 +95,7 @@ class FaustStages(Worker):
         runner.budget = self.budget
         binding = Binding(topic, runner, {})
         self.bindings.append(binding)
-        self.topics = [b.topic for b in self.bindings]
+        self.topics = [*self.topics, topic]
         channel = self.faust.topic(
             topic,
             value_serializer="raw",
@@ -155,6 +155,9 @@ class FaustStages(Worker):
     async def _checkpoint(self, binding: Binding, partitions: Iterable[int]) -> None:
         binding.acknowledge(self.faust.consumer, await binding.runner.checkpoint_held(partitions))
 
+    def _holds(self) -> bool:
+        return any(b.runner.held for b in self.bindings)
+
     def _reading(self, topic: str) -> list[Binding]:
         return [b for b in self.bindings if b.topic == topic]
 
@@ -167,7 +170,7 @@ class FaustStages(Worker):
 
     def missing(self) -> dict[str, str | None]:
         return {
-            "partitions": None if any(b.runner.held for b in self.bindings) else "none assigned",
+            "partitions": None if self._holds() else "none assigned",
             "disk": next((b.runner.disk.error for b in self.bindings if b.runner.disk.error), None),
             **{name: error() for name, error in self.needs.items()},
         }

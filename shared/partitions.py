@@ -77,13 +77,13 @@ class Partitions:
         store: CheckpointStore,
         checkpoint_seconds: float,
         clock: Callable[[], float] = time.monotonic,
-        budget: SnapshotBudget | None = None,
     ) -> None:
         self.name = name
         self.held: dict[int, Partition] = {}
         self._coming: dict[int, asyncio.Event] = {}
         self.disk = Dependency("disk", OSError)
-        self.budget = budget or SnapshotBudget()
+        # One for all of a process, where it has several of these.
+        self.budget = SnapshotBudget()
         self._new_task = new_task
         self._store = store
         self._seconds = checkpoint_seconds

@@ -21,6 +21,11 @@ from shared.partitions import Partition, Partitions, State
 Send = Callable[[Output], Awaitable["asyncio.Future[Any]"]]
 
 
+async def sends_nothing(output: Output) -> asyncio.Future[Any]:
+    """The `send` of a stage whose effect is elsewhere."""
+    raise AssertionError(f"a stage without outputs has one for {output.topic}")
+
+
 class Task(State, Protocol):
     """A stage's state for one partition."""
 

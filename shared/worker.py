@@ -43,7 +43,7 @@ class Worker(ABC):
         # None: no group hands out what it reads.
         self.membership: MembershipProbe | None = None
         self.probes: list[Probe] = [self.broker]
-        # What else must answer before it starts, by name.
+        # What besides its topics must answer before it starts, by name.
         self.awaited: dict[str, Callable[[], Awaitable[object]]] = {}
         # Whether `start` has come to its end.
         self.started = False
@@ -99,8 +99,8 @@ class Worker(ABC):
     async def run(self) -> None:
         health = Health(self.name, self.ready, self.live, self.samples, self.vital)
         async with Service(self.name, self.settings, self.app(health), health, self.probes) as service:
-            self.awaited = {"kafka": lambda: kafka.require_topics(self.settings, *self.topics), **self.awaited}
-            for name, attempt in self.awaited.items():
+            awaited = {"kafka": lambda: kafka.require_topics(self.settings, *self.topics), **self.awaited}
+            for name, attempt in awaited.items():
                 if not await until_available(name, attempt, service.stopping):
                     return
             in_order = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +16,7 @@ from shared.forgetting import Request
 from shared.frames import FORGET, Frame, Output
 from shared.idempotent_redis import Command, IdempotentWriter
 from shared.partitions import Partition
-from shared.stage import StageRunner
+from shared.stage import StageRunner, sends_nothing
 
 
 class ExportTask:
@@ -73,7 +72,7 @@ class ExportRunner(StageRunner):
     def __init__(
         self, folder: ExportFolder, max_rows: int, writer: IdempotentWriter, store: CheckpointStore, seconds: float
     ) -> None:
-        super().__init__("exporter", ExportTask, store, _sends_nothing, seconds)
+        super().__init__("exporter", ExportTask, store, sends_nothing, seconds)
         self.folder, self.max_rows, self.writer = folder, max_rows, writer
         # Rows erased by request: said once the files without them are in place.
         self.reports: dict[str, int] = {}
@@ -149,7 +148,3 @@ def _requests(entry: Partition) -> list[Request]:
 def _buffered_rows(entry: Partition) -> int:
     assert isinstance(entry.task, ExportTask)
     return sum(likes.num_rows for likes in entry.task.buffer)
-
-
-async def _sends_nothing(output: Output) -> asyncio.Future[Any]:
-    raise AssertionError(f"the exporter's task has no outputs, but one for {output.topic} came")

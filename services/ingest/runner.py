@@ -66,7 +66,7 @@ class IngestRunner(Partitions):
             entry.offset, entry.dirty = records[-1].offset, True
             self.sources.read(partition, entry.task.latest_event_ms, now)
             for rejection in taken.rejections:
-                self._pending.append(await self._send(_to_output(rejection)))
+                await self._deliver(_to_output(rejection))
 
     async def close_due(self, now: float) -> None:
         """Send frames that are large or old enough; empty ones where event time goes on without likes."""
@@ -82,9 +82,14 @@ class IngestRunner(Partitions):
     async def _close(self, now: float, always: bool = False) -> None:
         self._closed_at = now
         for output in self.builder.close(self.sources.progress(now), always):
-            self._pending.append(await self._send(output))
+            await self._deliver(output)
             await asyncio.sleep(0)
         self._pending = [f for f in self._pending if not (f.done() and f.result())]
+
+    async def _deliver(self, output: Output) -> None:
+        sent = await self._send(output)
+        # Looked up only now: meanwhile a snapshot may have taken the list, to wait for what was in it.
+        self._pending.append(sent)
 
     async def settle(self, entry: Partition) -> None:
         async with self._sending:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from services.predictor.runner import PredictorRunner
 from services.predictor.settings import PredictorSettings
-from services.predictor.shares import GROUP, Shares
+from services.predictor.shares import GROUP
 from services.predictor.task import warm_up
 from shared import kafka, redis_connection
 from shared.health import Latency, Sample
@@ -35,10 +35,7 @@ class PredictorWorker(Worker):
 
     def __init__(self, settings: PredictorSettings, redis: Redis) -> None:
         super().__init__("predictor", settings, [TRUSTED_LIKES, PREFERENCES])
-        ttl_seconds = round(settings.predictions_ttl_days * 86400)
-        self.runner = PredictorRunner(
-            settings, redis, lambda writer: Shares(settings, redis, ttl_seconds, writer.dependency.when_available)
-        )
+        self.runner = PredictorRunner(settings, redis)
         self.shares = self.runner.shares
         self.in_group(
             GROUP,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from redis.asyncio import Redis
 
 from services.predictor.publishing import neighbour_commands, summary_commands
+from services.predictor.settings import PredictorSettings
 from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask
 from shared import forgetting
@@ -22,8 +23,7 @@ from shared.frames import FORGET, Frame, Output
 from shared.health import Latency, Sample
 from shared.idempotent_redis import IdempotentWriter
 from shared.partitions import Partition
-from shared.settings import ServiceSettings
-from shared.stage import StageRunner
+from shared.stage import StageRunner, sends_nothing
 from shared.topics import TRUSTED_LIKES
 
 # Who holds this share does once what all could do: snapshots, figures, neighbours, counters.
@@ -36,20 +36,19 @@ LISTS_AT_REST = 512
 class PredictorRunner(StageRunner):
     """A stage whose effect is in Redis: a frame is done once Redis has it, and waits while Redis is away."""
 
-    def __init__(
-        self, settings: ServiceSettings, redis: Redis, shares_of: Callable[[IdempotentWriter], Shares]
-    ) -> None:
+    def __init__(self, settings: PredictorSettings, redis: Redis) -> None:
         super().__init__(
             "predictor",
             lambda _: PredictorTask(settings.partitions),
             CheckpointStore(settings.checkpoint_dir, "predictor"),
-            _sends_nothing,
+            sends_nothing,
             settings.checkpoint_seconds,
         )
         self.writer = IdempotentWriter(redis, "predictor-items", TRUSTED_LIKES)
         self.summary_writer = IdempotentWriter(redis, "predictor-summary", TRUSTED_LIKES)
         self.idle_writer = IdempotentWriter(redis, "predictor-idle", TRUSTED_LIKES)
-        self.shares = shares_of(self.writer)
+        self.ttl_seconds = round(settings.predictions_ttl_days * 86400)
+        self.shares = Shares(settings, redis, self.ttl_seconds, self.writer.dependency.when_available)
         # Since the last `publish`: when likes were sent, and requests to forget.
         self.unpublished: list[npt.NDArray[np.int64]] = []
         self.requests: list[tuple[Request, int]] = []
@@ -77,7 +76,7 @@ class PredictorRunner(StageRunner):
             assert isinstance(task, PredictorTask)
             await self._write_users(task, entry.offset)
             if LEADER in self.shares.held:
-                commands = neighbour_commands(task.take_stale_neighbours(LISTS_AT_ONCE), self.shares.ttl_seconds)
+                commands = neighbour_commands(task.take_stale_neighbours(LISTS_AT_ONCE), self.ttl_seconds)
                 for request, likes in self.requests:
                     removed = {"unlearnt_likes": likes, "redis_keys": 2 * len(request.user_ids)}
                     commands += forgetting.report(request.request_id, "predictor", removed)
@@ -119,7 +118,7 @@ class PredictorRunner(StageRunner):
                 await self._write_users(entry.task, entry.offset)
                 if LEADER in self.shares.held and entry.task.stale:
                     near = entry.task.take_stale_neighbours(LISTS_AT_REST)
-                    commands = neighbour_commands(near, self.shares.ttl_seconds)
+                    commands = neighbour_commands(near, self.ttl_seconds)
                     # No frame stands behind this: nothing that follows from one is to be refused for it.
                     await self.idle_writer.apply_when_available(0, time.time_ns(), commands)
 
@@ -130,7 +129,7 @@ class PredictorRunner(StageRunner):
     async def _summarise(self, entry: Partition) -> None:
         task, offset = entry.task, entry.offset
         assert isinstance(task, PredictorTask)
-        commands = summary_commands(task.trending(), task.figures(), self.shares.ttl_seconds)
+        commands = summary_commands(task.trending(), task.figures(), self.ttl_seconds)
         await self.summary_writer.apply_when_available(0, offset, commands)
 
     def samples(self) -> Iterable[Sample | Latency]:
@@ -145,7 +144,3 @@ class PredictorRunner(StageRunner):
             for name, value in entry.task.model.report().items():
                 if isinstance(value, int | float):
                     yield Sample(f"prequential_{name.replace('@', '_at_')}", value, {}, "gauge")
-
-
-async def _sends_nothing(output: Output) -> asyncio.Future[Any]:
-    raise AssertionError(f"the predictor's task has no outputs, but one for {output.topic} came")

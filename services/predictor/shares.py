@@ -148,11 +148,8 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
                 sent = await self._available(partial(self._marks, "preferences", held))
                 behind |= {share: min(marks[share], mark) for share, mark in sent.items() if mark < offset}
             # Perhaps all users: some at a time, and the log waits.
-            users = task.changed_after(behind)
-            for start in range(0, len(users), RANKED_AT_ONCE):
-                calls = self._rank(task, basis, users[start : start + RANKED_AT_ONCE])
-                await self._available(partial(self._send, calls, [], {}, offset))
-            calls = []
+            calls = await self._rank_most(task, basis, task.changed_after(behind))
+            await self.settle()
         gone = task.forgotten_after(behind)
         self._unsent_forgotten += gone
         if handed_out == self._handed_out:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -11,13 +14,14 @@ from pydantic import ValidationError
 
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
-from services.ingest.runner import _to_output
+from services.ingest.runner import IngestRunner, _to_output
+from services.ingest.settings import IngestSettings
 from services.ingest.sources import Sources
 from shared.bodies import split_body
 from shared.contract.decode import FUTURE_TOLERANCE_MS, FastLike, Message, NotALike, decode, parse
 from shared.contract.times import LATEST_MS
 from shared.events import Like
-from shared.frames import Progress, from_message
+from shared.frames import Output, Progress, from_message
 from tests.likes import START_MS, like
 
 scalars = st.one_of(
@@ -249,3 +253,36 @@ def test_bodies_split_into_events(body: bytes, kind: str, count: int) -> None:
 def test_a_body_that_is_neither_says_so() -> None:
     with pytest.raises(ValueError, match="neither a JSON object nor an array"):
         split_body(b"7", {"content-type": "application/json"})
+
+
+class NoSchemas:
+    """A registry for messages that need none."""
+
+    readers: ClassVar[dict[int, Any]] = {}
+
+    async def fetch(self, _: Any) -> None:
+        pass
+
+
+async def test_a_snapshot_waits_for_rejections_that_were_on_their_way_during_another_one(tmp_path: Path) -> None:
+    room, acknowledged = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def send(_: Output) -> asyncio.Future[Any]:
+        await room.wait()
+        return acknowledged
+
+    runner = IngestRunner(IngestSettings(checkpoint_dir=tmp_path), send, NoSchemas())  # type: ignore[arg-type]
+    await runner.assign(0)
+    await runner.assign(1)
+    record = SimpleNamespace(value=b"no like", partition=0, offset=0, timestamp=1, headers=(), key=None)
+    taking = asyncio.create_task(runner.take(0, [record], 0.0))
+    await asyncio.sleep(0.01)
+    # A rebalance asks for the other partition's snapshot while the producer has no room for the rejection.
+    await runner.settle(runner.held[1])
+    room.set()
+    await taking
+    saving = asyncio.create_task(runner.checkpoint([0]))
+    await asyncio.sleep(0.05)
+    assert not saving.done()
+    acknowledged.set_result(None)
+    assert await saving == {0: 0}
