@@ -13,14 +13,14 @@ CAMPAIGNS: Final = f"{PREFIX}campaigns-latest"
 WINDOWS: Final = f"{PREFIX}windows"
 
 
-def user(user_id: str) -> str:
-    """A hash: what a user's predictions follow from."""
-    return f"{PREFIX}user:{user_id}"
+def predictions(user_id: str) -> str:
+    """JSON: what a user is likely to like next, and what that follows from."""
+    return f"{PREFIX}predictions:{user_id}"
 
 
-def next_likes(user_id: str) -> str:
-    """A sorted set: target -> probability that it is the user's next like."""
-    return f"{PREFIX}next:{user_id}"
+def former_predictions(user_id: str) -> tuple[str, str]:
+    """Where they were at first. Nothing writes there any more; who is forgotten is erased there, too."""
+    return f"{PREFIX}user:{user_id}", f"{PREFIX}next:{user_id}"
 
 
 def neighbours(item_id: str) -> str:

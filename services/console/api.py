@@ -142,20 +142,17 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
     @app.get("/v1/predictions")
     async def predictions(user_id: Identifier) -> Predictions:
         """What the user is likely to like next."""
-        async with redis.pipeline(transaction=True) as both:
-            both.hgetall(redis_keys.user(user_id))
-            both.zrevrange(redis_keys.next_likes(user_id), 0, -1, withscores=True)
-            basis, ranking = await both.execute()
-        if not basis:
+        document = await redis.get(redis_keys.predictions(user_id))
+        if document is None:
             raise HTTPException(404, f"no predictions for user {user_id!r}")
-        reasons = msgspec.json.decode(basis[b"because"])
-        rows = zip(ranking, reasons, strict=True)
+        found = msgspec.json.decode(document)
+        rows = zip(found["targets"], found["probabilities"], found["because"], strict=True)
         return Predictions(
             user_id=user_id,
-            model=basis[b"model"].decode(),
-            as_of=basis[b"as_of"].decode(),
-            source_offset=int(basis[b"source_offset"]),
-            items=[PredictedItem(target_id=t.decode(), probability=p, because=b) for (t, p), b in rows],
+            model=found["model"],
+            as_of=found["as_of"],
+            source_offset=found["source_offset"],
+            items=[PredictedItem(target_id=t, probability=p, because=b) for t, p, b in rows],
         )
 
     @app.get("/v1/actors/{actor_id:id}")

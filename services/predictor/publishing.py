@@ -9,39 +9,29 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from services.predictor.model import VERSION, CoPreference, Prediction, Rankings
+from services.predictor.json_pieces import Pieces
+from services.predictor.model import VERSION, CoPreference, Rankings
+from services.predictor.ranking import TOP
 from shared import redis_keys
 from shared.events import rfc3339
 from shared.idempotent_redis import Command
 
-U8 = npt.NDArray[np.uint8]
 I64 = npt.NDArray[np.int64]
 
-# A script keeps Redis to itself while it runs: about 3 ms for this many users.
+# A script keeps Redis to itself while it runs: about 1 ms for this many users.
 USERS_AT_ONCE: Final = 128
 
-# ARGV: offset, model, as of, seconds to live, probabilities of the places by clearness as JSON, what keys begin with,
-# then for all users [[id, clearness from 0, items, because], ...]. A user written at a later offset stays as is: a
-# worker that was paused and woke up changes nothing. Keys are made here, not given: naming two for each user would
-# take longer than all the rest.
+# ARGV: offset, seconds to live, what keys begin with, then for all users id and document, which begins with its offset.
+# A user written at a later offset stays as is: a worker that was paused and woke up changes nothing. Keys are made
+# here, not given: naming one for each user would take longer than writing it.
 PUBLISH_SCRIPT: Final = """
-local offset, probabilities, users = tonumber(ARGV[1]), cjson.decode(ARGV[5]), cjson.decode(ARGV[8])
-for u = 1, #users do
-  local hash, next_likes = ARGV[6] .. users[u][1], ARGV[7] .. users[u][1]
-  if (tonumber(redis.call('HGET', hash, 'source_offset')) or -1) <= offset then
-    local stated, items, members = probabilities[users[u][2] + 1], users[u][3], {}
-    for k = 1, #items do
-      members[2 * k - 1], members[2 * k] = stated[k], items[k]
-    end
-    redis.call('DEL', next_likes)
-    if #items > 0 then
-      redis.call('ZADD', next_likes, unpack(members))
-      redis.call('EXPIRE', next_likes, ARGV[4])
-    end
-    redis.call('HSET', hash, 'model', ARGV[2], 'as_of', ARGV[3], 'source_offset', offset, 'because', users[u][4])
-    redis.call('EXPIRE', hash, ARGV[4])
+local offset = tonumber(ARGV[1])
+for k = 4, #ARGV, 2 do
+  local key = ARGV[3] .. ARGV[k]
+  local written = string.match(redis.call('GETRANGE', key, 0, 40), '^{"source_offset":(%d+)')
+  if not written or tonumber(written) <= offset then
+    redis.call('SET', key, ARGV[k + 1], 'EX', ARGV[2])
   end
 end
 """
@@ -73,136 +63,91 @@ class Basis:
     probabilities: list[list[float]]
 
 
-class Pieces:
-    """Ids as pieces of JSON, made once an id, in one array with where each ends: a payload is then pieces in a line,
-    joined in compiled code. A piece is the quoted id; `escaped`, the same as it stands inside a JSON string.
-    """
-
-    def __init__(self, escaped: bool = False) -> None:
-        self.escaped = escaped
-        self.data: U8 = np.zeros(1024, np.uint8)
-        self.ends: I64 = np.zeros(1024, np.int64)
-        self.count = 0
-        self.longest = 0
-
-    def extend(self, ids: list[str]) -> None:
-        """Make the pieces of the ids that are new since the last call."""
-        new = [msgspec.json.encode(identifier) for identifier in ids[self.count :]]
-        if self.escaped:
-            new = [msgspec.json.encode(piece.decode())[1:-1] for piece in new]
-        if not new:
-            return
-        start = int(self.ends[self.count])
-        ends = np.cumsum([len(piece) for piece in new]) + start
-        if len(ids) >= len(self.ends):
-            self.ends = np.pad(self.ends, (0, len(ids)))
-        if ends[-1] > len(self.data):
-            self.data = np.pad(self.data, (0, int(ends[-1])))
-        self.data[start : ends[-1]] = np.frombuffer(b"".join(new), np.uint8)
-        self.ends[self.count + 1 : len(ids) + 1] = ends
-        self.count = len(ids)
-        self.longest = max(self.longest, *map(len, new))
+# Words beside the ids in a row of `Pieces.join`.
+NOTHING, NULL, COMMA, HEAD, TAIL, SEPARATOR = range(-1, -7, -1)
+_FURTHER: Final = -7
 
 
-class Payloads:
-    """Rankings as the JSON that PUBLISH_SCRIPT takes."""
+class Documents:
+    """Rankings as JSON: for Redis, and for `preferences.v1`."""
 
     def __init__(self) -> None:
-        self.users, self.items, self.reasons = Pieces(), Pieces(), Pieces(escaped=True)
+        self.items = Pieces()
 
-    def rows(self, model: CoPreference, rankings: Rankings) -> tuple[U8, I64]:
-        """For each ranking `[id,clearness,[items],"[because]"],`, one after the other, and where each ends."""
-        self.users.extend(model.users.ids)
+    def of_redis(self, basis: Basis, model: CoPreference, rankings: Rankings) -> list[bytes]:
+        """What Redis has of a user (docs/redis.md), for each ranking."""
+        items, reasons, filled = self._numbers(model, rankings)
+        # The probabilities of a ranking depend on how clear and how long it is: few different ones.
+        kinds, kind_of = np.unique(rankings.clearness * (TOP + 1) + filled, return_inverse=True)
+        stated = [_numerals(basis.probabilities[kind // (TOP + 1)][: kind % (TOP + 1)]) for kind in kinds.tolist()]
+        head = b'{"source_offset":%d,"model":"%s","as_of":"%s","targets":[' % _said_of(basis)
+        words = [b"", b"null", b",", head, b"]}", b""]
+        words += [b'],"probabilities":[' + b",".join(numerals) + b'],"because":[' for numerals in stated]
+        rows = np.full((len(items), 4 * TOP + 1), NOTHING)
+        rows[:, 0], rows[:, 2 * TOP], rows[:, 4 * TOP] = HEAD, _FURTHER - kind_of, TAIL
+        for first, numbers in ((1, items), (2 * TOP + 1, reasons)):
+            rows[:, first : first + 2 * TOP - 1 : 2] = numbers
+            rows[:, first + 1 : first + 2 * TOP - 1 : 2] = np.where(numbers[:, 1:] != NOTHING, COMMA, NOTHING)
+        return self.items.join(rows, words)
+
+    def of_topic(self, basis: Basis, model: CoPreference, rankings: Rankings) -> list[bytes]:
+        """A user's record in `preferences.v1` (compacted, key = user_id), for each ranking."""
+        items, reasons, _ = self._numbers(model, rankings)
+        kinds, kind_of = np.unique(rankings.clearness, return_inverse=True)
+        offset, version, as_of = _said_of(basis)
+        head = b',"model":"%s","as_of":"%s","source_offset":%d,"predictions":[' % (version, as_of, offset)
+        words = [b"", b"null", b",", head, b"]}", b'},{"target_id":']
+        for kind in kinds.tolist():
+            words += [b',"probability":%s,"because":' % numeral for numeral in _numerals(basis.probabilities[kind])]
+        begin, end = len(words), len(words) + 1
+        words += [b'{"target_id":', b"}"]
+        there = items != NOTHING
+        rows = np.full((len(items), 4 * TOP + 3), NOTHING)
+        rows[:, 0], rows[:, -1] = HEAD, TAIL
+        rows[:, 1 : 4 * TOP : 4] = np.where(there, SEPARATOR, NOTHING)
+        rows[:, 1] = np.where(there[:, 0], -1 - begin, NOTHING)
+        rows[:, 2 : 4 * TOP : 4] = items
+        rows[:, 3 : 4 * TOP : 4] = np.where(there, _FURTHER - (kind_of[:, None] * TOP + np.arange(TOP)), NOTHING)
+        rows[:, 4 : 4 * TOP + 1 : 4] = reasons
+        rows[:, -2] = np.where(there[:, 0], -1 - end, NOTHING)
+        users = model.users.names(rankings.users)
+        joined = self.items.join(rows, words)
+        return [b'{"user_id":' + msgspec.json.encode(user) + rest for user, rest in zip(users, joined, strict=True)]
+
+    def _numbers(self, model: CoPreference, rankings: Rankings) -> tuple[I64, I64, I64]:
+        """Of each place the item and the reason, shape (n, TOP), and how many places there are."""
         self.items.extend(model.items.ids)
-        self.reasons.extend(model.items.ids)
-        count, places = rankings.top.shape
-        # A piece of each place, a comma behind it, and what stands around them.
-        longest = self.users.longest + (self.items.longest + self.reasons.longest + 2 + len("null")) * places + 32
-        out, row_ends = np.empty(count * longest, np.uint8), np.zeros(count + 1, np.int64)
-        arrays = rankings.users, rankings.top, rankings.because, rankings.clearness
-        pieces = (self.users.data, self.users.ends), (self.items.data, self.items.ends)
-        _join_rows(*arrays, *pieces, (self.reasons.data, self.reasons.ends), NULL, out, row_ends)
-        return out, row_ends
+        there = rankings.top >= 0
+        reasons = np.where(rankings.because >= 0, rankings.because, NULL)
+        return np.where(there, rankings.top, NOTHING), np.where(there, reasons, NOTHING), there.sum(axis=1)
 
     def calls(self, basis: Basis, model: CoPreference, rankings: Rankings, ttl_seconds: int) -> Iterator[Arguments]:
         """ARGV of PUBLISH_SCRIPT, USERS_AT_ONCE users a call."""
-        common: Arguments = [basis.offset, VERSION, rfc3339(basis.as_of), ttl_seconds]
-        common += [msgspec.json.encode(basis.probabilities), redis_keys.user(""), redis_keys.next_likes("")]
-        rows, ends = self.rows(model, rankings)
-        for start in range(0, len(rankings.users), USERS_AT_ONCE):
-            stop = min(len(rankings.users), start + USERS_AT_ONCE)
-            yield [*common, b"[" + rows[ends[start] : ends[stop] - 1].tobytes() + b"]"]
+        users, documents = model.users.names(rankings.users), self.of_redis(basis, model, rankings)
+        for start in range(0, len(users), USERS_AT_ONCE):
+            arguments: Arguments = [basis.offset, ttl_seconds, redis_keys.predictions("")]
+            part = slice(start, start + USERS_AT_ONCE)
+            for user, document in zip(users[part], documents[part], strict=True):
+                arguments += (user, document)
+            yield arguments
 
 
-NULL: Final = np.frombuffer(b"null", np.uint8)
+def _said_of(basis: Basis) -> tuple[int, bytes, bytes]:
+    return basis.offset, VERSION.encode(), rfc3339(basis.as_of).encode()
 
 
-@njit(cache=True)
-def _put(out: Any, at: int, data: Any, start: int, stop: int) -> int:
-    for k in range(start, stop):
-        out[at] = data[k]
-        at += 1
-    return at
-
-
-@njit(cache=True)
-def _join_rows(
-    users: Any,
-    top: Any,
-    because: Any,
-    clearness: Any,
-    user: Any,
-    item: Any,
-    reason: Any,
-    null: Any,
-    out: Any,
-    row_ends: Any,
-) -> None:
-    at = 0
-    for row in range(len(top)):
-        out[at] = 91  # [
-        at = _put(out, at + 1, user[0], user[1][users[row]], user[1][users[row] + 1])
-        out[at] = 44  # ,
-        at += 1
-        if clearness[row] >= 10:
-            out[at] = 48 + clearness[row] // 10
-            at += 1
-        out[at], out[at + 1], out[at + 2] = 48 + clearness[row] % 10, 44, 91  # ,[
-        at += 3
-        for k in range(top.shape[1]):
-            number = top[row, k]
-            if number < 0:
-                break
-            if k > 0:
-                out[at] = 44
-                at += 1
-            at = _put(out, at, item[0], item[1][number], item[1][number + 1])
-        out[at], out[at + 1], out[at + 2], out[at + 3] = 93, 44, 34, 91  # ],"[
-        at += 4
-        for k in range(top.shape[1]):
-            if top[row, k] < 0:
-                break
-            if k > 0:
-                out[at] = 44
-                at += 1
-            number = because[row, k]
-            if number >= 0:
-                at = _put(out, at, reason[0], reason[1][number], reason[1][number + 1])
-            else:
-                at = _put(out, at, null, 0, len(null))
-        out[at], out[at + 1], out[at + 2], out[at + 3] = 93, 34, 93, 44  # ]"],
-        at += 4
-        row_ends[row + 1] = at
+def _numerals(numbers: list[float]) -> list[bytes]:
+    return [msgspec.json.encode(number) for number in numbers]
 
 
 def warm_up(model: CoPreference) -> None:
     """Compile what a ranking goes through."""
-    Payloads().rows(model, model.ranked(np.zeros(1, np.int64)))
+    Documents().of_redis(Basis(0, 0, model.probabilities()), model, model.ranked(np.zeros(1, np.int64)))
 
 
 def keys_of(user_ids: Sequence[str]) -> list[str]:
     """All that Redis holds of these users' predictions."""
-    return [key for user in user_ids for key in (redis_keys.user(user), redis_keys.next_likes(user))]
+    return [key for user in user_ids for key in (redis_keys.predictions(user), *redis_keys.former_predictions(user))]
 
 
 def _sorted_set(key: str, members: list[tuple[str, float]], ttl_seconds: int) -> list[Command]:
@@ -224,18 +169,3 @@ def summary_commands(
     for language, items in trending.items():
         found += _sorted_set(redis_keys.trending(language), items, ttl_seconds)
     return found
-
-
-def preference(basis: Basis, prediction: Prediction) -> bytes:
-    """A user's record in `preferences.v1` (compacted, key = user_id)."""
-    stated = basis.probabilities[prediction.clearness]
-    rows = zip(prediction.items, stated, prediction.because, strict=False)
-    return msgspec.json.encode(
-        {
-            "user_id": prediction.user_id,
-            "model": VERSION,
-            "as_of": rfc3339(basis.as_of),
-            "source_offset": basis.offset,
-            "predictions": [{"target_id": t, "probability": p, "because": b} for t, p, b in rows],
-        }
-    )

@@ -78,7 +78,7 @@ class PredictorRunner(StageRunner):
             if LEADER in self.shares.held:
                 commands = neighbour_commands(task.take_stale_neighbours(LISTS_AT_ONCE), self.ttl_seconds)
                 for request, likes in self.requests:
-                    removed = {"unlearnt_likes": likes, "redis_keys": 2 * len(request.user_ids)}
+                    removed = {"unlearnt_likes": likes, "redis_keys": len(request.user_ids)}
                     commands += forgetting.report(request.request_id, "predictor", removed)
                 await self.writer.apply_when_available(0, entry.offset, commands)
         if self.requests:

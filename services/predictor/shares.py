@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,9 +29,8 @@ from services.predictor.publishing import (
     PUBLISH_SCRIPT,
     Arguments,
     Basis,
-    Payloads,
+    Documents,
     keys_of,
-    preference,
 )
 from services.predictor.task import PredictorTask, shares_of
 from shared import kafka, redis_keys
@@ -70,7 +69,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         self._written = NEVER
         self._handed_out = 0
         self._available = available
-        self._payloads = Payloads()
+        self._documents = Documents()
         self._sending: asyncio.Task[None] | None = None
         # What was written since preferences.v1 was last brought up to date; and who was forgotten.
         self._unsent: list[tuple[Basis, Rankings]] = []
@@ -140,7 +139,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         behind = dict.fromkeys(held, self._written)
         calls = await self._rank_most(task, basis, task.of_shares(changed, behind)) if usual else []
         await self.settle()
-        marks = await self._available(partial(self._marks, "predictor", held))
+        marks = await self._available(partial(self._marks, "predictions", held))
         usual = usual and all(mark == self._written for mark in marks.values())
         if not usual:
             behind = {share: mark for share, mark in marks.items() if mark < offset}
@@ -175,7 +174,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             return []
         rankings = task.model.ranked(users)
         self._unsent.append((basis, rankings))
-        return list(self._payloads.calls(basis, task.model, rankings, self.ttl_seconds))
+        return list(self._documents.calls(basis, task.model, rankings, self.ttl_seconds))
 
     async def _send(self, calls: list[Arguments], gone: list[str], marks: dict[int, int], offset: int) -> None:
         """Rankings, then who was forgotten, then the shares' new marks, given those before. Raises RedisError; may be
@@ -187,7 +186,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             if gone:
                 pipe.delete(*keys_of(gone))
             if marks:
-                await self._set_marks("predictor", marks, offset, pipe)
+                await self._set_marks("predictions", marks, offset, pipe)
             await pipe.execute()
 
     def when_written(self, call: Callable[[], None]) -> None:
@@ -216,15 +215,17 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         marks = await self._marks("preferences", held)
         behind = {share: mark for share, mark in marks.items() if mark < offset}
         # Who was forgotten and came back since has a record behind the tombstone.
-        sent = await self._send_preferences(dict.fromkeys(self._unsent_forgotten), behind)
+        gone = list(dict.fromkeys(self._unsent_forgotten))
+        owners = shares_of(pa.array(gone, pa.string()), self.settings.partitions)
+        sent = await self._send_preferences(gone, [None] * len(gone), owners, behind)
         seen = np.zeros(0, np.int64)
         for basis, rankings in reversed(self._unsent):
-            newest = ~np.isin(rankings.users, seen)
-            seen = np.union1d(seen, rankings.users)
-            predictions = task.model.predictions(rankings.only(newest))
             # Who was forgotten since has no name any more.
-            records = {p.user_id: preference(basis, p) for p in predictions if p.user_id}
-            sent |= await self._send_preferences(records, behind)
+            newest = rankings.only(task.present[rankings.users] & ~np.isin(rankings.users, seen))
+            seen = np.union1d(seen, rankings.users)
+            records = self._documents.of_topic(basis, task.model, newest)
+            names = task.model.users.names(newest.users)
+            sent |= await self._send_preferences(names, records, task.share_of[newest.users], behind)
         self._unsent, self._unsent_forgotten = [], []
         if sent:
             assert self.preferences is not None
@@ -232,13 +233,14 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._make_good(offset, {share: behind[share] for share in sent})
         await self._set_marks("preferences", marks, offset)
 
-    async def _send_preferences(self, records: Mapping[str, bytes | None], behind: dict[int, int]) -> set[int]:
+    async def _send_preferences(
+        self, users: Sequence[str], records: Sequence[bytes | None], owners: I64, behind: dict[int, int]
+    ) -> set[int]:
         """Hand over those of shares that are behind; returns the shares that there were."""
         assert self.preferences is not None
-        owners = shares_of(pa.array(list(records), pa.string()), self.settings.partitions).tolist()
         rows = [
-            (user.encode(), value, share)
-            for (user, value), share in zip(records.items(), owners, strict=True)
+            (user.encode(), record, share)
+            for user, record, share in zip(users, records, owners.tolist(), strict=True)
             if share in behind
         ]
         if rows:
@@ -255,7 +257,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         overtaken = [share for share, mark in (await self._marks("preferences", list(before))).items() if mark > offset]
         if overtaken:
             log.warning("shares written again by who holds them: this worker was overtaken", shares=overtaken)
-            marks = {(reader, share): before[share] for reader in ("predictor", "preferences") for share in overtaken}
+            marks = {(reader, share): before[share] for reader in ("predictions", "preferences") for share in overtaken}
             await self.redis.mset({_mark_key(*at): mark for at, mark in marks.items()})
 
     async def _marks(self, reader: str, shares: list[int]) -> dict[int, int]:

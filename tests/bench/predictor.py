@@ -163,7 +163,7 @@ async def _publish(frames: list[Frame], url: str) -> tuple[float, float, tuple[f
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     for command in neighbour_commands(task.take_stale_neighbours(2000), 86_400):
         await redis.execute_command(*command)
-    per_user = await _bytes(redis, redis_keys.user("*")) + await _bytes(redis, redis_keys.next_likes("*"))
+    per_user = await _bytes(redis, redis_keys.predictions("*"))
     per_item = await _bytes(redis, redis_keys.neighbours("*"))
     await redis.aclose()
     return wall, cpu, (per_user, per_item)

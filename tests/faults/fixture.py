@@ -182,9 +182,8 @@ class Fixture:
             try:
                 shares = range(PARTITIONS)
                 await redis.delete(*(redis_keys.source("preferences", TRUSTED_LIKES, share) for share in shares))
-                for prefix in (redis_keys.user(""), redis_keys.next_likes("")):
-                    async for key in redis.scan_iter(f"{prefix}*", count=1000):
-                        await redis.delete(key)
+                async for key in redis.scan_iter(f"{redis_keys.predictions('')}*", count=1000):
+                    await redis.delete(key)
             finally:
                 await redis.aclose()
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 
-from services.predictor.publishing import Basis, preference
+from services.predictor.publishing import Basis, Documents
 from services.predictor.task import PredictorTask
 from shared import redis_connection, redis_keys
 from shared.labels import LABELS
@@ -108,14 +108,13 @@ async def _trusted_likes(settings: ServiceSettings, found: Outcome) -> None:
     basis = Basis(0, predictor.as_of, predictor.model.probabilities())
     for start in range(0, len(users), 4096):
         rankings = predictor.model.ranked(users[start : start + 4096])
-        for prediction in predictor.model.predictions(rankings):
-            record = msgspec.json.decode(preference(basis, prediction))
-            found.expected_rankings[prediction.user_id] = ranking_of(record)
+        for record in map(msgspec.json.decode, Documents().of_topic(basis, predictor.model, rankings)):
+            found.expected_rankings[record["user_id"]] = ranking_of(record)
 
 
 def ranking_of(record: dict[str, Any]) -> dict[str, Any]:
     """Of a record as in preferences.v1: what may not depend on when it was written."""
-    items = {p["target_id"]: round(p["probability"], 9) for p in record["predictions"]}
+    items = {p["target_id"]: p["probability"] for p in record["predictions"]}
     return {"items": items, "because": [p["because"] for p in record["predictions"]]}
 
 
@@ -126,14 +125,11 @@ async def _redis(settings: ServiceSettings, found: Outcome) -> None:
         async for key in redis.scan_iter(f"{redis_keys.target('')}*", count=1000):
             counts = {k.decode(): int(v) for k, v in (await redis.hgetall(key)).items() if int(v)}
             found.target_counts[key.decode().removeprefix(redis_keys.target(""))] = counts
-        async for key in redis.scan_iter(f"{redis_keys.user('')}*", count=1000):
-            user = key.decode().removeprefix(redis_keys.user(""))
-            async with redis.pipeline(transaction=False) as both:
-                both.hget(key, "because")
-                both.zrevrange(redis_keys.next_likes(user), 0, -1, withscores=True)
-                because, ranked = await both.execute()
-            items = {target.decode(): round(score, 9) for target, score in ranked}
-            found.rankings[user] = {"items": items, "because": json.loads(because)}
+        async for key in redis.scan_iter(f"{redis_keys.predictions('')}*", count=1000):
+            document = json.loads(await redis.get(key))
+            items = dict(zip(document["targets"], document["probabilities"], strict=True))
+            user = key.decode().removeprefix(redis_keys.predictions(""))
+            found.rankings[user] = {"items": items, "because": document["because"]}
     finally:
         await redis.aclose()
 

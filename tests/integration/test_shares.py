@@ -53,6 +53,10 @@ class Topic:
         return int([record["source_offset"] for key, record in self.records if key == user][-1])
 
 
+async def written(redis: Any, user: str) -> int:
+    return int(json.loads(await redis.get(redis_keys.predictions(user)))["source_offset"])
+
+
 def frame(number: int, actor: str = "ann") -> Frame:
     rows = [
         {
@@ -98,10 +102,9 @@ async def test_an_old_record_behind_a_newer_one_is_made_good(redis: Any) -> None
     await other.write(new, 9)
     await other.flush_preferences(new, 9)
     assert topic.latest("ann") == 9
-    marks = [int(await redis.get(redis_keys.source(r, TRUSTED_LIKES, 0))) for r in ("predictor", "preferences")]
+    marks = [int(await redis.get(redis_keys.source(r, TRUSTED_LIKES, 0))) for r in ("predictions", "preferences")]
     assert marks == [9, 9]
-    basis = await redis.hget(redis_keys.user("ann"), "source_offset")
-    assert int(basis) == 9
+    assert await written(redis, "ann") == 9
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -118,5 +121,5 @@ async def test_a_redis_emptied_while_it_is_written_is_noticed(redis: Any, first:
     await shares.settle()
     await shares.write(task, 6)
     await shares.settle()
-    assert int(await redis.hget(redis_keys.user("ann"), "source_offset")) == 6
-    assert int(await redis.get(redis_keys.source("predictor", TRUSTED_LIKES, 0))) == 6
+    assert await written(redis, "ann") == 6
+    assert int(await redis.get(redis_keys.source("predictions", TRUSTED_LIKES, 0))) == 6

@@ -221,10 +221,9 @@ def predictions_in(url: str) -> dict[str, Any]:
     """All that Redis holds of users' predictions."""
     redis: Any = SyncRedis.from_url(url)
     found: dict[str, Any] = {}
-    for key in redis.scan_iter("truelike:user:*"):
-        found[key.decode()] = {k: v for k, v in redis.hgetall(key).items() if k != b"source_offset"}
-    for key in redis.scan_iter("truelike:next:*"):
-        found[key.decode()] = redis.zrange(key, 0, -1, withscores=True)
+    for key in redis.scan_iter("truelike:predictions:*"):
+        document = json.loads(redis.get(key))
+        found[key.decode()] = {k: v for k, v in document.items() if k != "source_offset"}
     return found
 
 
@@ -233,10 +232,10 @@ def rankings_now(platform: Platform, users: int) -> dict[str, Any]:
     platform.rest()
     SyncRedis.from_url(platform.redis.url).flushall()
     deadline = time.monotonic() + 60
-    while len(found := predictions_in(platform.redis.url)) < 2 * users:
-        assert time.monotonic() < deadline, f"{len(found)} keys of {users} users; logs in {platform.stack.folder}"
+    while len(found := predictions_in(platform.redis.url)) < users:
+        assert time.monotonic() < deadline, f"{len(found)} of {users} users; logs in {platform.stack.folder}"
         time.sleep(0.3)
-    assert len(found) == 2 * users
+    assert len(found) == users
     return found
 
 

@@ -12,7 +12,7 @@ SCRIPT = """
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.detector.warm_up import warm_up as warm_up_detector
-from services.predictor.publishing import Payloads
+from services.predictor.publishing import Basis, Documents
 from services.predictor.task import PredictorTask, warm_up as warm_up_predictor
 from shared.frames import from_message
 from shared.topics import TRUSTED_LIKES
@@ -30,7 +30,8 @@ frames = ingest_in_batches(events, list(range(100, len(events), 300)), 2)
 detector, task = Detector(Judgement(2)), PredictorTask(2)
 for number, output in enumerate(o for o in detector.feed(frames) if o.topic == TRUSTED_LIKES):
     task.process(from_message(output.value, output.headers), number)
-    Payloads().rows(task.model, task.model.ranked(task.take_changed()))
+    basis = Basis(number, task.as_of, task.model.probabilities())
+    Documents().of_redis(basis, task.model, task.model.ranked(task.take_changed()))
     if number == 2:
         other, task = task, PredictorTask(2)
         task.restore(other.snapshot())

@@ -17,7 +17,7 @@ async def rebuild(settings: ServiceSettings, wait: float, advance: Callable[[int
     that nobody wrote within `wait` seconds. Raises RedisError.
     """
     redis: Any = redis_connection.connect(settings)
-    marks = {redis_keys.source("predictor", TRUSTED_LIKES, share): share for share in range(settings.partitions)}
+    marks = {redis_keys.source("predictions", TRUSTED_LIKES, share): share for share in range(settings.partitions)}
     deadline = time.monotonic() + wait
     try:
         await redis.delete(*marks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -88,29 +87,9 @@ class Held:
         found: list[tuple[bytes, float]] = self.keys.get(key, [])
         return found
 
-    def pipeline(self, transaction: bool) -> Pipeline:
-        assert transaction
-        return Pipeline(self)
-
-
-@dataclass
-class Pipeline:
-    redis: Held
-    asked: list[Any] = field(default_factory=list)
-
-    async def __aenter__(self) -> Pipeline:
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    def hgetall(self, key: str) -> None:
-        self.asked.append(self.redis.hgetall(key))
-
-    def zrevrange(self, key: str, first: int, last: int, withscores: bool) -> None:
-        self.asked.append(self.redis.zrevrange(key, first, last, withscores))
-
-    async def execute(self) -> list[Any]:
-        return [await asked for asked in self.asked]
+    async def get(self, key: str) -> bytes | None:
+        found: bytes | None = self.keys.get(key)
+        return found
 
 
 def console(redis: Held) -> ASGIApp:
@@ -119,7 +98,8 @@ def console(redis: Held) -> ASGIApp:
 
 def everything_of(name: str) -> Held:
     """A Redis that knows one id as user, actor and target."""
-    basis = {b"because": b"[null]", b"model": b"m", b"as_of": b"2026-01-01T00:00:00Z", b"source_offset": b"7"}
+    document = {"source_offset": 7, "model": "m", "as_of": "2026-01-01T00:00:00Z"}
+    document |= {"targets": ["song"], "probabilities": [0.5], "because": [None]}
     verdict = {
         "verdict_id": "v",
         "revision": 1,
@@ -133,8 +113,7 @@ def everything_of(name: str) -> Held:
     }
     return Held(
         {
-            redis_keys.user(name): basis,
-            redis_keys.next_likes(name): [(b"song", 0.5)],
+            redis_keys.predictions(name): msgspec.json.encode(document),
             redis_keys.verdict(name): [msgspec.json.encode(verdict)],
             redis_keys.target(name): {b"human": b"3"},
             redis_keys.neighbours(name): [(b"near", 1.5)],
@@ -225,7 +204,7 @@ async def test_a_query_that_is_no_utf8_is_never_read_as_another() -> None:
 @example(["x", "x:basis"])
 @example(["user:x", "x"])
 def test_keys_of_ids_never_meet(names: list[str]) -> None:
-    kinds = (redis_keys.user, redis_keys.next_likes, redis_keys.neighbours, redis_keys.verdict, redis_keys.target)
+    kinds = (redis_keys.predictions, redis_keys.neighbours, redis_keys.verdict, redis_keys.target)
     more = (redis_keys.trending, redis_keys.forget_report, redis_keys.likes_of, redis_keys.campaign)
     more += (redis_keys.campaigns_of_kind, redis_keys.campaigns_of_actor, redis_keys.campaigns_of_target)
     made = {key(name): (key, name) for key in (*kinds, *more) for name in names}
@@ -237,5 +216,5 @@ def test_keys_of_ids_never_meet(names: list[str]) -> None:
         redis_keys.trending(),
         redis_keys.WINDOWS,
     }
-    ours |= {redis_keys.source("predictor", "trusted-likes.v1", 0), redis_keys.marks("console", "trusted-likes.v1")}
+    ours |= {redis_keys.source("predictions", "trusted-likes.v1", 0), redis_keys.marks("console", "trusted-likes.v1")}
     assert not ours & made.keys()

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.predictor.learning import NEIGHBOURS, REMEMBERED
-from services.predictor.model import CoPreference
-from services.predictor.publishing import Basis, Payloads, preference
+from services.predictor.model import VERSION, CoPreference
+from services.predictor.publishing import Basis, Documents
 from services.predictor.ranking import TOP
 from shared.contract.times import LATEST_MS
+from shared.events import rfc3339
 
 NOW = 1_767_225_600_000
 
@@ -81,14 +82,26 @@ def test_ids_in_any_script_arrive_as_they_are() -> None:
     numbers = model.users.find(pa.array(sorted(set(users))))
     rankings = model.ranked(numbers)
     basis = Basis(7, NOW, model.probabilities())
-    ((*_, payload),) = Payloads().calls(basis, model, rankings, 60)
-    rows = msgspec.json.decode(payload)
     predictions = model.predictions(rankings)
-    for (user, clear, items, because), prediction in zip(rows, predictions, strict=True):
-        assert (user, clear, items) == (prediction.user_id, prediction.clearness, prediction.items)
-        assert msgspec.json.decode(because) == prediction.because
-        record = msgspec.json.decode(preference(basis, prediction))
-        assert [row["target_id"] for row in record["predictions"]] == prediction.items
+    documents = Documents()
+    ((*_, last_user, last),) = documents.calls(basis, model, rankings, 60)
+    assert (last_user, last) == (predictions[-1].user_id, documents.of_redis(basis, model, rankings)[-1])
+    documented = documents.of_redis(basis, model, rankings), documents.of_topic(basis, model, rankings)
+    for in_redis, in_topic, prediction in zip(*documented, predictions, strict=True):
+        stated = basis.probabilities[prediction.clearness][: len(prediction.items)]
+        said = {"model": VERSION, "as_of": rfc3339(NOW), "source_offset": 7}
+        assert msgspec.json.decode(in_redis) == {
+            **said,
+            "targets": prediction.items,
+            "probabilities": stated,
+            "because": prediction.because,
+        }
+        rows = zip(prediction.items, stated, prediction.because, strict=True)
+        assert msgspec.json.decode(in_topic) == {
+            **said,
+            "user_id": prediction.user_id,
+            "predictions": [{"target_id": t, "probability": p, "because": b} for t, p, b in rows],
+        }
     assert {i for p in predictions for i in p.items} <= set(ids)
     copy = CoPreference()
     copy.restore(model.snapshot())

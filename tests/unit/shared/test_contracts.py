@@ -24,7 +24,7 @@ from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.ingest.runner import _to_output
 from services.predictor.model import CoPreference
-from services.predictor.publishing import Basis, preference
+from services.predictor.publishing import Basis, Documents
 from services.simulator.events import events
 from services.simulator.sender import MALFORMED
 from services.simulator.settings import WorldSettings
@@ -121,8 +121,10 @@ def sent_by_the_predictor() -> Iterator[Output]:
     users, items = (pa.array(column) for column in zip(*rows, strict=True))
     model.score_and_learn(users, items, START_MS + np.arange(32), np.ones(32, np.float32))
     basis = Basis(31, START_MS + 31, model.probabilities())
-    for prediction in model.predict(pa.array(["u0", "u1", "nobody yet"])):
-        yield Output(PREFERENCES, preference(basis, prediction), 0, prediction.user_id.encode())
+    asked = ["u0", "u1", "nobody yet"]
+    rankings = model.ranked(model.users.of(pa.array(asked)))
+    for user, record in zip(asked, Documents().of_topic(basis, model, rankings), strict=True):
+        yield Output(PREFERENCES, record, 0, user.encode())
 
 
 def sent_by_the_simulator() -> Iterator[Output]:
