@@ -10,10 +10,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
-from services.predictor.learning import NEIGHBOURS, Lists
+from services.predictor.learning import NEIGHBOURS, OCTAVES, Lists
+from services.predictor.prefetch import prefetch
 from services.predictor.trending import HALF_LIVES_MS, TRENDING, Rates
 
 RANKED_BY: Final = 20
+# Lists are asked for this many before they are read.
+AHEAD: Final = 2
 MOMENTS_HALVING: Final = 1.8
 # Of likes longer ago than the moments tell, a little is left.
 LONG_LASTING: Final = 0.01
@@ -23,16 +26,15 @@ CLOSE: Final = np.float32(24.0)
 # Likes from before the last sitting count less.
 SITTING_MS: Final = 1_800_000
 EARLIER_SITTING: Final = 0.5
-# A candidate's cosine is divided by a little more than the root of its total, the more so the more its user has
-# liked (OCTAVES: doublings): who has liked a lot has liked what everybody likes.
-OCTAVES: Final = 10
-NEXT_TO_NOTHING: Final = 1e-9
+NEXT_TO_NOTHING: Final = np.float32(1e-9)
 # What has less was not liked together with anything, but is trending.
-LEAST_COSINE: Final = 1e-8
+LEAST_COSINE: Final = np.float32(1e-8)
 
 
 class WorkSpace(NamedTuple):
-    """`sums`: one zero per item, zero again after use; the rest has room for all candidates."""
+    """`sums`: one zero per item, zero again after use; the rest has room for all candidates. Small types, since what
+    is read here does not fit the nearest caches.
+    """
 
     sums: Any
     candidates: Any
@@ -43,7 +45,8 @@ class WorkSpace(NamedTuple):
 
 def new_work_space(items: int) -> WorkSpace:
     most = min(items, RANKED_BY * NEIGHBOURS + len(HALF_LIVES_MS) * TRENDING) + 1
-    return WorkSpace(np.zeros(items), np.zeros(most, np.int64), np.zeros(most), np.zeros(most), np.zeros(most))
+    parts = (np.zeros(most, np.float32) for _ in range(3))
+    return WorkSpace(np.zeros(items, np.float32), np.zeros(most, np.int32), *parts)
 
 
 @njit(cache=True)
@@ -69,15 +72,15 @@ def _weights(held: Any, when: Any, at: Any, weight: Any) -> int:
     return count
 
 
-# Of floats only the largest is looked for, in any order: the same result, in vector instructions.
-@njit(cache=True, fastmath=True)
+@njit(cache=True)
 def _close_neighbours(lists: Lists, item: int, close: Any, closeness: Any) -> int:
     """Copy an item's neighbours but those of less than a CLOSE-th of the closest one's weight. Returns how many."""
     neighbour, weights, used = lists.neighbour[item], lists.weight[item], lists.used[item]
-    most = np.float32(0.0)
+    # Floats of one sign are in the order of their bits, and of whole numbers the most is found in vector instructions.
+    bits, most = weights.view(np.int32), np.int32(0)
     for k in range(used):
-        most = max(most, weights[k])
-    least = most / CLOSE
+        most = max(most, bits[k])
+    least = np.int32(most).view(np.float32) / CLOSE
     count = 0
     for k in range(used):
         close[count], closeness[count] = neighbour[k], weights[k]
@@ -92,9 +95,14 @@ def find_candidates(item_of: Any, held: Any, when: Any, lists: Lists, rates: Rat
     at, weight = np.empty(RANKED_BY, np.int64), np.empty(RANKED_BY)
     close, closeness = np.empty(NEIGHBOURS, np.int32), np.empty(NEIGHBOURS, np.float32)
     count = 0
-    for b in range(_weights(held, when, at, weight)):
+    likes = _weights(held, when, at, weight)
+    for b in range(likes):
         item = item_of[at[b]]
-        part = weight[b] * lists.scale[item]
+        if b + AHEAD < likes:
+            ahead = item_of[at[b + AHEAD]]
+            prefetch(lists.neighbour[ahead], lists.used[ahead])
+            prefetch(lists.weight[ahead], lists.used[ahead])
+        part = np.float32(weight[b] * lists.scale[0, item])
         near = _close_neighbours(lists, item, close, closeness)
         for k in range(near):
             other = close[k]
@@ -120,21 +128,14 @@ def find_candidates(item_of: Any, held: Any, when: Any, lists: Lists, rates: Rat
 @njit(cache=True)
 def _cosines(octaves: int, count: int, lists: Lists, work: WorkSpace) -> int:
     """Sums of the first `count` candidates to cosines; `sums` is zero again. Returns how many are left."""
-    sums, found = work.sums, work.candidates
+    sums, found, cosine, scale = work.sums, work.candidates, work.cosine, lists.scale[octaves]
     kept = 0
     for i in range(count):
         item = found[i]
-        if sums[item] > 0.0:
-            # step ** octaves by squaring: a power for each candidate would cost more than all the rest.
-            step, power = lists.step[item], lists.scale[item]
-            for bit in range(4):
-                if octaves >> bit & 1:
-                    power *= step
-                step *= step
-            found[kept] = item
-            work.cosine[kept] = sums[item] * power
-            sums[item] = 0.0
-            kept += 1
+        # No branch: the place is written, and kept if the item was not left out.
+        found[kept], cosine[kept] = item, sums[item] * scale[item]
+        kept += sums[item] > 0.0
+        sums[item] = 0.0
     return kept
 
 
@@ -150,7 +151,7 @@ def explain(item_of: Any, held: Any, when: Any, lists: Lists, top: Any, filled: 
     at, weight = np.empty(RANKED_BY, np.int64), np.empty(RANKED_BY)
     for b in range(_weights(held, when, at, weight)):
         item = item_of[at[b]]
-        part = weight[b] * lists.scale[item]
+        part = weight[b] * lists.scale[0, item]
         neighbour, weights = lists.neighbour[item], lists.weight[item]
         for k in range(lists.used[item]):
             place = int(sums[neighbour[k]]) - 1

@@ -24,7 +24,10 @@ BACKWARD: Final = 0.8
 # As if each item had this much more trust: shrinks the cosine of rare items.
 SHRINKAGE: Final = 8.0
 HALF_OF_COSINE: Final = -0.5
+# A candidate's cosine is divided by a little more than the root of its total, the more so the more its user has liked
+# (OCTAVES: doublings): who has liked a lot has liked what everybody likes.
 PER_DOUBLING: Final = -0.03
+OCTAVES: Final = 10
 # Below this a pair's weight is what rounding left of one that was taken back.
 NEGLIGIBLE: Final = np.float32(1e-5)
 
@@ -43,8 +46,7 @@ class Histories(NamedTuple):
 
 class Lists(NamedTuple):
     """Items' neighbours, shape (items, NEIGHBOURS), the first `used[i]` places in use; `total[i]` is the trust of
-    all likes of the item, `scale[i]` its half of the cosine and `step[i]` what a ranking multiplies that by for
-    each doubling of its user's likes.
+    all likes of the item, `scale[o, i]` (float32) its half of the cosine for a user of that many doublings.
     """
 
     neighbour: Any
@@ -52,7 +54,35 @@ class Lists(NamedTuple):
     used: Any
     total: Any
     scale: Any
-    step: Any
+
+
+def new_lists(items: int) -> Lists:
+    """Lists of items that nobody has liked."""
+    lists = Lists(
+        np.zeros((items, NEIGHBOURS), np.int32),
+        np.zeros((items, NEIGHBOURS), np.float32),
+        np.zeros(items, np.int64),
+        np.zeros(items),
+        np.zeros((OCTAVES, items), np.float32),
+    )
+    rescale_first(lists, items)
+    return lists
+
+
+@njit(cache=True)
+def rescale(lists: Lists, item: int) -> None:
+    """Bring an item's half of the cosine up to its total."""
+    scale, step = (lists.total[item] + SHRINKAGE) ** HALF_OF_COSINE, (lists.total[item] + SHRINKAGE) ** PER_DOUBLING
+    for octave in range(OCTAVES):
+        lists.scale[octave, item] = scale
+        scale *= step
+
+
+@njit(cache=True)
+def rescale_first(lists: Lists, count: int) -> None:
+    """The same of the first `count` items."""
+    for item in range(count):
+        rescale(lists, item)
 
 
 @njit(cache=True)
@@ -64,15 +94,16 @@ def _place_of(neighbour: Any, used: int, item: int) -> int:
     return int(found)
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True)
 def _weakest(weights: Any) -> int:
-    # Two passes without branches become vector instructions; np.argmin does not.
-    least = weights[0]
+    # Floats of one sign are in the order of their bits, and of whole numbers the least is found in vector instructions.
+    bits = weights.view(np.int32)
+    least = bits[0]
     for k in range(NEIGHBOURS):
-        least = min(least, weights[k])
+        least = min(least, bits[k])
     found = np.int32(NEIGHBOURS)
     for k in range(np.int32(NEIGHBOURS)):
-        found = min(found, np.int32(k) if weights[k] == least else np.int32(NEIGHBOURS))
+        found = min(found, np.int32(k) if bits[k] == least else np.int32(NEIGHBOURS))
     return int(found)
 
 
@@ -125,8 +156,7 @@ def teach(item_of: Any, held: Any, at: int, item: int, trust: float, lists: List
 def add_total(lists: Lists, rates: Rates, item: int, when: int, trust: float) -> None:
     """Count a like in its item's popularity; negative trust takes it back."""
     lists.total[item] = max(0.0, lists.total[item] + trust)
-    lists.scale[item] = (lists.total[item] + SHRINKAGE) ** HALF_OF_COSINE
-    lists.step[item] = (lists.total[item] + SHRINKAGE) ** PER_DOUBLING
+    rescale(lists, item)
     add_rate(rates, item, when, trust)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from services.predictor import candidates, learning, ranking, trending
 from services.predictor.calibration import clearness
 from services.predictor.histories import HistoryStore
-from services.predictor.learning import HALF_OF_COSINE, NEIGHBOURS, PER_DOUBLING, SHRINKAGE, Lists
+from services.predictor.learning import NEIGHBOURS
 from services.predictor.prequential import Prequential, Scored, gini
 from services.predictor.ranking import LEADER, MONTH, TOP
 from shared.checkpoints import Arrays, pack, unpack
@@ -104,14 +104,7 @@ class CoPreference:
         self._allocate(1024)
 
     def _allocate(self, items: int) -> None:
-        self.lists = Lists(
-            np.zeros((items, NEIGHBOURS), np.int32),
-            np.zeros((items, NEIGHBOURS), np.float32),
-            np.zeros(items, np.int64),
-            np.zeros(items),
-            np.full(items, SHRINKAGE**HALF_OF_COSINE),
-            np.full(items, SHRINKAGE**PER_DOUBLING),
-        )
+        self.lists = learning.new_lists(items)
         self.rates = trending.new_rates(items)
         self.contest = ranking.new_contest(items)
         self._work = candidates.new_work_space(items)
@@ -122,8 +115,9 @@ class CoPreference:
         size, needed = len(lists.total), len(self.items.ids)
         if needed > size:
             self._allocate(max(needed, size * 2))
-            for before, now in zip(lists, self.lists, strict=True):
+            for before, now in zip(lists[:-1], self.lists[:-1], strict=True):
                 now[:size] = before
+            self.lists.scale[:, :size] = lists.scale
             self.rates.value[:, :size] = rates.value
             self.rates = rates._replace(value=self.rates.value)
             self.contest.shown[:size] = contest.shown
@@ -294,8 +288,7 @@ class CoPreference:
         items = len(self.items.ids)
         self._allocate(max(items, 1024))
         self.lists.used[:items], self.lists.total[:items] = arrays["used"], arrays["totals"]
-        self.lists.scale[:items] = (arrays["totals"] + SHRINKAGE) ** HALF_OF_COSINE
-        self.lists.step[:items] = (arrays["totals"] + SHRINKAGE) ** PER_DOUBLING
+        learning.rescale_first(self.lists, items)
         in_use = np.arange(NEIGHBOURS) < self.lists.used[:, None]
         self.lists.neighbour[in_use], self.lists.weight[in_use] = arrays["neighbours"], arrays["weights"]
         for kept, saved in ((self.rates._asdict(), "rates."), (self.contest._asdict(), "contest.")):

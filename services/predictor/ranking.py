@@ -94,25 +94,24 @@ def _score(blend: int, count: int, rates: Rates, work: WorkSpace) -> None:
     h, exponent, share = BLENDS.half_life[blend], BLENDS.exponent[blend], BLENDS.share[blend]
     now = decay(rates, h)
     per_rate = 1.0 / (rates.total[h] * now + 1.0)
-    value, cosine, score = rates.value[h], work.cosine, work.score
+    value, cosine, rate, score = rates.value[h], work.cosine, work.rate, work.score
+    for i in range(count):
+        rate[i] = value[work.candidates[i]] * now
+    trend, quiet = np.float32(share * per_rate), np.float32(QUIET)
     if exponent == PURE:
         for i in range(count):
-            score[i] = cosine[i]
-            if cosine[i] < LEAST_COSINE:
-                # Below any co-preference, in order of popularity: fills the list of a newcomer.
-                score[i] = NEXT_TO_NOTHING * (cosine[i] + value[work.candidates[i]] * now * per_rate)
-        return
-    for i in range(count):
-        work.rate[i] = value[work.candidates[i]] * now
-    if exponent == LINEAR:
+            # Below any co-preference, in order of popularity: fills the list of a newcomer.
+            newcomer = NEXT_TO_NOTHING * (cosine[i] + rate[i] * np.float32(per_rate))
+            score[i] = newcomer if cosine[i] < LEAST_COSINE else cosine[i]
+    elif exponent == LINEAR:
         for i in range(count):
-            score[i] = (cosine[i] + share * work.rate[i] * per_rate) * (QUIET + work.rate[i])
+            score[i] = (cosine[i] + trend * rate[i]) * (quiet + rate[i])
     elif exponent == SQUARE_ROOT:
         for i in range(count):
-            score[i] = (cosine[i] + share * work.rate[i] * per_rate) * np.sqrt(QUIET + work.rate[i])
+            score[i] = (cosine[i] + trend * rate[i]) * np.sqrt(quiet + rate[i])
     else:
         for i in range(count):
-            score[i] = (cosine[i] + share * work.rate[i] * per_rate) * np.sqrt(np.sqrt(QUIET + work.rate[i]))
+            score[i] = (cosine[i] + trend * rate[i]) * np.sqrt(np.sqrt(quiet + rate[i]))
 
 
 @njit(cache=True)
@@ -120,9 +119,9 @@ def _place_of(item: int, count: int, work: WorkSpace) -> int:
     """The place of an item among the scored candidates, ties in the middle; 0 where it is none."""
     # Loops without branches become vector instructions.
     candidates, score = work.candidates, work.score
-    at = -1
-    for i in range(count):
-        at = max(at, i if candidates[i] == item else -1)
+    at, searched = np.int32(-1), np.int32(item)
+    for i in range(np.int32(count)):
+        at = max(at, np.int32(i) if candidates[i] == searched else np.int32(-1))
     if at < 0:
         return 0
     wanted = score[at]
@@ -137,7 +136,7 @@ def _place_of(item: int, count: int, work: WorkSpace) -> int:
 def _clearness(count: int, work: WorkSpace) -> float:
     """The first candidate's share of all scores."""
     # Eight sums side by side: one after the other, each addition would wait for the last.
-    highest, total, score = np.zeros(8), np.zeros(8), work.score
+    highest, total, score = np.zeros(8, np.float32), np.zeros(8, np.float32), work.score
     whole = count - count % 8
     for i in range(0, whole, 8):
         for k in range(8):
