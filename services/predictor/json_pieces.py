@@ -5,7 +5,6 @@ than making them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -40,12 +39,13 @@ class Pieces:
         self.ends[self.count + 1 : len(ids) + 1] = ends
         self.count = len(ids)
 
-    def join(self, rows: I64, words: Sequence[bytes]) -> list[bytes]:
-        """Each row, shape (n, k), as its pieces in a line: number n is an id's, -1 - n that of `words`."""
+    def join(self, rows: I64, words: Sequence[bytes]) -> tuple[bytes, I64]:
+        """The pieces of rows, shape (n, k), in a line: number n is an id's, -1 - n that of `words`. And where each
+        row begins, with where the last one ends, shape (n + 1,).
+        """
         word_ends = np.cumsum([0, *map(len, words)])
         out, ends = _join(rows, self.data, self.ends, np.frombuffer(b"".join(words), np.uint8), word_ends)
-        whole, bounds = out.tobytes(), ends.tolist()
-        return [whole[start:end] for start, end in pairwise(bounds)]
+        return out.tobytes(), ends
 
 
 @njit(cache=True)

@@ -134,8 +134,19 @@ class CoPreference:
         """Score each like against the state just before it, then learn it; an unlike takes back (`taken_back` adds
         up how many likes). Log order; shapes (n,).
         """
-        u, i = self.users.of(users), self.items.of(items)
+        unlikes = np.zeros(len(users), np.bool_) if unlike is None else unlike
+        return self.score_and_learn_numbered(*self.number(users, items), times, trust, unlikes)
+
+    def number(self, users: pa.Array, items: pa.Array) -> tuple[I64, I64]:
+        """The numbers of ids, shapes (n,); new ones are taken in."""
+        numbers = self.users.of(users), self.items.of(items)
         self._grow()
+        return numbers
+
+    def score_and_learn_numbered(
+        self, u: I64, i: I64, times: I64, trust: npt.NDArray[Any], unlike: npt.NDArray[np.bool_]
+    ) -> Scored:
+        """`score_and_learn` of users and items by number."""
         self.store.reserve(u)
         places = ranking.new_places(len(u))
         self.taken_back += ranking.score_and_learn(
@@ -143,7 +154,7 @@ class CoPreference:
             i,
             times,
             trust.astype(np.float64),
-            np.zeros(len(u), np.bool_) if unlike is None else unlike,
+            unlike,
             self.store.histories,
             self.lists,
             self.rates,
@@ -157,9 +168,10 @@ class CoPreference:
         self._choices = int(choices[-1])
         return self.prequential.observe(places, choices)
 
-    def reweigh(self, users: pa.Array, items: pa.Array, times: I64, trust: npt.NDArray[Any]) -> int:
-        """Give likes learnt before another trust (0 unlearns them). Returns how many are no longer held."""
-        u, i = self.users.find(users), self.items.find(items)
+    def reweigh(self, u: I64, i: I64, times: I64, trust: npt.NDArray[Any]) -> int:
+        """Give likes learnt before another trust (0 unlearns them). Users and items by number, -1 for unknown ones.
+        Returns how many are no longer held.
+        """
         unknown = (u < 0) | (i < 0)
         u, i, times, trust = u[~unknown], i[~unknown], times[~unknown], trust[~unknown]
         together = np.argsort(u, kind="stable")
@@ -240,11 +252,8 @@ class CoPreference:
         now = trending.decay(self.rates, MONTH) * np.log(2) * trending.DAY_MS / trending.HALF_LIVES_MS[MONTH]
         return list(zip(self.items.names(best), (rate[best] * now).tolist(), strict=True))
 
-    def neighbours_of(self, item_id: str, most: int = TOP) -> list[tuple[str, float]]:
-        """An item's closest neighbours and the weight of their pairs."""
-        number = self.items.numbers.get(item_id)
-        if number is None:
-            return []
+    def neighbours_of(self, number: int, most: int = TOP) -> list[tuple[str, float]]:
+        """The closest neighbours of an item by number, and the weight of their pairs."""
         used = self.lists.used[number]
         neighbours, weights = self.lists.neighbour[number, :used], self.lists.weight[number, :used]
         order = np.argsort(-weights, kind="stable")[:most]

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 LINE_BYTES: Final = 64
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def _prefetch(typing_context: Any, array: Any, place: Any) -> Any:
     """LLVM's `llvm.prefetch` (Language Reference) of one line of a one-dimensional array."""
 

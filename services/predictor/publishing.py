@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -22,17 +23,19 @@ I64 = npt.NDArray[np.int64]
 # A script keeps Redis to itself while it runs: about 1 ms for this many users.
 USERS_AT_ONCE: Final = 128
 
-# ARGV: offset, seconds to live, what keys begin with, then for all users id and document, which begins with its offset.
-# A user written at a later offset stays as is: a worker that was paused and woke up changes nothing. Keys are made
-# here, not given: naming one for each user would take longer than writing it.
+# ARGV: offset, seconds to live, what keys begin with, then ids and documents of all users in a line, and where each of
+# these ends. A user written at a later offset stays as is: a worker that was paused and woke up changes nothing; a
+# document begins with its offset. Keys are made here, not given: naming one for each user would take longer than
+# writing it.
 PUBLISH_SCRIPT: Final = """
-local offset = tonumber(ARGV[1])
-for k = 4, #ARGV, 2 do
-  local key = ARGV[3] .. ARGV[k]
+local offset, line, ends, at = tonumber(ARGV[1]), ARGV[4], cjson.decode(ARGV[5]), 0
+for k = 1, #ends, 2 do
+  local key = ARGV[3] .. string.sub(line, at + 1, ends[k])
   local written = string.match(redis.call('GETRANGE', key, 0, 40), '^{"source_offset":(%d+)')
   if not written or tonumber(written) <= offset then
-    redis.call('SET', key, ARGV[k + 1], 'EX', ARGV[2])
+    redis.call('SET', key, string.sub(line, ends[k] + 1, ends[k + 1]), 'EX', ARGV[2])
   end
+  at = ends[k + 1]
 end
 """
 
@@ -64,8 +67,8 @@ class Basis:
 
 
 # Words beside the ids in a row of `Pieces.join`.
-NOTHING, NULL, COMMA, HEAD, TAIL, SEPARATOR = range(-1, -7, -1)
-_FURTHER: Final = -7
+NOTHING, NULL, COMMA, HEAD, TAIL = range(-1, -6, -1)
+_FIXED: Final = 5
 
 
 class Documents:
@@ -74,21 +77,28 @@ class Documents:
     def __init__(self) -> None:
         self.items = Pieces()
 
-    def of_redis(self, basis: Basis, model: CoPreference, rankings: Rankings) -> list[bytes]:
-        """What Redis has of a user (docs/redis.md), for each ranking."""
+    def of_redis(self, basis: Basis, model: CoPreference, rankings: Rankings) -> tuple[bytes, I64]:
+        """What Redis has of users (docs/redis.md): for each ranking id and document, in a line, and where each of
+        these ends, shape (2n,).
+        """
         items, reasons, filled = self._numbers(model, rankings)
         # The probabilities of a ranking depend on how clear and how long it is: few different ones.
         kinds, kind_of = np.unique(rankings.clearness * (TOP + 1) + filled, return_inverse=True)
         stated = [_numerals(basis.probabilities[kind // (TOP + 1)][: kind % (TOP + 1)]) for kind in kinds.tolist()]
         head = b'{"source_offset":%d,"model":"%s","as_of":"%s","targets":[' % _said_of(basis)
-        words = [b"", b"null", b",", head, b"]}", b""]
+        words = [b"", b"null", b",", head, b"]}"]
         words += [b'],"probabilities":[' + b",".join(numerals) + b'],"because":[' for numerals in stated]
-        rows = np.full((len(items), 4 * TOP + 1), NOTHING)
-        rows[:, 0], rows[:, 2 * TOP], rows[:, 4 * TOP] = HEAD, _FURTHER - kind_of, TAIL
-        for first, numbers in ((1, items), (2 * TOP + 1, reasons)):
+        users = [user.encode() for user in model.users.names(rankings.users)]
+        rows = np.full((len(items), 4 * TOP + 2), NOTHING)
+        rows[:, 0] = -1 - len(words) - np.arange(len(users))
+        rows[:, 1], rows[:, 2 * TOP + 1], rows[:, -1] = HEAD, -1 - _FIXED - kind_of, TAIL
+        for first, numbers in ((2, items), (2 * TOP + 2, reasons)):
             rows[:, first : first + 2 * TOP - 1 : 2] = numbers
             rows[:, first + 1 : first + 2 * TOP - 1 : 2] = np.where(numbers[:, 1:] != NOTHING, COMMA, NOTHING)
-        return self.items.join(rows, words)
+        line, row_ends = self.items.join(rows, words + users)
+        ends = np.repeat(row_ends[1:], 2)
+        ends[::2] = row_ends[:-1] + [len(user) for user in users]
+        return line, ends
 
     def of_topic(self, basis: Basis, model: CoPreference, rankings: Rankings) -> list[bytes]:
         """A user's record in `preferences.v1` (compacted, key = user_id), for each ranking."""
@@ -96,23 +106,23 @@ class Documents:
         kinds, kind_of = np.unique(rankings.clearness, return_inverse=True)
         offset, version, as_of = _said_of(basis)
         head = b',"model":"%s","as_of":"%s","source_offset":%d,"predictions":[' % (version, as_of, offset)
-        words = [b"", b"null", b",", head, b"]}", b'},{"target_id":']
+        words = [b"", b"null", b"},", head, b"]}"]
         for kind in kinds.tolist():
             words += [b',"probability":%s,"because":' % numeral for numeral in _numerals(basis.probabilities[kind])]
-        begin, end = len(words), len(words) + 1
-        words += [b'{"target_id":', b"}"]
+        begin, end, target = (-1 - len(words) - k for k in range(3))
+        words += [b'{"user_id":', b"}", b'{"target_id":']
+        users = [msgspec.json.encode(user) for user in model.users.names(rankings.users)]
         there = items != NOTHING
-        rows = np.full((len(items), 4 * TOP + 3), NOTHING)
-        rows[:, 0], rows[:, -1] = HEAD, TAIL
-        rows[:, 1 : 4 * TOP : 4] = np.where(there, SEPARATOR, NOTHING)
-        rows[:, 1] = np.where(there[:, 0], -1 - begin, NOTHING)
-        rows[:, 2 : 4 * TOP : 4] = items
-        rows[:, 3 : 4 * TOP : 4] = np.where(there, _FURTHER - (kind_of[:, None] * TOP + np.arange(TOP)), NOTHING)
-        rows[:, 4 : 4 * TOP + 1 : 4] = reasons
-        rows[:, -2] = np.where(there[:, 0], -1 - end, NOTHING)
-        users = model.users.names(rankings.users)
-        joined = self.items.join(rows, words)
-        return [b'{"user_id":' + msgspec.json.encode(user) + rest for user, rest in zip(users, joined, strict=True)]
+        rows = np.full((len(items), 5 * TOP + 4), NOTHING)
+        rows[:, 0], rows[:, 1], rows[:, 2], rows[:, -1] = begin, -1 - len(words) - np.arange(len(users)), HEAD, TAIL
+        of_place = -1 - _FIXED - (kind_of[:, None] * TOP + np.arange(TOP))
+        for column, numbers in enumerate((np.where(there, target, NOTHING), items, np.where(there, of_place, NOTHING))):
+            rows[:, 3 + column : 5 * TOP + 3 : 5] = numbers
+        rows[:, 6 : 5 * TOP + 3 : 5] = reasons
+        rows[:, 7 : 5 * TOP + 2 : 5] = np.where(there[:, 1:], COMMA, NOTHING)
+        rows[:, -2] = np.where(there[:, 0], end, NOTHING)
+        line, ends = self.items.join(rows, words + users)
+        return [line[start:end] for start, end in pairwise(ends.tolist())]
 
     def _numbers(self, model: CoPreference, rankings: Rankings) -> tuple[I64, I64, I64]:
         """Of each place the item and the reason, shape (n, TOP), and how many places there are."""
@@ -123,13 +133,13 @@ class Documents:
 
     def calls(self, basis: Basis, model: CoPreference, rankings: Rankings, ttl_seconds: int) -> Iterator[Arguments]:
         """ARGV of PUBLISH_SCRIPT, USERS_AT_ONCE users a call."""
-        users, documents = model.users.names(rankings.users), self.of_redis(basis, model, rankings)
-        for start in range(0, len(users), USERS_AT_ONCE):
-            arguments: Arguments = [basis.offset, ttl_seconds, redis_keys.predictions("")]
-            part = slice(start, start + USERS_AT_ONCE)
-            for user, document in zip(users[part], documents[part], strict=True):
-                arguments += (user, document)
-            yield arguments
+        line, ends = self.of_redis(basis, model, rankings)
+        at = 0
+        for start in range(0, len(ends), 2 * USERS_AT_ONCE):
+            part = ends[start : start + 2 * USERS_AT_ONCE]
+            bounds = msgspec.json.encode((part - at).tolist())
+            yield [basis.offset, ttl_seconds, redis_keys.predictions(""), line[at : part[-1]], bounds]
+            at = int(part[-1])
 
 
 def _said_of(basis: Basis) -> tuple[int, bytes, bytes]:

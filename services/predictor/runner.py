@@ -124,7 +124,7 @@ class PredictorRunner(StageRunner):
 
     async def _write_users(self, task: PredictorTask, offset: int) -> None:
         if await self.shares.write(task, offset):
-            task.stale.update(dict.fromkeys(task.model.items.ids))
+            task.stale.update(dict.fromkeys(range(len(task.model.items.ids))))
 
     async def _summarise(self, entry: Partition) -> None:
         task, offset = entry.task, entry.offset

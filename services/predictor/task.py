@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from shared.hashing import hash_strings
 from shared.labels import LABELS
 
 I64 = npt.NDArray[np.int64]
+NONE: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class PredictorTask:
@@ -52,7 +53,7 @@ class PredictorTask:
         # Each item's language, as a number of by_language.
         self.language_of = np.zeros(1024, np.int64)
         # Items whose neighbours in Redis are older than those here, the longest waiting first.
-        self.stale: dict[str, None] = {}
+        self.stale: dict[int, None] = {}
         self.as_of = 0
         # By user: the offset of the last frame that changed their likes, their share, and whether not forgotten.
         self.changed_at: I64 = np.zeros(0, np.int64)
@@ -75,11 +76,10 @@ class PredictorTask:
             self.forgotten += [(offset, user) for user in request.user_ids]
             del self.forgotten[: -self.FORGOTTEN_REMEMBERED]
             return []
-        self.learn(frame.batch)
-        users = self.model.users.find(frame.batch.column("actor_id").unique())
+        _, _, users, items = self._take(frame.batch)
         # A correction of one who was forgotten must not bring them back.
-        self._changed(users[users >= 0], offset)
-        self.stale.update(dict.fromkeys(frame.batch.column("target_id").unique().to_pylist()))
+        self._changed(np.unique(users[users >= 0]), offset)
+        self.stale.update(dict.fromkeys(np.unique(items[items >= 0]).tolist()))
         self.as_of = max(self.as_of, int(frame.batch.column("occurred_at").to_numpy().max()))
         return []
 
@@ -124,43 +124,46 @@ class PredictorTask:
         refreshed = list(islice(self.stale, most))
         for item in refreshed:
             del self.stale[item]
-        return {item: self.model.neighbours_of(item) for item in refreshed}
+        return {self.model.items.ids[item]: self.model.neighbours_of(item) for item in refreshed}
 
     def learn(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Scored | None]:
         """Take corrections in, then score and learn the likes that come for the first time; returns these."""
+        likes, scored, _, _ = self._take(batch)
+        return likes, scored
+
+    def _take(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Scored | None, I64, I64]:
+        """`learn`, and the users and items that a batch is about, by number; -1 for those that are not known."""
         first = pc.is_null(batch.column("previous_probability")).to_numpy(zero_copy_only=False)
         corrections = batch.filter(pa.array(~first))
-        if corrections.num_rows:
-            self._correct(corrections)
+        of_corrections = self._correct(corrections) if corrections.num_rows else NONE
         likes = batch.filter(pa.array(first))
         self.counters["predictor_likes"] += likes.num_rows
-        return likes, self._learn(likes) if likes.num_rows else None
+        if not likes.num_rows:
+            return likes, None, *of_corrections
+        numbers = self.model.number(likes.column("actor_id"), likes.column("target_id"))
+        scored = self._learn(likes, *numbers)
+        users, items = (np.concatenate(parts) for parts in zip(of_corrections, numbers, strict=True))
+        return likes, scored, users, items
 
-    def _learn(self, likes: pa.RecordBatch) -> Scored:
+    def _learn(self, likes: pa.RecordBatch, users: I64, items: I64) -> Scored:
         unlike = likes.column("action").to_numpy() == UNLIKE
         taken_back = self.model.taken_back
-        scored = self.model.score_and_learn(
-            likes.column("actor_id"),
-            likes.column("target_id"),
-            likes.column("occurred_at").to_numpy(),
-            trust_of(likes),
-            unlike,
-        )
+        times = likes.column("occurred_at").to_numpy()
+        scored = self.model.score_and_learn_numbered(users, items, times, trust_of(likes), unlike)
         self.counters["learnt_likes"] += int((~unlike).sum())
         self.counters["unlearnt_likes"] += self.model.taken_back - taken_back
         self.counters["scored_likes"] += len(scored.rank)
         self.counters["hits_at_10"] += int(((scored.rank > 0) & (scored.rank <= 10)).sum())
         self.counters["hits_at_20"] += int(((scored.rank > 0) & (scored.rank <= 20)).sum())
-        self._observe_groups(likes, scored)
+        self._observe_groups(likes, items, scored)
         return scored
 
-    def _observe_groups(self, likes: pa.RecordBatch, scored: Scored) -> None:
+    def _observe_groups(self, likes: pa.RecordBatch, items: I64, scored: Scored) -> None:
         surfaces = likes.column("surface").to_numpy()[scored.at]
         self.by_surface.observe(list(SURFACES), surfaces, scored.rank, scored.surprise_bits)
         spoken = language_of(likes).dictionary_encode()
         names, codes = spoken.dictionary.to_pylist(), spoken.indices.to_numpy()
         self.by_language.observe(names, codes[scored.at], scored.rank, scored.surprise_bits)
-        items = self.model.items.find(likes.column("target_id"))
         if len(self.model.items.ids) > len(self.language_of):
             self.language_of = np.pad(self.language_of, (0, len(self.model.items.ids)))
         numbers = np.array([self.by_language.number(name) for name in names], np.int64)
@@ -183,21 +186,20 @@ class PredictorTask:
             "by_surface": self.by_surface.report(),
         }
 
-    def _correct(self, likes: pa.RecordBatch) -> None:
-        likes = likes.filter(pa.array(likes.column("action").to_numpy() != UNLIKE))
-        missing = self.model.reweigh(
-            likes.column("actor_id"),
-            likes.column("target_id"),
-            likes.column("occurred_at").to_numpy(),
-            trust_of(likes),
-        )
+    def _correct(self, corrected: pa.RecordBatch) -> tuple[I64, I64]:
+        """Returns the users and items that the corrections are about, by number; -1 for those that are not known."""
+        likes = corrected.filter(pa.array(corrected.column("action").to_numpy() != UNLIKE))
+        users = self.model.users.find(likes.column("actor_id"))
+        items = self.model.items.find(likes.column("target_id"))
+        missing = self.model.reweigh(users, items, likes.column("occurred_at").to_numpy(), trust_of(likes))
         self.counters["unlearnt_likes"] += likes.num_rows - missing
         self.counters["no_longer_held_likes"] += missing
+        return users, items
 
     def snapshot(self) -> Arrays:
         return {
             **self.model.snapshot(),
-            "stale": pack(list(self.stale)),
+            "stale_items": np.array(list(self.stale), np.int64),
             "languages": pack(self.by_language.names),
             "surfaces": pack(self.by_surface.names),
             "by_language": self.by_language.total.copy(),
@@ -211,7 +213,9 @@ class PredictorTask:
 
     def restore(self, arrays: Arrays) -> None:
         self.model.restore(arrays)
-        self.stale = dict.fromkeys(unpack(arrays["stale"]))
+        # Snapshots of before have them by name: then all are.
+        stale = arrays.get("stale_items", np.arange(len(self.model.items.ids)))
+        self.stale = dict.fromkeys(stale.tolist())
         self.by_language.restore(unpack(arrays["languages"]), arrays["by_language"])
         self.by_surface.restore(unpack(arrays["surfaces"]), arrays["by_surface"])
         self.language_of = arrays["language_of"].copy()

@@ -4,6 +4,7 @@ makes of it (docs/predictor.md).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -84,9 +85,11 @@ def test_ids_in_any_script_arrive_as_they_are() -> None:
     basis = Basis(7, NOW, model.probabilities())
     predictions = model.predictions(rankings)
     documents = Documents()
-    ((*_, last_user, last),) = documents.calls(basis, model, rankings, 60)
-    assert (last_user, last) == (predictions[-1].user_id, documents.of_redis(basis, model, rankings)[-1])
-    documented = documents.of_redis(basis, model, rankings), documents.of_topic(basis, model, rankings)
+    ((*_, line, bounds),) = documents.calls(basis, model, rankings, 60)
+    ends = msgspec.json.decode(bounds)
+    parts = [line[start:end] for start, end in pairwise([0, *ends])]
+    assert [user.decode() for user in parts[::2]] == [p.user_id for p in predictions]
+    documented = parts[1::2], documents.of_topic(basis, model, rankings)
     for in_redis, in_topic, prediction in zip(*documented, predictions, strict=True):
         stated = basis.probabilities[prediction.clearness][: len(prediction.items)]
         said = {"model": VERSION, "as_of": rfc3339(NOW), "source_offset": 7}
@@ -131,8 +134,9 @@ def test_any_order_times_weights_and_unlikes_of_what_was_never_liked(rows: Any, 
     assert np.isfinite(scored.surprise_bits).all()
     assert (scored.surprise_bits >= 0).all()
     pick = np.random.default_rng(seed).integers(0, len(rows), 10)
-    chosen = (pa.array([column[k] for k in pick]) for column in (users, items))
-    model.reweigh(*chosen, np.array(times)[pick], np.zeros(10, np.float32))
+    chosen = ((model.users, users), (model.items, items))
+    numbers = (index.find(pa.array([column[k] for k in pick])) for index, column in chosen)
+    model.reweigh(*numbers, np.array(times)[pick], np.zeros(10, np.float32))
     model.forget([users[k] for k in pick[:3]])
     for name, values in model.snapshot().items():
         if values.dtype.kind == "f":

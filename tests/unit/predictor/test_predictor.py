@@ -57,7 +57,7 @@ def test_pair_weights_follow_the_definition(likes: Rows) -> None:
     learn(model, likes)
     expected = plain(likes)
     for item in {i for _, i in likes}:
-        found = dict(model.neighbours_of(f"i{item}", most=100))
+        found = dict(model.neighbours_of(model.items.numbers[f"i{item}"], most=100))
         want = {f"i{b}": w for (a, b), w in expected.items() if a == item}
         assert found.keys() == want.keys()
         assert all(abs(found[k] - want[k]) < 1e-3 for k in want)
@@ -123,8 +123,8 @@ def assert_same(found: CoPreference, expected: CoPreference) -> None:
     for item in expected.items.ids:
         numbers = found.items.numbers[item], expected.items.numbers[item]
         assert abs(found.lists.total[numbers[0]] - expected.lists.total[numbers[1]]) < 1e-6
-        want = dict(expected.neighbours_of(item, most=100))
-        have = dict(found.neighbours_of(item, most=100))
+        want = dict(expected.neighbours_of(numbers[1], most=100))
+        have = dict(found.neighbours_of(numbers[0], most=100))
         assert have.keys() == want.keys()
         assert all(abs(have[k] - want[k]) < 1e-3 for k in want)
     # A neighbour that stands exactly at the cut of those close enough may fall on either side of it by rounding.
@@ -179,8 +179,8 @@ def test_after_corrections_all_is_as_if_the_likes_had_always_had_that_trust(
         now[k] = (*likes[k][:3], data.draw(TRUST))
     model = run(likes)
     missing = model.reweigh(
-        pa.array([f"u{likes[k][1]}" for k in places], pa.string()),
-        pa.array([f"i{likes[k][2]}" for k in places], pa.string()),
+        model.users.find(pa.array([f"u{likes[k][1]}" for k in places], pa.string())),
+        model.items.find(pa.array([f"i{likes[k][2]}" for k in places], pa.string())),
         np.array([likes[k][0] * MINUTE_MS for k in places], np.int64),
         np.array([now[k][3] for k in places], np.float32),
     )
@@ -230,7 +230,8 @@ def test_a_forgotten_user_has_taught_nothing(rows: list[tuple[int, int, float]],
 def test_a_correction_after_an_unlike_does_not_bring_the_like_back() -> None:
     likes = timed([(0, 1, 1.0), (0, 2, 1.0), (0, 3, 1.0)])
     model = run(likes, {2: (0, 1)})
-    assert model.reweigh(pa.array(["u0"]), pa.array(["i1"]), np.array([0]), np.ones(1, np.float32)) == 1
+    numbers = model.users.find(pa.array(["u0"])), model.items.find(pa.array(["i1"]))
+    assert model.reweigh(*numbers, np.array([0]), np.ones(1, np.float32)) == 1
     assert_same(model, run(likes[1:]))
 
 
@@ -283,7 +284,7 @@ def test_the_blend_follows_the_stream(fashion: bool, expected: str) -> None:
 def test_bots_likes_weigh_nothing_and_are_not_scored() -> None:
     model = CoPreference()
     assert learn(model, [(0, 1), (0, 2), (0, 3)], trust=[0, 0, 0]) == []
-    assert model.neighbours_of("i1") == []
+    assert model.neighbours_of(model.items.numbers["i1"]) == []
 
 
 def test_a_ranking_leaves_out_what_was_liked_and_fills_newcomers_with_what_is_popular() -> None:
