@@ -18,7 +18,7 @@ from shared.health import Latency, Sample
 from shared.partitions import SnapshotBudget
 from shared.settings import ServiceSettings
 from shared.stage import StageRunner
-from shared.topics import TOPICS
+from shared.topics import SINGLE
 from shared.worker import Worker
 
 log = structlog.get_logger()
@@ -75,6 +75,7 @@ class FaustStages(Worker):
         self.needs: dict[str, Callable[[], str | None]] = {}
         self.producer: AIOKafkaProducer | None = None
         self.bindings: list[Binding] = []
+        self.runners: list[StageRunner] = []
         self.budget = SnapshotBudget()
         self.failure: BaseException | None = None
         self.faust = _app(name, settings)
@@ -91,8 +92,12 @@ class FaustStages(Worker):
         return await kafka.send(self.producer, output)
 
     def add(self, topic: str, runner: StageRunner) -> None:
-        """An agent that feeds `runner` from `topic`."""
-        runner.budget = self.budget
+        """An agent that feeds `runner` from `topic`. A runner that joins several topics is added once for each: Faust
+        hands out topics with equally many partitions together, partition p of all to one member.
+        """
+        if runner not in self.runners:
+            runner.budget = self.budget
+            self.runners.append(runner)
         binding = Binding(topic, runner, {})
         self.bindings.append(binding)
         self.topics = [*self.topics, topic]
@@ -109,7 +114,7 @@ class FaustStages(Worker):
                 message = event.message
                 binding.unacknowledged.setdefault(message.partition, []).append(message)
                 try:
-                    await runner.handle(message.partition, message.offset, message.value, message.headers)
+                    await runner.take(topic, message.partition, message.offset, message.value, message.headers)
                     self.progressed_at = runner.last_progress
                     # Snapshots may be far apart, and what is to be acknowledged is no more than an offset.
                     message.value = event.value = None
@@ -119,73 +124,78 @@ class FaustStages(Worker):
                     self.failure = error
                     raise
 
-        self.faust.agent(channel, name=f"{self.name}.{runner.name}")(consume)
+        self.faust.agent(channel, name=f"{self.name}.{runner.name}.{topic}")(consume)
 
     def _count(self, topic: str) -> int:
-        return self.settings.partitions if next(t.keyed for t in TOPICS if t.name == topic) else 1
+        return 1 if topic in SINGLE else self.settings.partitions
 
     async def _assigned(self, _: Any, assigned: Iterable[Any], **__: Any) -> None:
-        coming = [(binding, tp.partition) for tp in sorted(assigned) for binding in self._reading(tp.topic)]
-        for binding, partition in coming:
-            binding.runner.expect([partition])
-            binding.unacknowledged[partition] = []
-        for binding, partition in coming:
-            await binding.runner.assign(partition)
+        for tp in assigned:
+            for binding in self._reading(tp.topic):
+                binding.unacknowledged[tp.partition] = []
+        coming = self._read_by(assigned)
+        for runner, partition in coming:
+            runner.expect([partition])
+        for runner, partition in coming:
+            await runner.assign(partition)
 
     async def _revoked(self, _: Any, revoked: Iterable[Any], **__: Any) -> None:
-        lost = [
-            (binding, tp.partition)
-            for tp in sorted(revoked)
-            for binding in self._reading(tp.topic)
-            if tp.partition in binding.runner.held
-        ]
+        lost = [(runner, partition) for runner, partition in self._read_by(revoked) if partition in runner.held]
 
         async def save() -> None:
-            for binding, partition in lost:
-                await self._checkpoint(binding, [partition])
+            for runner, partition in lost:
+                await self._checkpoint(runner, [partition])
 
         try:
             # The group waits no longer; what is not saved by then is replayed by who comes next.
             await asyncio.wait_for(save(), kafka.SESSION_SECONDS / 2)
         except TimeoutError:
             log.warning("partitions left without a last snapshot")
-        for binding, partition in lost:
-            binding.runner.drop(partition)
+        for runner, partition in lost:
+            runner.drop(partition)
 
-    async def _checkpoint(self, binding: Binding, partitions: Iterable[int]) -> None:
-        binding.acknowledge(self.faust.consumer, await binding.runner.checkpoint_held(partitions))
+    async def _checkpoint(self, runner: StageRunner, partitions: Iterable[int]) -> None:
+        done = await runner.checkpoint_held(partitions)
+        for binding in self.bindings:
+            if binding.runner is runner:
+                of_topic = {p: runner.done_in(binding.topic, p, offset) for p, offset in done.items()}
+                binding.acknowledge(self.faust.consumer, of_topic)
 
     def _holds(self) -> bool:
-        return any(b.runner.held for b in self.bindings)
+        return any(runner.held for runner in self.runners)
 
     def _reading(self, topic: str) -> list[Binding]:
         return [b for b in self.bindings if b.topic == topic]
 
+    def _read_by(self, places: Iterable[Any]) -> list[tuple[StageRunner, int]]:
+        """Which partitions of which runners these are, each once."""
+        found = ((b.runner, tp.partition) for tp in sorted(places) for b in self._reading(tp.topic))
+        return list(dict.fromkeys(found))
+
     def positions(self) -> dict[TopicPartition, int]:
         return {
-            TopicPartition(b.topic, partition): entry.offset
+            TopicPartition(b.topic, partition): b.runner.position(b.topic, partition)
             for b in self.bindings
-            for partition, entry in b.runner.held.items()
+            for partition in b.runner.held
         }
 
     def missing(self) -> dict[str, str | None]:
         return {
             "partitions": None if self._holds() else "none assigned",
-            "disk": next((b.runner.disk.error for b in self.bindings if b.runner.disk.error), None),
+            "disk": next((runner.disk.error for runner in self.runners if runner.disk.error), None),
             **{name: error() for name, error in self.needs.items()},
         }
 
     def samples(self) -> Iterable[Sample | Latency]:
         lag = self.lag()
-        for binding in self.bindings:
-            stage = binding.runner.name
-            for name, value in binding.runner.counters().items():
-                yield Sample(f"{name}_total", value, {"stage": stage})
-            if binding.runner.latency.counts.any():
-                yield Latency("latency_seconds", binding.runner.latency, {"stage": stage})
-            for partition in binding.runner.held:
-                frames = lag[TopicPartition(binding.topic, partition)]
-                yield Sample("lag_frames", frames, {"stage": stage, "partition": str(partition)}, "gauge")
+        for runner in self.runners:
+            for name, value in runner.counters().items():
+                yield Sample(f"{name}_total", value, {"stage": runner.name})
+            if runner.latency.counts.any():
+                yield Latency("latency_seconds", runner.latency, {"stage": runner.name})
+            for partition in runner.held:
+                frames = sum(lag[TopicPartition(b.topic, partition)] for b in self.bindings if b.runner is runner)
+                yield Sample("lag_frames", frames, {"stage": runner.name, "partition": str(partition)}, "gauge")
 
     async def start(self) -> None:
         self.producer = kafka.producer(self.settings)
@@ -199,13 +209,13 @@ class FaustStages(Worker):
         # An exception of Faust's own, in a consumer's thread for instance, only marks the app.
         if self.faust.crashed:
             raise self.faust.crash_reason or RuntimeError("Faust stopped")
-        for binding in self.bindings:
-            await self._checkpoint(binding, binding.runner.due())
+        for runner in self.runners:
+            await self._checkpoint(runner, runner.due())
 
     async def _checkpoint_all(self) -> None:
-        for binding in self.bindings:
-            await self._checkpoint(binding, list(binding.runner.held))
-            binding.runner.held.clear()
+        for runner in self.runners:
+            await self._checkpoint(runner, list(runner.held))
+            runner.held.clear()
         await self.faust.consumer.commit()
 
     async def stop(self, in_order: bool) -> None:

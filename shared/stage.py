@@ -40,7 +40,7 @@ class StageRunner(Partitions):
     def __init__(
         self,
         name: str,
-        new_task: Callable[[int], Task],
+        new_task: Callable[[int], Task] | Callable[[int], State],
         store: CheckpointStore,
         send: Send,
         checkpoint_seconds: float,
@@ -50,6 +50,18 @@ class StageRunner(Partitions):
         self.latency = LatencyHistogram()
         self.last_progress = clock()
         self._send = send
+
+    async def take(self, topic: str, partition: int, offset: int, value: bytes, headers: Any) -> None:
+        """Process one message of a topic, once."""
+        await self.handle(partition, offset, value, headers)
+
+    def position(self, topic: str, partition: int) -> int:
+        """The offset up to which a topic was read in a partition that is held."""
+        return self.held[partition].offset
+
+    def done_in(self, topic: str, partition: int, done: int) -> int:
+        """The offset of a topic up to which all is done, where a checkpoint returned `done`."""
+        return done
 
     async def handle(self, partition: int, offset: int, value: bytes, headers: Any) -> None:
         """Process one message, once. A partition that is not held here is left to its owner."""

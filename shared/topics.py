@@ -173,3 +173,6 @@ TOPICS: Final = (
         {"cleanup.policy": "compact"},
     ),
 )
+
+# Topics of one partition.
+SINGLE: Final = frozenset(topic.name for topic in TOPICS if not topic.keyed)

@@ -11,19 +11,20 @@ from numba import njit
 
 from services.detector.forgetting import pass_on, users
 from services.detector.keyed import Strangers24h, by_key, key_hash
-from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.settings import Judgement
 from services.detector.signals import SIGNALS, observe
 from services.detector.signals.rows import RECENT, hashes_or_zero, rows_of
 from services.detector.signals.signal import SCALES
-from services.detector.windows import UNKNOWN, Watermark, beyond, tumbling
+from services.detector.windows import beyond, tumbling
 from shared import frames
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 from shared.events import UNLIKE
 from shared.frames import Frame, Lineage, Output, to_outputs
 from shared.hashing import U64, hash_strings
+from shared.reorder_buffer import ReorderBuffer
 from shared.slots import SlotTable
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_TARGET
+from shared.watermark import UNKNOWN, Watermark
 
 TICK_MS: Final = 30_000
 # And no more often than this, however many rows wait.

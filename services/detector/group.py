@@ -11,12 +11,12 @@ import numpy as np
 from services.detector.campaign import Campaign, Part, body, is_campaign
 from services.detector.forgetting import users
 from services.detector.settings import Judgement
-from services.detector.windows import UNKNOWN
 from shared import frames
 from shared.checkpoints import Arrays
 from shared.frames import Frame, Output
 from shared.hashing import U64, mix
 from shared.topics import CAMPAIGNS
+from shared.watermark import UNKNOWN
 
 # Actors whose parts are remembered; those of the campaigns that ended longest ago leave first.
 MOST_ACTORS: Final = 200_000

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.signals import SIGNALS
 from shared import frames
 from shared.checkpoints import Arrays
 from shared.hashing import U64, mix
+from shared.reorder_buffer import ReorderBuffer
 from shared.slots import SlotTable
 
 DAY_MS: Final = 86_400_000

@@ -9,17 +9,18 @@ import pyarrow as pa
 
 from services.detector.forgetting import pass_on, users
 from services.detector.keyed import KEYS, keyed_by
-from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.settings import Judgement
 from services.detector.signals import SIGNALS, observe
 from services.detector.signals.meetings import Meetings
 from services.detector.signals.rows import rows_of
-from services.detector.windows import UNKNOWN, Watermark, beyond
+from services.detector.windows import beyond
 from shared import frames
 from shared.checkpoints import Arrays
 from shared.frames import Frame, Lineage, Output, to_outputs
 from shared.hashing import U64
+from shared.reorder_buffer import ReorderBuffer
 from shared.topics import EVIDENCE_BY_ACTOR
+from shared.watermark import UNKNOWN, Watermark
 
 TICK_MS: Final = 30_000
 # And no more often than this, however many rows wait.

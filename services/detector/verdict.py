@@ -19,21 +19,22 @@ from services.detector.forgetting import pass_on, users
 from services.detector.links import Links
 from services.detector.partners import Partners
 from services.detector.published import Groups, Published
-from services.detector.reorder_buffer import ReorderBuffer
 from services.detector.retained import RetainedLikes
 from services.detector.settings import Judgement
 from services.detector.signals.bars import Habit
 from services.detector.signals.lockstep import Lockstep
 from services.detector.summaries import Summaries
 from services.detector.verdict_messages import Judged, Saying
-from services.detector.windows import UNKNOWN, Watermark, beyond, tumbling
+from services.detector.windows import beyond, tumbling
 from shared import frames
 from shared.checkpoints import Arrays
 from shared.events import AGENT as DECLARED_AGENT
 from shared.frames import Frame, Lineage, Output, to_outputs
 from shared.hashing import U64, hash_strings
 from shared.labels import AGENT, HUMAN, LABELS
+from shared.reorder_buffer import ReorderBuffer
 from shared.topics import LINKS_BY_GROUP, TRUSTED_LIKES
+from shared.watermark import UNKNOWN, Watermark
 
 I64 = npt.NDArray[np.int64]
 

@@ -1,19 +1,11 @@
-"""Event-time windows and watermarks. No clock: time comes with the data.
-
-Terms as in Akidau et al., "The Dataflow Model" (VLDB 2015): a window is closed once the watermark has passed
-its end; what comes for a closed window is late.
-"""
+"""Event-time windows. No clock: time comes with the data."""
 
 from __future__ import annotations
-
-from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 I64 = npt.NDArray[np.int64]
-
-UNKNOWN: Final = -1
 
 
 def tumbling(times_ms: I64, size_ms: int) -> I64:
@@ -27,24 +19,3 @@ def beyond(horizon_ms: int, now: int) -> int:
     """
     step = max(horizon_ms // 30, 1)
     return (now - horizon_ms) // step * step
-
-
-class Watermark:
-    """The least of several sources' watermarks; unknown until every source has spoken."""
-
-    def __init__(self, sources: int) -> None:
-        self._latest: I64 = np.full(sources, UNKNOWN, np.int64)
-
-    def advance(self, source: int, watermark_ms: int) -> None:
-        """A source's watermark never goes back."""
-        self._latest[source] = max(self._latest[source], watermark_ms)
-
-    @property
-    def now(self) -> int:
-        return int(self._latest.min())
-
-    def snapshot(self) -> npt.NDArray[Any]:
-        return self._latest.copy()
-
-    def restore(self, saved: npt.NDArray[Any]) -> None:
-        self._latest = saved.astype(np.int64)

@@ -19,7 +19,6 @@ from services.detector.signals.meetings import Meetings
 from services.detector.signals.pairs import Pairs
 from services.detector.signals.rows import EXPECTED, RECENT
 from services.detector.signals.signal import SCALES
-from services.detector.windows import Watermark
 from shared import frames
 from shared.compiled import PROJECT
 from shared.frames import Frame, Output, decode, from_message
@@ -33,6 +32,7 @@ from shared.topics import (
     VERDICTS,
     WINDOW_SUMMARIES,
 )
+from shared.watermark import Watermark
 from tests.likes import START_MS, crowd, ingest_in_batches, like
 
 SHARED = PROJECT.parent / "shared" / "data"
