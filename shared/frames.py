@@ -52,6 +52,9 @@ LIKES: Final = pa.schema(
 # target's creator.
 LIKE_KEYS: Final = ("target", "origin", "creator_pair")
 
+# Of these columns, where a like came from; the others are what it says.
+PLACE: Final = ("sent_at", "source_partition", "source_offset")
+
 # A like, once for each of its keys. Ids in these frames are hashes (shared.hashing): the names are with the likes in
 # trusted-likes.v1.
 KEYED_LIKES: Final = pa.schema(

@@ -14,11 +14,14 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from shared import frames
+from shared.contract import block
 from shared.contract.confluent import MAGIC, Reader, unframe
 from shared.contract.envelopes import Ignored, Unwrapped, unwrap
 from shared.contract.times import LATEST_MS, epoch_ms
 from shared.events import Like
 
+# Fewer messages are faster one by one.
+LEAST_BLOCK: Final = 64
 FUTURE_TOLERANCE_MS: Final = 5 * 60 * 1000
 # A like with every field at its longest has about 6 kB.
 MOST_BYTES: Final = 256 * 1024
@@ -60,9 +63,8 @@ class FastLike(msgspec.Struct, gc=False, omit_defaults=True):
     deleted: None = msgspec.field(name="__deleted", default=None)
 
 
-@dataclass(frozen=True)
-class Message:
-    """A message as it came. `timestamp` is Kafka's, ms; `headers` by name."""
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """A message as it came. `timestamp` is Kafka's, ms; `headers` by name. A struct, since each like comes in one."""
 
     value: bytes | None
     partition: int
@@ -230,13 +232,46 @@ _CODES: Final = {
     for column, names in frames.CODES.items()
     if column in frames.LIKES.names
 }
-_PLACE: Final = {"sent_at", "source_partition", "source_offset"}
-_GIVEN: Final = [column for column in frames.LIKES if column.name not in _PLACE]
+_GIVEN: Final = [column for column in frames.LIKES if column.name not in frames.PLACE]
+_PLACES: Final = (("partition", pa.int32()), ("offset", pa.int64()))
 _row = attrgetter(*(column.name for column in _GIVEN))
 
 
 def decode(messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> Decoded:
-    """Check and turn messages into one record batch. This loop is the edge: after it there are only columns."""
+    """Check and turn messages into one record batch: as one block if they fit, else in halves, and few one by one."""
+    if len(messages) < LEAST_BLOCK:
+        return one_by_one(messages, readers)
+    likes = _as_block(messages)
+    if likes is not None:
+        return Decoded(likes, ())
+    if len(messages) < 2 * LEAST_BLOCK:
+        return one_by_one(messages, readers)
+    middle = len(messages) // 2
+    first, second = decode(messages[:middle], readers), decode(messages[middle:], readers)
+    return Decoded(
+        frames.join([first.likes, second.likes], frames.LIKES),
+        first.rejections + second.rejections,
+        first.ignored + second.ignored,
+        first.undoes | {first.likes.num_rows + row: event_id for row, event_id in second.undoes.items()},
+    )
+
+
+def _as_block(messages: Sequence[Message]) -> pa.RecordBatch | None:
+    """All of these messages, None where they do not fit a block."""
+    values = [message.value for message in messages if message.value and not message.headers]
+    if len(values) < len(messages) or max(map(len, values)) > MOST_BYTES:
+        return None
+    sent = np.array([message.timestamp for message in messages], np.int64)
+    try:
+        columns = block.read(values, sent + FUTURE_TOLERANCE_MS)
+    except block.Unfit:
+        return None
+    place = [pa.array(sent), *(pa.array([getattr(m, name) for m in messages], kind) for name, kind in _PLACES)]
+    return pa.RecordBatch.from_arrays(columns + place, schema=frames.LIKES)
+
+
+def one_by_one(messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> Decoded:
+    """`decode` of each message by itself."""
     likes: list[FastLike | Like] = []
     kept, rejections = [], []
     undoes: dict[int, str] = {}
@@ -272,7 +307,7 @@ def to_batch(likes: Sequence[FastLike | Like], places: Sequence[tuple[int, int, 
 def to_messages(likes: pa.RecordBatch) -> list[bytes]:
     """Rows of `frames.LIKES` as messages of `likes.v1`: the same likes when they are decoded."""
     messages = []
-    for row in likes.drop_columns(list(_PLACE)).to_pylist():
+    for row in likes.drop_columns(list(frames.PLACE)).to_pylist():
         event = {name: value for name, value in row.items() if value is not None}
         for column in _CODES:
             code = event.pop(column)

@@ -13,6 +13,7 @@ import msgspec
 
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
+from services.ingest.settings import IngestSettings
 from shared import kafka
 from shared.batches import BatchProducer
 from shared.contract.decode import FastLike, Message
@@ -75,11 +76,17 @@ def _rates(settings: ServiceSettings, count: int) -> list[Row]:
             decoder.decode(message.value or b"")
 
     def ingest() -> Callable[[list[Message]], None]:
-        intake, builder = Intake(1_000_000), FrameBuilder(settings.partitions, 4096)
+        own = IngestSettings()
+        intake, builder = Intake(1_000_000), FrameBuilder(settings.partitions, own.ingest_frame_rows)
+        closed = time.monotonic()
 
         def take(messages: list[Message]) -> None:
+            """Frames close as in the service."""
+            nonlocal closed
             builder.add(intake.take(messages).likes)
-            builder.close(Progress(settings.partitions, {}))
+            if builder.full or time.monotonic() - closed > own.ingest_frame_ms / 1000:
+                builder.close(Progress(settings.partitions, {}))
+                closed = time.monotonic()
 
         return take
 

@@ -1,0 +1,144 @@
+"""Many messages read as one block of JSON: columns at once, no Python object a like.
+
+Takes only what leaves no doubt: flat objects with the contract's own types. All of a block fits, or none of it: then
+its messages go through `shared.contract.decode` one by one, which has the last word on what a like is
+(tests/unit/shared/test_block.py holds the two together). A message can never change how its neighbours are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import json
+
+from shared import frames
+from shared.contract.times import EARLIEST_MS, LATEST_MS
+
+# A name of the contract, and how it is read. The two last are for what is no plain like: they must stay empty.
+_TEXT: Final = ("event_id", "actor_id", "target_id", "creator_id", "actor_locale", "content_language", "origin_hash")
+_TIMES: Final = ("occurred_at", "actor_created_at")
+_CODES: Final = {c: pa.array(names) for c, names in frames.CODES.items() if c in frames.LIKES.names}
+_OTHERS: Final = ("undoes", "__deleted")
+_REQUIRED: Final = ("event_id", "actor_id", "target_id", "occurred_at")
+_LONGEST: Final = {"event_id": 128, "actor_id": 128, "target_id": 128, "creator_id": 128, "origin_hash": 64}
+_TAGS: Final = ("actor_locale", "content_language")
+_TAG: Final = re.compile(r"[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*")
+_LONGEST_TAG: Final = 35
+_MOMENT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$"
+# Not JSON, but pyarrow takes the first two; and no text.
+_FOREIGN: Final = (b"NaN", b"Inf", b"\\u0000")
+_HIGHEST_RANK: Final = 2_147_483_647
+
+
+class Unfit(Exception):
+    """Not to be read as a block."""
+
+
+def read(values: Sequence[bytes], latest_ms: Any) -> list[pa.Array]:
+    """The columns of `frames.LIKES` but for where the likes came from. `latest_ms`: the latest moment that each may
+    say, shape (n,). Raises Unfit.
+    """
+    block = b"\n".join(values)
+    _require_flat(block, len(values))
+    table = _parse(block, values[0])
+    if table.num_rows != len(values):
+        raise Unfit
+    columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+    if any(columns[name].null_count for name in _REQUIRED) or any(
+        columns[name].null_count < len(values) for name in _OTHERS
+    ):
+        raise Unfit
+    found = {name: _moments(columns[name]) for name in _TIMES}
+    _require(pc.less_equal(found["occurred_at"], pa.array(latest_ms)))
+    found |= {name: _codes(columns[name], known) for name, known in _CODES.items()}
+    for name, longest in _LONGEST.items():
+        lengths = pc.utf8_length(columns[name])
+        _require(pc.less_equal(lengths, longest))
+        if name != "origin_hash":
+            _require(pc.greater(lengths, 0))
+    for name in _TAGS:
+        _require_tags(columns[name])
+    rank, propensity = columns["rank"], columns["propensity"]
+    _require(pc.and_(pc.greater_equal(rank, 0), pc.less_equal(rank, _HIGHEST_RANK)))
+    _require(pc.and_(pc.greater(propensity, 0), pc.less_equal(propensity, 1)))
+    found["rank"] = rank.cast(pa.int32())
+    return [found.get(f.name, columns.get(f.name)) for f in frames.LIKES if f.name not in frames.PLACE]
+
+
+def _require(holds: pa.Array) -> None:
+    """Where something is said at all."""
+    if pc.all(holds).as_py() is False:
+        raise Unfit
+
+
+def _require_flat(block: bytes, count: int) -> None:
+    """One object a line, nothing in an object but plain values."""
+    characters = np.frombuffer(block, np.uint8)
+    begins, ends = np.flatnonzero(characters == ord("{")), np.flatnonzero(characters == ord("}"))
+    breaks = np.flatnonzero(characters == ord("\n"))
+    if not len(begins) == len(ends) == len(breaks) + 1 == count:
+        raise Unfit
+    bounds = np.r_[-1, breaks, len(block)]
+    if (begins != bounds[:-1] + 1).any() or (ends != bounds[1:] - 1).any():
+        raise Unfit
+    # A single character is found many times as fast as a word.
+    if b"[" in block or any(word[:1] in block and word in block for word in _FOREIGN):
+        raise Unfit
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        raise Unfit from None
+
+
+def _parse(block: bytes, first: bytes) -> pa.Table:
+    try:
+        example = msgspec.json.decode(first)
+        times = {name: pa.string() if isinstance(example.get(name), str) else pa.int64() for name in _TIMES}
+        schema = pa.schema(
+            {
+                **dict.fromkeys((*_TEXT, *_CODES, *_OTHERS), pa.string()),
+                **times,
+                "rank": pa.int64(),
+                "propensity": pa.float64(),
+            }
+        )
+        return json.read_json(
+            pa.BufferReader(block),
+            json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+        )
+    except (pa.ArrowInvalid, msgspec.DecodeError, RecursionError):
+        raise Unfit from None
+
+
+def _moments(column: pa.Array) -> pa.Array:
+    """Milliseconds of a column of milliseconds, or of RFC 3339 text in its usual form."""
+    if pa.types.is_string(column.type):
+        _require(pc.match_substring_regex(column, _MOMENT))
+        try:
+            column = column.cast(pa.timestamp("ms", "UTC")).cast(pa.int64())
+        except pa.ArrowInvalid:
+            raise Unfit from None
+    _require(pc.and_(pc.greater_equal(column, EARLIEST_MS), pc.less(column, LATEST_MS)))
+    return column
+
+
+def _codes(column: pa.Array, known: pa.Array) -> pa.Array:
+    """The code of each name; of none, the first one's."""
+    codes = pc.index_in(column, known)
+    if codes.null_count > column.null_count:
+        raise Unfit
+    return codes.fill_null(0).cast(pa.int8())
+
+
+def _require_tags(column: pa.Array) -> None:
+    """Few different ones, many times each."""
+    for tag in column.unique().to_pylist():
+        if tag is not None and (len(tag) > _LONGEST_TAG or not _TAG.fullmatch(tag)):
+            raise Unfit

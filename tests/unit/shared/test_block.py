@@ -1,0 +1,140 @@
+"""Blocks against single messages: the same likes, the same rejections, in the same order, however messages are cut."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from shared import frames
+from shared.contract import block, decode
+from shared.contract.decode import FUTURE_TOLERANCE_MS, Message, one_by_one
+from shared.events import ACTIONS, CONTENT_ORIGINS, SURFACES, rfc3339
+from tests.likes import START_MS, like
+from tests.mutations import ODD, mutated
+
+LATER_MS = START_MS + 10**9
+
+
+def messages_of(values: list[bytes | None], timestamp: int = LATER_MS) -> list[Message]:
+    return [Message(value, 3, 70 + n, timestamp, {}) for n, value in enumerate(values)]
+
+
+def assert_equal_to_one_by_one(messages: list[Message]) -> None:
+    found, expected = decode.decode(messages), one_by_one(messages)
+    assert found.likes.equals(expected.likes)
+    assert found.likes.schema == frames.LIKES
+    assert found == expected
+
+
+@pytest.fixture(autouse=True)
+def single_messages_are_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "LEAST_BLOCK", 1)
+
+
+def event(rng: random.Random, number: int) -> dict[str, Any]:
+    """A like with some of the optional fields, its times as a platform may write them."""
+    found = like(number, f"u{rng.randrange(9)}", f"t{rng.randrange(9)}", number)
+    optional = {
+        "action": rng.choice(ACTIONS),
+        "creator_id": rng.choice(["c1", "песня", "x" * 128, "é" * 127]),
+        "actor_kind": rng.choice(["human", "agent", "unknown"]),
+        "content_origin": rng.choice(CONTENT_ORIGINS),
+        "surface": rng.choice(SURFACES),
+        "rank": rng.choice([0, 1, 2**31 - 1]),
+        "propensity": rng.choice([1, 0.25, 5e-324, 1.0]),
+        "actor_locale": rng.choice(["en", "pt-BR", "zh_Hans_CN"]),
+        "content_language": "de",
+        "origin_hash": rng.choice(["", "h" * 64]),
+        "actor_created_at": rng.choice([START_MS - 10**9, rfc3339(START_MS - 10**9)]),
+        "extra": rng.choice([True, 1.5, "text", -1]),
+    }
+    found |= {name: value for name, value in optional.items() if rng.random() < 0.3}
+    moment = int(found["occurred_at"])
+    return {**found, "occurred_at": rng.choice([moment, rfc3339(moment), rfc3339(moment // 1000 * 1000)])}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40), st.sampled_from([0.0, 0.02, 0.3]))
+def test_likes_some_of_them_damaged(seed: int, count: int, damaged: float) -> None:
+    rng, unlikely = random.Random(seed), mutated(seed, count)
+    values: list[bytes | None] = []
+    for number in range(count):
+        made = event(rng, number)
+        values.append(next(unlikely) if rng.random() < damaged else msgspec.json.encode(made))
+    assert_equal_to_one_by_one(messages_of(values))
+
+
+# What could be taken for something else where messages stand one after the other.
+PIECES = st.sampled_from(
+    [
+        b"", b" ", b"\n", b"{", b"}", b"{}", b"}{", b"[", b"]", b",", b":", b'"', b"\\", b"\\u0000", b"\xef\xbb\xbf",
+        b"\xff", b"null", b"NaN", b"-Infinity", b'"event_id":', b'"event_id":"e"', b'"actor_id":"a"',
+        b'"target_id":"t"', b'"occurred_at":%d' % START_MS, b'"undoes":"x"', b'"__deleted":"true"', b'"rank":01',
+        b'{"event_id":"e","actor_id":"a","target_id":"t","occurred_at":%d' % START_MS, b'"x":', b"1",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.lists(PIECES, max_size=7).map(b"".join), min_size=1, max_size=6))
+@example([b'{"x":"', b'"}'])
+@example([b'{"event_id":"e"}{"event_id":"f"}', b""])
+@example([b'{"x":{}', b',"event_id":"e"}'])
+@example([b"{}\n{}", b""])
+@example([2 * msgspec.json.encode(like(1, "v", "t", 1)), b" "])
+@example([msgspec.json.encode(like(1, "v", "t", 1)).replace(b",", b"\n,", 1)])
+def test_no_message_changes_how_its_neighbours_are_read(values: list[bytes]) -> None:
+    whole = msgspec.json.encode(like(0, "u", "t", 0))
+    around = [whole, *(part for value in values for part in (value, whole))]
+    assert_equal_to_one_by_one(messages_of(list(around)))
+
+
+NAMES = (
+    *("rank", "propensity", "action", "actor_kind", "actor_locale", "occurred_at", "actor_created_at", "event_id"),
+    *("creator_id", "origin_hash", "undoes", "__deleted", "extra"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "odd", [*ODD, "[" * 90_000 + "]" * 90_000, '"en-"', '"en\\n"', "0", "1e-400", "2147483648", "27.0", '"buy"', '""']
+)
+def test_odd_values_in_every_kind_of_field(name: str, odd: str) -> None:
+    fields = {key: msgspec.json.encode(value).decode() for key, value in like(0, "u", "t", 0).items()} | {name: odd}
+    value = ("{" + ",".join(f'"{key}":{text}' for key, text in fields.items()) + "}").encode("utf-8", "surrogatepass")
+    whole = msgspec.json.encode(like(1, "u", "t", 1))
+    for values in ([value], [whole, value, whole]):
+        assert_equal_to_one_by_one(messages_of(list(values)))
+
+
+def test_likes_from_the_future_headers_and_tombstones_are_not_part_of_a_block() -> None:
+    values = [msgspec.json.encode(like(n, "u", f"t{n}", n)) for n in range(8)]
+    soon = messages_of(list(values), START_MS - FUTURE_TOLERANCE_MS + 3000)
+    assert 0 < decode.decode(soon).likes.num_rows < 8
+    assert_equal_to_one_by_one(soon)
+    plain = messages_of([*values, None, b"x" * (decode.MOST_BYTES + 1)])
+    assert_equal_to_one_by_one(plain)
+    with_header = Message(values[0], 3, 99, LATER_MS, {"ce_id": b"1", "ce_specversion": b"1.0"})
+    assert_equal_to_one_by_one([*plain, with_header])
+
+
+def test_usual_likes_are_read_as_a_block() -> None:
+    rng = random.Random(5)
+    for written in (int, rfc3339):
+        made = [event(rng, n) for n in range(200)]
+        for one in made:
+            one.pop("actor_created_at", None)
+            one["occurred_at"] = written(START_MS + 1)
+        values = [msgspec.json.encode(one) for one in made]
+        columns = block.read(values, np.full(len(values), LATER_MS))
+        assert len(columns) == len(frames.LIKES) - len(frames.PLACE)
+        bounds = sorted({0, len(made), *(rng.randrange(len(made)) for _ in range(4))})
+        for start, stop in pairwise(bounds):
+            assert_equal_to_one_by_one(messages_of(list(values[start:stop])))
