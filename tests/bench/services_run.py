@@ -26,7 +26,7 @@ FOUND: Final = ("verdict/verdicts_total", "verdict/corrected_likes_total", "verd
 LOOK_SECONDS: Final = 0.25
 # Settled is what says nothing new for so long.
 QUIET_SECONDS: Final = 8.0
-MOST_SECONDS: Final = 180.0
+MOST_SECONDS: Final = 300.0
 # The detector may have to compile.
 START_SECONDS: Final = 240.0
 
