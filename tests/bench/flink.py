@@ -49,7 +49,7 @@ AFTER_MS: Final = 2 * 3_600_000
 RUNS: Final = {"A": 3, "B": 2}
 # No further set of cores begins after this long.
 ENOUGH_SECONDS: Final = 330
-HEAP: Final = "-Xmx2g"
+HEAP: Final = "-Xmx4g"
 # Flink's serialisers look into these.
 OPENED: Final = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in ("lang", "util", "time")]
 
@@ -148,9 +148,9 @@ def measured(bench: Bench, log: Log, engine: Set[int], others: Set[int]) -> tupl
             redis.start()
             asyncio.run(_create(settings))
             ours = services_run.measure(stack, settings, engine, lambda: asyncio.run(_fill(settings, log)))
-            bench.console.print(f"Truelike: {ours.weighed}, {ours.settled}")
+            bench.console.print(f"Truelike: {total(ours.weighed):.1f} s of CPU to the last weight")
             with on_cores(engine):
-                jobs = {job: flink(broker.bootstrap_servers, job, len(engine)) for job in log.found}
+                jobs = {job: flink(bench, broker.bootstrap_servers, job, len(engine)) for job in log.found}
         finally:
             stack.stop()
             redis.stop()
@@ -189,13 +189,14 @@ async def _fill(settings: ServiceSettings, log: Log) -> int:
     return sender.acknowledged
 
 
-def flink(brokers: str, job: str, parallelism: int) -> list[Run]:
+def flink(bench: Bench, brokers: str, job: str, parallelism: int) -> list[Run]:
     """A job's runs, all in one JVM. Raises CalledProcessError."""
     command: list[Any] = ["java", HEAP, *OPENED, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]
     command += ["-cp", f"{CLASSES}:{JARS}/*", "Likes", job, brokers, LIKES, _results(job), parallelism, RUNS[job]]
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, check=True)
-    print(f"Flink, job {job}: {done.stdout.decode()}")
-    return [msgspec.json.decode(line, type=Run) for line in done.stdout.splitlines()]
+    runs = [msgspec.json.decode(line, type=Run) for line in done.stdout.splitlines()]
+    bench.console.print(f"Flink, job {job}: {', '.join(f'{run.cpu_s:.1f}' for run in runs)} s of CPU")
+    return runs
 
 
 def about(log: Log) -> Row:
@@ -237,7 +238,7 @@ def compared(log: Log, label: str, ours: Services, jobs: dict[str, Job]) -> list
     )
     memory = ", ".join(f"{name} {job.warm.rss_mb:,.0f} MB" for name, job in jobs.items())
     ours_memory = ", ".join(f"{name} {most:,.0f} MB" for name, most in ours.memory.items())
-    found.append((f"{label}: most memory", ours_memory, f"Flink, heap of at most 2 GB: {memory}", ""))
+    found.append((f"{label}: most memory", ours_memory, f"Flink, heap of at most 4 GB: {memory}", ""))
     says = {name: ours.metrics.get(f"verdict/{name}_total", 0) for name in ("verdicts", "corrected_likes")}
     found.append(
         (
