@@ -10,7 +10,7 @@ RATE ?= 2000
 SEEDS ?= 1
 LIKES ?= 500000
 
-.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka test-faults test-faults-short check format lint types bench lock clean test-compose
+.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka test-faults test-faults-short check format lint types bench flink-fetch bench-flink lock clean test-compose
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,20 @@ format: $(STAMP) ## Format and sort imports
 
 bench: $(STAMP) ## The benchmark table: docs/benchmarks.md; PART=detector for that part alone, LIKES=5000000 for the memory rows' full length
 	$(BIN)/python -m tests.bench.run $(PART)
+
+FLINK := .truelike/flink
+
+flink-fetch: $(FLINK)/.fetched ## Apache Flink into .truelike/flink, through Maven (needs Java 17)
+
+$(FLINK)/.fetched: tests/bench/flink/pom.xml tests/bench/flink/Likes.java
+	@command -v mvn >/dev/null && command -v javac >/dev/null || { echo "Apache Flink needs a JDK (17 or newer) and mvn"; exit 1; }
+	mvn --quiet --batch-mode --file tests/bench/flink/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+	  -DoutputDirectory=$(CURDIR)/$(FLINK)/jars
+	javac -cp '$(FLINK)/jars/*' -d $(FLINK)/classes tests/bench/flink/Likes.java
+	@touch $@
+
+bench-flink: $(STAMP) kafka-fetch flink-fetch ## Apache Flink's SQL beside ingest and detector, on Apache Kafka: one section of docs/benchmarks.md
+	$(BIN)/python -m tests.bench.run flink
 
 test-compose: $(STAMP) ## docker-compose.yml from build to end: likes, kills, a restart, every like accounted for (needs Docker)
 	$(BIN)/python -m tests.compose

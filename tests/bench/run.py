@@ -17,7 +17,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import detector, ingest, pipeline, predictor, sparse
+from tests.bench import detector, flink, ingest, pipeline, predictor, sparse
 from tests.bench.measuring import Bench, Part, Row
 from tests.bench.report import section, updated
 from truelike.cli.stack import PROJECT
@@ -28,6 +28,8 @@ PARTS: Final[dict[str, Part]] = {
     "sparse": sparse,
     "predictor": predictor,
     "pipeline": pipeline,
+    # The last: where it is not fetched it ends the run, and says so.
+    "flink": flink,
 }
 DOCUMENT: Final = PROJECT / "docs" / "benchmarks.md"
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from services.detector.settings import Judgement
 from shared import frames
-from tests.bench import crowd, pipeline, report
+from tests.bench import crowd, flink, flink_answers, pipeline, report
 from tests.bench.crowd import BATCH, Load, batches, cut, joined, likes
 from tests.bench.loads import LOADS
+from tests.bench.measuring import Bench
 from tests.bench.windows import MINUTE_MS, TooFew, Windows, named, require
 
 HOUR = 60 * MINUTE_MS
@@ -126,3 +130,39 @@ def test_ends_of_windows_are_counted_while_likes_are_sent() -> None:
     # Unknown at 0 s; at 1 s it has just passed the first end.
     assert pipeline.ends_in(seconds) == [4.0, 7.0]
     assert pipeline.ends_in(seconds[:1]) == []
+
+
+def test_what_flink_must_find_is_what_plain_loops_find() -> None:
+    rng = np.random.default_rng(3)
+    names = [f"u{n}" for n in rng.integers(0, 40, 3000)]
+    actors = flink_answers.numbered(names)
+    targets, times = rng.integers(0, 60, 3000), np.sort(rng.integers(0, 2 * HOUR, 3000)) + crowd.START_MS
+    busy = Counter(zip(names, (times // (5 * MINUTE_MS)).tolist(), strict=True))
+    assert flink_answers.busy_actors(actors, times) == sum(n >= 10 for n in busy.values())
+    rows = list(zip(names, targets.tolist(), times.tolist(), strict=True))
+    shared: dict[tuple[str, str, int], set[int]] = {}
+    met = 0
+    for actor, target, at in rows:
+        for partner, other, then in rows:
+            if actor < partner and target == other and abs(at - then) <= MINUTE_MS:
+                met += 1
+                shared.setdefault((actor, partner, at // HOUR), set()).add(target)
+    found = flink_answers.meetings(actors, targets, times)
+    assert len(found[0]) == met > 100
+    assert flink_answers.close_pairs(found) == sum(len(t) >= 2 for t in shared.values()) > 0
+
+
+def test_ids_are_numbered_in_the_order_of_their_bytes() -> None:
+    assert flink_answers.numbered(["u10", "u9", "U1", "u10", "é"]).tolist() == [1, 2, 0, 1, 3]
+
+
+def test_flinks_first_run_is_the_cold_one_and_left_out_of_the_warm() -> None:
+    job = flink.Job.of([flink.Run(9, 11, 500, 7), flink.Run(4, 6, 700, 7), flink.Run(5, 8, 600, 7)])
+    assert job.cold.cpu_s == 11
+    assert (job.warm.wall_s, job.warm.cpu_s, job.warm.rss_mb) == (4.5, 7, 700)
+
+
+def test_flink_that_is_not_fetched_is_an_error_that_says_how(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(flink, "CLASSES", tmp_path)
+    with pytest.raises(RuntimeError, match="make bench-flink"):
+        flink.rows(Bench(Console(quiet=True)))
