@@ -7,12 +7,12 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import psutil
@@ -29,9 +29,14 @@ from truelike.cli.stack import SERVICES, Metrics, Stack, latency_quantile
 
 TITLE: Final = "Whole pipeline"
 WINDOW_MS: Final = Judgement(1).window_ms
-# Windows that must end while likes are sent, and one more to be sure of them.
-ENDS: Final = 5
+# Windows that must end while likes are sent, and two more to be sure of them.
+ENDS: Final = 20
 LIKES_A_DAY: Final = 20
+# What a like is to be through for a service's share of its cost.
+DONE: Final = {"predictor": "predicted", "Valkey": "predicted", "detector": "weighed"}
+FEW_LIKES: Final = 50
+SETTLING_SECONDS: Final = 10
+LOOK_SECONDS: Final = 30
 BUCKETS: Final = "latency_seconds_bucket{"
 
 
@@ -51,22 +56,39 @@ class Second:
 class Run:
     seconds: list[Second] = field(default_factory=list)
     memory: list[dict[str, float]] = field(default_factory=list)
+    # Seconds of a core that each process has used.
+    cores: list[dict[str, float]] = field(default_factory=list)
 
 
 def rows(bench: Bench) -> list[Row]:
     """At `bench.rate` for `bench.sustain` seconds, or longer where `bench.count` likes take longer."""
     seconds = max(bench.sustain, bench.count / bench.rate)
-    speed = math.ceil((ENDS + 1) * WINDOW_MS / 1000 / seconds)
-    with _stack(speed) as stack:
-        run = _load(bench, stack, seconds, speed)
+    speed = math.ceil((ENDS + 2) * WINDOW_MS / 1000 / seconds)
+    with _stack(speed) as platform:
+        run = _load(bench, platform, seconds, speed)
     sending = [s for n, s in enumerate(run.seconds) if n == 0 or s.sent > run.seconds[n - 1].sent][:-1]
     ends = ends_in(sending)
     require({WINDOW_MS: len(ends)}, {WINDOW_MS: ENDS})
-    return [*_rates(bench, sending, speed, ends), *_latencies(run, sending, ends), *_memory(run)]
+    measured = [*_rates(bench, sending, speed, ends), *_latencies(run, sending, ends), *_costs(run, len(sending))]
+    return [*measured, *_memory(run), *_little_to_do(bench)]
+
+
+@dataclass(frozen=True)
+class Platform:
+    stack: Stack
+    broker: Broker
+    redis: Redis
+
+    def cores(self) -> dict[str, float]:
+        """Seconds of a core that each process has used so far."""
+        pids = {name: process.pid for name, process in self.stack.processes.items()}
+        pids |= {"broker": self.broker.pid, "Valkey": self.redis.pid}
+        times = {name: psutil.Process(pid).cpu_times() for name, pid in pids.items()}
+        return {name: used.user + used.system for name, used in times.items()}
 
 
 @contextmanager
-def _stack(speed: int) -> Any:
+def _stack(speed: int) -> Iterator[Platform]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         broker, redis = Broker(folder), Redis(folder)
@@ -84,7 +106,7 @@ def _stack(speed: int) -> Any:
             for service in SERVICES:
                 stack.start(service)
             stack.wait_ready(*SERVICES)
-            yield stack
+            yield Platform(stack, broker, redis)
         finally:
             stack.stop()
             redis.stop()
@@ -96,7 +118,8 @@ def _settings(stack: Stack) -> ServiceSettings:
     return ServiceSettings.model_validate({k.lower(): v for k, v in stack.environment.items() if k in names})
 
 
-def _load(bench: Bench, stack: Stack, seconds: float, speed: int) -> Run:
+def _load(bench: Bench, platform: Platform, seconds: float, speed: int) -> Run:
+    stack = platform.stack
     stack.start(
         "simulator",
         SIMULATOR_RATE=str(bench.rate),
@@ -121,6 +144,7 @@ def _load(bench: Bench, stack: Stack, seconds: float, speed: int) -> Run:
                 {name: value for name, value in metrics.items() if BUCKETS in name},
             )
         )
+        run.cores.append(platform.cores())
         run.memory.append({s: psutil.Process(stack.processes[s].pid).memory_info().rss / 1e6 for s in SERVICES})
     return run
 
@@ -198,6 +222,45 @@ def _each_second(seconds: Sequence[Second], stage: str) -> list[tuple[float, flo
         if p99 is not None:
             found.append((after.at, p99))
     return found
+
+
+def _costs(run: Run, sending: int) -> list[Row]:
+    """What a like costs, from a quarter of the run on, when every process has what it needs compiled and loaded."""
+    first, last = sending // 4, sending - 1
+    done = {name: getattr(run.seconds[last], name) - getattr(run.seconds[first], name) for name in DONE.values()}
+    cost = {
+        name: 1e6 * (used - run.cores[first][name]) / done[DONE.get(name, "weighed")]
+        for name, used in run.cores[last].items()
+    }
+    said = ", ".join(f"{name} {ms:.1f}" for name, ms in cost.items())
+    writing = cost["predictor"] + cost["Valkey"]
+    return [
+        ("CPU-ms for each 1,000 likes", f"{said}; {sum(cost.values()):.0f} in all", "two cores at 20,000/s: 100", ""),
+        ("- predictor and Valkey, of 1,000 likes predicted", f"{writing:.1f}", "goal 36", f"{36 / writing:.2f}"),
+    ]
+
+
+def _little_to_do(bench: Bench) -> list[Row]:
+    """What it costs to be there: without likes, and with FEW_LIKES a second."""
+    with _stack(1) as platform:
+        time.sleep(SETTLING_SECONDS)
+        found: list[Row] = [("at rest, share of a core", *_share(bench, platform, "at rest"))]
+        platform.stack.start("simulator", SIMULATOR_RATE=str(FEW_LIKES), SIMULATOR_SPEED="1", SIMULATOR_PEOPLE="20000")
+        platform.stack.wait_ready("simulator")
+        time.sleep(SETTLING_SECONDS)
+        found.append((f"at {FEW_LIKES} likes/s, share of a core", *_share(bench, platform, f"{FEW_LIKES} likes/s")))
+    return found
+
+
+def _share(bench: Bench, platform: Platform, what: str) -> tuple[str, str, str]:
+    before, began = platform.cores(), time.monotonic()
+    for _ in track(range(LOOK_SECONDS), what, console=bench.console):
+        time.sleep(1)
+    passed = time.monotonic() - began
+    shares = {name: (used - before[name]) / passed for name, used in platform.cores().items()}
+    whole = sum(shares.values())
+    each = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
+    return f"{whole:.1%}: {each}", "goal 15 % at 50 likes/s", f"{0.15 / whole:.2f}"
 
 
 def _seconds(value: float | None) -> str:

@@ -66,6 +66,12 @@ class Broker:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         _wait_for_port(self.port, self._process, "the embedded broker", self._log)
 
+    @property
+    def pid(self) -> int:
+        """Once it was started."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         _end(self._process)
 
@@ -101,6 +107,12 @@ class Redis:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         _wait_for_port(self.port, self._process, "the embedded Valkey", self._log)
+
+    @property
+    def pid(self) -> int:
+        """Once it was started."""
+        assert self._process is not None
+        return self._process.pid
 
     def stop(self) -> None:
         _end(self._process)
