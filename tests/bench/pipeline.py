@@ -244,7 +244,7 @@ def _little_to_do(bench: Bench) -> list[Row]:
     """What it costs to be there: without likes, and with FEW_LIKES a second."""
     with _stack(1) as platform:
         time.sleep(SETTLING_SECONDS)
-        found: list[Row] = [("at rest, share of a core", *_share(bench, platform, "at rest"))]
+        found: list[Row] = [("at rest, share of a core", _share(bench, platform, "at rest")[0], "", "")]
         platform.stack.start("simulator", SIMULATOR_RATE=str(FEW_LIKES), SIMULATOR_SPEED="1", SIMULATOR_PEOPLE="20000")
         platform.stack.wait_ready("simulator")
         time.sleep(SETTLING_SECONDS)

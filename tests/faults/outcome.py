@@ -199,4 +199,10 @@ def same_as(undisturbed: Outcome, found: Outcome, difference: Difference) -> Non
     difference.compare("trusted likes", found.weights, undisturbed.weights)
     difference.compare("likes by label", found.label_counts, undisturbed.label_counts)
     if found.campaigns != undisturbed.campaigns:
-        difference.wrong.append(f"campaigns: {len(found.campaigns)} instead of {len(undisturbed.campaigns)}")
+        extra, missing = found.campaigns - undisturbed.campaigns, undisturbed.campaigns - found.campaigns
+        said = (f"{len(some)} only {where}: {sorted(some)[:2]!r:.300}" for some, where in _either(extra, missing))
+        difference.wrong.append(f"campaigns (actors listed, how many): {'; '.join(said)}")
+
+
+def _either(extra: set[Any], missing: set[Any]) -> list[tuple[set[Any], str]]:
+    return [(some, where) for some, where in ((extra, "here"), (missing, "undisturbed")) if some]
