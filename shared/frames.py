@@ -122,7 +122,8 @@ LINKS: Final = pa.schema(
         ("actor", pa.uint64()),
         ("actor_id", pa.string()),
         # Whom it belongs together with: other actors (lockstep, ring), or what a crowd came to (crowd, a hash of
-        # target and window) or the actor itself (flood). Nodes that are linked are one campaign.
+        # target and window) or the actor itself (flood). Nodes that are linked are one campaign. None: nothing links
+        # the actor any more.
         ("nodes", pa.list_(pa.uint64())),
         ("target_ids", pa.list_(pa.string())),
         ("creator_ids", pa.list_(pa.string())),

@@ -68,6 +68,7 @@ class Campaign(BaseModel):
     revision: Annotated[int, Field(ge=1)]
     merged_into: Annotated[str | None, Field(description="The campaign that took this one in, which is then gone")]
     expired: Annotated[bool, Field(description="Nothing of it is left within the horizon: it is gone")]
+    withdrawn: Annotated[bool, Field(description="What it was made of did not stand: it is gone")]
 
 
 class WindowSummary(BaseModel):

@@ -46,7 +46,7 @@ def of_campaign(value: bytes) -> list[Command]:
     """Of a message of `campaigns.v1`. To apply them again, in order, changes nothing."""
     campaign: dict[str, Any] = msgspec.json.decode(value)
     identifier = campaign["campaign_id"]
-    if campaign["merged_into"] is not None or campaign["expired"]:
+    if campaign["merged_into"] is not None or campaign["expired"] or campaign.get("withdrawn"):
         return [("campaign.drop", identifier)]
     indexes = [
         redis_keys.campaigns_of_kind(campaign["kind"]),

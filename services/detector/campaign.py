@@ -21,6 +21,8 @@ class Part(msgspec.Struct):
 
     kind: int
     scale_seconds: int
+    # What the actor is linked to.
+    nodes: list[int]
     # None: forgotten.
     actor_id: str | None
     targets: list[str]
@@ -39,6 +41,7 @@ class Part(msgspec.Struct):
         return cls(
             strongest["kind"],
             strongest["scale_seconds"],
+            sorted({node for r in links for node in r["nodes"]}),
             strongest["actor_id"],
             nsmallest(most_targets, {t for r in links for t in r["target_ids"]}),
             nsmallest(most_targets, {c for r in links for c in r["creator_ids"]}),
@@ -53,22 +56,60 @@ class Part(msgspec.Struct):
 
 
 class Campaign(msgspec.Struct):
-    """Parts by actor (hash); `nodes`: these actors, their partners, and what crowds came to."""
+    """Parts by actor (hash), at least one."""
 
     campaign_id: str
-    first_at: int
-    nodes: set[int] = msgspec.field(default_factory=set)
-    parts: dict[int, list[Part]] = msgspec.field(default_factory=dict)
+    parts: dict[int, list[Part]]
+    # How often it was said, and what was said last; nothing: it is none, or not yet.
     revision: int = 0
     said: bytes = b""
 
     def in_order(self) -> dict[str, Any]:
         """The same, equal for equal campaigns however they came about."""
-        return {**msgspec.structs.asdict(self), "nodes": sorted(self.nodes), "parts": dict(sorted(self.parts.items()))}
+        return {**msgspec.structs.asdict(self), "parts": dict(sorted(self.parts.items()))}
+
+    @property
+    def first_at(self) -> int:
+        return first_at(self.parts)
 
     @property
     def last_at(self) -> int:
-        return max((p.last_at for parts in self.parts.values() for p in parts), default=self.first_at)
+        return max(p.last_at for parts in self.parts.values() for p in parts)
+
+
+def nodes(actor: int, parts: list[Part]) -> set[int]:
+    """The actor, and what it is linked to."""
+    return {actor, *(node for part in parts for node in part.nodes)}
+
+
+def all_nodes(parts: dict[int, list[Part]]) -> set[int]:
+    """The actors of these parts, and what they are linked to."""
+    return {node for actor, own in parts.items() for node in nodes(actor, own)}
+
+
+def first_at(parts: dict[int, list[Part]]) -> int:
+    """When the first of these parts began, ms."""
+    return min(part.first_at for own in parts.values() for part in own)
+
+
+def components(parts: dict[int, list[Part]]) -> list[dict[int, list[Part]]]:
+    """What is linked, of parts by actor; who has none is nowhere."""
+    leader: dict[int, int] = {}
+
+    def find(node: int) -> int:
+        while leader.setdefault(node, node) != node:
+            leader[node] = leader[leader[node]]
+            node = leader[node]
+        return node
+
+    for actor, own in parts.items():
+        for node in nodes(actor, own):
+            leader[find(node)] = find(actor)
+    found: dict[int, dict[int, list[Part]]] = {}
+    for actor, own in sorted(parts.items()):
+        if own:
+            found.setdefault(find(actor), {})[actor] = own
+    return list(found.values())
 
 
 def is_campaign(campaign: Campaign) -> bool:
@@ -113,6 +154,7 @@ def body(campaign: Campaign) -> dict[str, Any]:
         "revision": campaign.revision,
         "merged_into": None,
         "expired": False,
+        "withdrawn": False,
     }
 
 

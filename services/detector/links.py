@@ -47,9 +47,10 @@ class Links:
 
     def of(self, judged: Judged, saying: Saying, whole: npt.NDArray[np.bool_]) -> pa.RecordBatch:
         """Links (schema `frames.LINKS`) of the actors all of whose likes are here, where they are not what was said
-        last.
+        last: all that an actor has, or a row without nodes where it has none any more.
         """
         news: list[_Link] = []
+        none: list[int] = []
         for index in np.flatnonzero(whole).tolist():
             part = _Part(judged, saying, index)
             if len(part.rows) == 0:
@@ -57,7 +58,16 @@ class Links:
             links = [*part.lockstep(), *part.crowds(), *part.flood()]
             if links and self._is_news(part.actor, links):
                 news += links
-        return _frame(news, judged, saying)
+            elif not links:
+                none.append(part.actor)
+        without = np.array(none, np.uint64)
+        gone = without[self.knows(without)]
+        self.said.drop(gone)
+        return frames.join([_frame(news, judged, saying), _none_left(gone)], frames.LINKS)
+
+    def knows(self, actors: U64) -> npt.NDArray[np.bool_]:
+        """Whether each has links that were said. Shape (n,)."""
+        return self.said.find(actors) >= 0
 
     def _is_news(self, actor: int, links: list[_Link]) -> bool:
         numbers = [
@@ -187,6 +197,12 @@ class _Part:
             weight,
             sentence,
         )
+
+
+def _none_left(actors: U64) -> pa.RecordBatch:
+    columns = {"actor": pa.array(actors), "nodes": pa.array([[]] * len(actors), pa.list_(pa.uint64()))}
+    empty = [columns.get(f.name, pa.nulls(len(actors), f.type)) for f in frames.LINKS]
+    return pa.RecordBatch.from_arrays(empty, schema=frames.LINKS)
 
 
 def _frame(links: list[_Link], judged: Judged, saying: Saying) -> pa.RecordBatch:

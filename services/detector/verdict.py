@@ -42,6 +42,8 @@ TICK_MS: Final = 30_000
 # And no more often than this, however many rows wait.
 STEP_MS: Final = 1_000
 PENDING_ROWS: Final = 4096
+# Where it has no links to send, it says how far it is as often as this.
+SPEAK_MS: Final = 3_600_000
 
 
 class VerdictTask:
@@ -146,8 +148,10 @@ class VerdictTask:
         self.passed_ms = now
         for met in self.lockstep.meet(self.meetings.take(now)):
             self.dirty.add(self._accuse(met))
-        actors, since = self.dirty.take()
-        outputs = self._judge(actors, since, offset) if len(actors) else []
+        outputs, links = self._judge(*self.dirty.take(), offset)
+        if links.num_rows or now // SPEAK_MS > self.told_ms // SPEAK_MS:
+            frame = Frame("links", links, self._lineage("verdict-links", offset))
+            outputs += to_outputs(frame, LINKS_BY_GROUP, 0)
         if now // TICK_MS > self.told_ms // TICK_MS:
             self.told_ms = now
             outputs += self.summaries.close(now)
@@ -157,7 +161,9 @@ class VerdictTask:
         return outputs
 
     def _accuse(self, met: U64) -> U64:
-        """Bring how these actors stand in lockstep before the accusations. Returns those about whom it is news."""
+        """Bring how these actors stand in lockstep before the accusations. Returns those about whom it is news, and
+        those whose links may be others now.
+        """
         standing = self.lockstep.standing(met)
         numbers, owner = self.retained.of(met)
         until = self.retained.field("time", numbers) <= standing.met_at[owner]
@@ -166,12 +172,15 @@ class VerdictTask:
             self.accusations.replace(found, scale)
             for scale, found in enumerate(self.lockstep.bars.findings(standing, habit))
         ]
-        return np.unique(np.concatenate(changed))
+        linked = self.links.knows(met) | self.lockstep.bars.belong_together(standing).any(axis=1)
+        return np.unique(np.concatenate([*changed, met[linked]]))
 
-    def _judge(self, actors: U64, since: I64, offset: int) -> list[Output]:
-        """Publish anew what is otherwise than published of these actors' likes from a time (ms) on: weights, verdicts,
-        links.
+    def _judge(self, actors: U64, since: I64, offset: int) -> tuple[list[Output], pa.RecordBatch]:
+        """Publish anew what is otherwise than published of these actors' likes from a time (ms) on: weights and
+        verdicts. Also returns those of their links that are not as they were said.
         """
+        if len(actors) == 0:
+            return [], frames.join([], frames.LINKS)
         numbers, owner = self.retained.of(actors)
         # What stood against older likes is forgotten, and they stay as they were judged.
         oldest = self.forgotten_ms + self.settings.window_ms
@@ -197,10 +206,7 @@ class VerdictTask:
         self.counters["verdicts"] += len(verdicts)
         links = self.links.of(judged, self.saying, since == 0)
         self.counters["links"] += links.num_rows
-        if links.num_rows:
-            frame = Frame("links", links, self._lineage("verdict-links", offset))
-            outputs += to_outputs(frame, LINKS_BY_GROUP, 0)
-        return verdicts + outputs
+        return verdicts + outputs, links
 
     def _correct(self, numbers: I64, stamps: Any, before: Any, revision: Any, offset: int) -> list[Output]:
         """Publish likes again whose weight or label is not what it was."""

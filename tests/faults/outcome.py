@@ -86,7 +86,7 @@ async def _campaigns(settings: ServiceSettings, found: Outcome) -> None:
         if record.value is not None:
             campaign = msgspec.json.decode(record.value)
             latest[campaign["campaign_id"]] = campaign
-    live = [c for c in latest.values() if c["merged_into"] is None]
+    live = [c for c in latest.values() if c["merged_into"] is None and not c["withdrawn"]]
     found.campaigns = {(tuple(c["actors"]), c["actor_count"]) for c in live}
 
 
@@ -105,10 +105,10 @@ async def _trusted_likes(settings: ServiceSettings, found: Outcome) -> None:
             found.weights[event_id] = (probability, label)
             found.target_of[event_id] = target
     users = np.flatnonzero(predictor.present[: len(predictor.share_of)])
-    basis = Basis(0, predictor.as_of, predictor.model.probabilities())
+    basis, documents = Basis(0, predictor.as_of, predictor.model.probabilities()), Documents()
     for start in range(0, len(users), 4096):
         rankings = predictor.model.ranked(users[start : start + 4096])
-        for record in map(msgspec.json.decode, Documents().of_topic(basis, predictor.model, rankings)):
+        for record in map(msgspec.json.decode, documents.of_topic(basis, predictor.model, rankings)):
             found.expected_rankings[record["user_id"]] = ranking_of(record)
 
 
@@ -150,6 +150,9 @@ class Difference:
             keys = [k for k in {**expected, **found} if found.get(k) != expected.get(k)]
             examples = ", ".join(f"{k}: {found.get(k)!r:.120} instead of {expected.get(k)!r:.120}" for k in keys[:2])
             detail = f"{len(keys):,} of {len(expected):,} differ: {examples}"
+        if isinstance(found, set) and isinstance(expected, set):
+            extra, missing = sorted(found - expected), sorted(expected - found)
+            detail = f"{len(extra):,} too many: {extra[:2]!r:.300}; {len(missing):,} missing: {missing[:2]!r:.300}"
         self.wrong.append(f"{what}: {detail}")
 
 
@@ -198,11 +201,4 @@ def same_as(undisturbed: Outcome, found: Outcome, difference: Difference) -> Non
     difference.compare("verdicts", *standing)
     difference.compare("trusted likes", found.weights, undisturbed.weights)
     difference.compare("likes by label", found.label_counts, undisturbed.label_counts)
-    if found.campaigns != undisturbed.campaigns:
-        extra, missing = found.campaigns - undisturbed.campaigns, undisturbed.campaigns - found.campaigns
-        said = (f"{len(some)} only {where}: {sorted(some)[:2]!r:.300}" for some, where in _either(extra, missing))
-        difference.wrong.append(f"campaigns (actors listed, how many): {'; '.join(said)}")
-
-
-def _either(extra: set[Any], missing: set[Any]) -> list[tuple[set[Any], str]]:
-    return [(some, where) for some, where in ((extra, "here"), (missing, "undisturbed")) if some]
+    difference.compare("campaigns (actors listed, how many)", found.campaigns, undisturbed.campaigns)

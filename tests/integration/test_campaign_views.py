@@ -66,6 +66,7 @@ def campaign(identifier: str, last_at: int = NOW, **changes: Any) -> bytes:
             "revision": 1,
             "merged_into": None,
             "expired": False,
+            "withdrawn": False,
             **changes,
         }
     )
@@ -156,7 +157,7 @@ async def test_a_revision_leaves_no_index_of_what_it_was(redis: Any) -> None:
         assert 0 < await redis.ttl(key) <= campaign_view.KEPT_SECONDS
 
 
-@pytest.mark.parametrize("end", [{"merged_into": "b"}, {"expired": True}, None])
+@pytest.mark.parametrize("end", [{"merged_into": "b"}, {"expired": True}, {"withdrawn": True}, None])
 async def test_what_is_over_leaves_nothing(redis: Any, end: dict[str, Any] | None) -> None:
     await keep(redis, campaign("a"))
     # An end that lists others than the last revision did, as after compaction.

@@ -55,8 +55,9 @@ def detect(
         verdicts.write(verdict + b"\n")
     if campaigns is not None:
         # An expired one was one; of those that were merged, the one that took them in is there.
+        last = ((value, msgspec.json.decode(value)) for value in found.values())
         campaigns.writelines(
-            value + b"\n" for value in found.values() if msgspec.json.decode(value)["merged_into"] is None
+            value + b"\n" for value, said in last if said["merged_into"] is None and not said["withdrawn"]
         )
     seconds = time.perf_counter() - began
     counters = detector.counters()

@@ -101,6 +101,11 @@ class Bars:
         height[:, PAIR] = start[:, PAIR]
         return height
 
+    def belong_together(self, standing: Standing) -> npt.NDArray[np.bool_]:
+        """Whether each actor and its best partner do, by scale. Shape (n, 4)."""
+        together: npt.NDArray[np.bool_] = standing.best >= self.heights(standing.stream_likes)[:, PAIR]
+        return together
+
     def is_new(self, day: int) -> bool:
         return day > self._day
 

@@ -19,11 +19,15 @@ from services.detector.signals.meetings import Meetings
 from services.detector.signals.pairs import Pairs
 from services.detector.signals.rows import EXPECTED, RECENT
 from services.detector.signals.signal import SCALES
+from services.simulator import events as simulated
+from services.simulator.settings import WorldSettings
+from services.simulator.world import World
 from shared import frames
 from shared.compiled import PROJECT
 from shared.frames import Frame, Output, decode, from_message
 from shared.hashing import mix
 from shared.topics import (
+    CAMPAIGNS,
     EVIDENCE_BY_ACTOR,
     FRAMES_BY_ACTOR,
     FRAMES_BY_TARGET,
@@ -218,6 +222,21 @@ def final_weights(outputs: list[Output]) -> dict[str, tuple[float, int]]:
     return last
 
 
+def final_campaigns(outputs: list[Output]) -> set[tuple[str, tuple[str, ...], int, int, int]]:
+    last = {o.key: json.loads(o.value) for o in outputs if o.topic == CAMPAIGNS and not o.tombstone}
+    return {
+        (c["kind"], tuple(c["actors"]), c["actor_count"], c["first_at"], c["last_at"])
+        for c in last.values()
+        if c["merged_into"] is None and not c["withdrawn"]
+    }
+
+
+def same_in_the_end(found: list[Output], expected: list[Output]) -> None:
+    assert final_verdicts(found) == final_verdicts(expected)
+    assert final_weights(found) == final_weights(expected)
+    assert final_campaigns(found) == final_campaigns(expected)
+
+
 def test_lockstep_is_seen_and_people_are_left_alone() -> None:
     outputs = run(crowd(), [200, 400])
     verdicts = final_verdicts(outputs)
@@ -256,11 +275,10 @@ def test_summaries_say_how_many_were_judged() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 640), max_size=8), st.integers(0, 6))
-def test_cuts_and_restarts_change_no_verdict_and_no_weight(cuts: list[int], restart_at: int) -> None:
+def test_cuts_and_restarts_change_nothing_in_the_end(cuts: list[int], restart_at: int) -> None:
     events = crowd(seed=3)
     undisturbed, disturbed = run(events, []), run(events, cuts, restart_at=restart_at)
-    assert final_verdicts(disturbed) == final_verdicts(undisturbed)
-    assert final_weights(disturbed) == final_weights(undisturbed)
+    same_in_the_end(disturbed, undisturbed)
 
 
 def run_in_any_order(events: list[dict[str, Any]], cuts: list[int], seed: int, partitions: int = 2) -> list[Output]:
@@ -288,11 +306,25 @@ def run_in_any_order(events: list[dict[str, Any]], cuts: list[int], seed: int, p
 
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(1, 640), min_size=2, max_size=8), st.integers(0, 1000))
-def test_who_reads_first_changes_no_verdict_and_no_weight(cuts: list[int], seed: int) -> None:
+def test_who_reads_first_changes_nothing_in_the_end(cuts: list[int], seed: int) -> None:
     events = crowd(seed=8)
     plain, mixed = run(events, cuts), run_in_any_order(events, cuts, seed)
-    assert final_verdicts(mixed) == final_verdicts(plain)
-    assert final_weights(mixed) == final_weights(plain)
+    same_in_the_end(mixed, plain)
+
+
+def test_who_stood_out_for_a_moment_is_in_no_campaign() -> None:
+    """Of more looks some find people in step who in the end are not."""
+    world = World(WorldSettings(seed=7, people=6000, items=2500), START_MS)
+    drawn = world.take(25_000)
+    events = list(simulated.events(world, drawn, 0))
+    few, many = (run(events, list(range(0, len(events), step))) for step in (12_500, 300))
+    assert final_weights(many) == final_weights(few)
+    assert final_campaigns(many) == final_campaigns(few)
+    assert len(final_campaigns(few)) > 5
+    withdrawn = [
+        c for o in many if o.topic == CAMPAIGNS and not o.tombstone and (c := json.loads(o.value))["withdrawn"]
+    ]
+    assert withdrawn, "no campaign ever stood for a moment: the test looks at nothing"
 
 
 def test_large_frames_are_split_and_each_part_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,8 +334,7 @@ def test_large_frames_are_split_and_each_part_counts_once(monkeypatch: pytest.Mo
     monkeypatch.setattr(frames, "MOST_BYTES", 20_000)
     parts = run(events, [])
     assert max(decode(o.value).nbytes for o in parts if o.topic == TRUSTED_LIKES) <= 20_000
-    assert final_weights(parts) == final_weights(whole)
-    assert final_verdicts(parts) == final_verdicts(whole)
+    same_in_the_end(parts, whole)
     places = [frames.lineage_of(o.headers) for o in parts if o.topic == TRUSTED_LIKES]
     named = [(lineage.source, lineage.place) for lineage in places if lineage is not None]
     assert len(set(named)) == len(named) > len([o for o in whole if o.topic == TRUSTED_LIKES])

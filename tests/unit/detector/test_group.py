@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.detector.group import GroupTask
 from services.detector.settings import Judgement
 from shared import frames
-from shared.frames import Frame, Output
+from shared.frames import Frame, Lineage, Output
 from shared.messages import CAMPAIGN_KINDS, Campaign
 
 DAY_MS = 86_400_000
@@ -38,11 +38,17 @@ def link(actor: int, node: int, at: int = 0, kind: str = "lockstep", **more: Any
     }
 
 
-def said(task: GroupTask, *parts: list[dict[str, Any]]) -> list[Output]:
+def none_left(actor: int) -> dict[str, Any]:
+    return {"actor": actor, "nodes": []}
+
+
+def said(task: GroupTask, *parts: list[dict[str, Any]], watermark: int = 0) -> list[Output]:
     return [
         output
         for n, links in enumerate(parts)
-        for output in task.process(Frame("links", pa.RecordBatch.from_pylist(links, frames.LINKS)), n)
+        for output in task.process(
+            Frame("links", pa.RecordBatch.from_pylist(links, frames.LINKS), Lineage("links", 0, n, watermark)), n
+        )
     ]
 
 
@@ -54,7 +60,7 @@ def standing(outputs: list[Output]) -> list[dict[str, Any]]:
             Campaign.model_validate(campaign, strict=True)
             assert campaign["revision"] > latest.get(campaign["campaign_id"], {"revision": 0})["revision"]
             latest[campaign["campaign_id"]] = campaign
-    return [c for c in latest.values() if c["merged_into"] is None and not c["expired"]]
+    return [c for c in latest.values() if not (c["merged_into"] or c["expired"] or c["withdrawn"])]
 
 
 def test_two_are_a_pair_and_a_third_makes_a_campaign() -> None:
@@ -99,10 +105,36 @@ def test_kinds() -> None:
 def test_a_campaign_ends_a_horizon_after_its_last_like() -> None:
     task = GroupTask(0, Judgement(1))
     outputs = said(task, [link(1, 2), link(2, 3), link(3, 1)], [link(7, 7, 31 * DAY_MS, "flood")])
+    assert len(standing(outputs)) == 2, "who is behind may still have something to say of it"
+    outputs += said(task, [], watermark=31 * DAY_MS)
     (campaign,) = standing(outputs)
     assert campaign["kind"] == "flood"
-    assert [o.tombstone for o in outputs] == [False, False, False, True] or sum(o.tombstone for o in outputs) == 1
+    assert [o.tombstone for o in outputs] == [False, False, False, True]
     assert set(task.of_node) == {7}
+
+
+def test_what_does_not_stand_is_withdrawn() -> None:
+    task = GroupTask(0, Judgement(1))
+    begun = said(task, [link(1, 2), link(2, 3), link(3, 1)])
+    ended = said(task, [none_left(2), none_left(4)])
+    assert [json.loads(o.value)["withdrawn"] for o in ended if not o.tombstone] == [True]
+    assert ended[-1].tombstone
+    assert task.counters == {"campaigns": 0, "campaign_actors": 0}
+    again = said(task, [link(2, 3)])
+    (campaign,) = standing(begun + ended + again)
+    assert campaign["actors"] == ["a1", "a2", "a3"]
+
+
+def test_a_campaign_falls_apart_where_a_link_is_gone() -> None:
+    """The older half stays it; a new one has an id of its own."""
+    task = GroupTask(0, Judgement(1))
+    ring = [link(1, 2, 5), link(2, 3, 5), link(3, 1, 5), link(4, 5, 9), link(5, 6, 9)]
+    outputs = said(task, [*ring, link(6, 4, 9, nodes=[4, 1])])
+    (whole,) = standing(outputs)
+    outputs += said(task, [link(6, 4, 9)])
+    halves = {tuple(c["actors"]): c["campaign_id"] for c in standing(outputs)}
+    assert set(halves) == {("a1", "a2", "a3"), ("a4", "a5", "a6")}
+    assert halves["a1", "a2", "a3"] == whole["campaign_id"] != halves["a4", "a5", "a6"]
 
 
 @settings(deadline=None, max_examples=30)
@@ -110,17 +142,18 @@ def test_a_campaign_ends_a_horizon_after_its_last_like() -> None:
     st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(0, 50)), min_size=1, max_size=30),
     st.integers(0, 99),
 )
-def test_the_order_of_links_does_not_matter(pairs: list[tuple[int, int, int]], seed: int) -> None:
-    latest = {a: link(a, b, at) for a, b, at in pairs if a != b}
-    rows = list(latest.values())
-    mixed = rows.copy()
-    random.Random(seed).shuffle(mixed)
+def test_only_the_last_links_of_each_actor_matter(pairs: list[tuple[int, int, int]], seed: int) -> None:
+    rows = [link(a, b, at) if b % 5 else none_left(a) for a, b, at in pairs if a != b]
+    last = {row["actor"]: row for row in rows}
+    first = [row for row in rows if row is not last[row["actor"]]]
+    chance = random.Random(seed)
+    mixed = [*chance.sample(first, len(first)), *chance.sample(list(last.values()), len(last))]
     found = [
         {(tuple(c["actors"]), c["actor_count"], c["likes"], c["first_at"], c["last_at"]) for c in standing(outputs)}
         for outputs in (
             said(GroupTask(0, Judgement(1)), *([row] for row in rows)),
             said(GroupTask(0, Judgement(1)), *([row] for row in mixed)),
-            said(GroupTask(0, Judgement(1)), rows) if rows else [],
+            said(GroupTask(0, Judgement(1)), list(last.values())),
         )
     ]
     assert found[0] == found[1] == found[2]

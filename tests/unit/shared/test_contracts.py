@@ -34,7 +34,7 @@ from shared.compiled import PROJECT
 from shared.contract.decode import Message, Rejection
 from shared.events import Like
 from shared.forgetting import Request, to_detector, to_message
-from shared.frames import Frame, Output
+from shared.frames import Frame, Lineage, Output
 from shared.health import Health
 from shared.labels import LABELS
 from shared.rejections import MOST_BYTES
@@ -90,9 +90,10 @@ def sent_by_the_detector(frames_by_actor: list[Output]) -> Iterator[Output]:
 
 
 def sent_by_groups() -> Iterator[Output]:
-    """Two campaigns that a link joins, and the end of the horizon."""
+    """Two campaigns that a link joins, one that does not stand, and the end of the horizon."""
     groups = GroupTask(0, Judgement(1, horizon_ms=1000))
-    for at, pairs in enumerate([((1, 2), (2, 3)), ((4, 5), (5, 6)), ((3, 4),), ((7, 8),)]):
+    said = [((1, 2), (2, 3)), ((4, 5), (5, 6)), ((3, 4),), ((7, 8), (8, 9)), ((7, None), (8, None)), ((10, 11),)]
+    for at, pairs in enumerate(said):
         links = [
             {
                 "kind": 0,
@@ -105,15 +106,16 @@ def sent_by_groups() -> Iterator[Output]:
                 "sentence": "They met.",
                 "actor": actor,
                 "actor_id": f"a{actor}",
-                "nodes": [node],
+                "nodes": [node] if node else [],
                 "first_at": at * 600,
                 "last_at": at * 600,
             }
             for pair in pairs
             for actor, node in (pair, pair[::-1])
+            if actor
         ]
         batch = pa.RecordBatch.from_pylist(links, frames.LINKS)
-        yield from groups.process(Frame("links", batch), at)
+        yield from groups.process(Frame("links", batch, Lineage("verdict-links", 0, at, at * 600)), at)
 
 
 def sent_by_the_predictor() -> Iterator[Output]:
@@ -165,7 +167,13 @@ def test_each_case_of_a_message_is_among_what_was_sent(sent: list[Output]) -> No
         "declared_agent",
     }
     assert {v["label"] for v in messages["verdicts.v1"]} >= {"suspect", "bot", "agent"}
-    assert {c["merged_into"] is None for c in messages["campaigns.v1"]} == {True, False}
+    ends = ("merged_into", "expired", "withdrawn")
+    assert {tuple(bool(c[end]) for end in ends) for c in messages["campaigns.v1"]} == {
+        (False, False, False),
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+    }
     assert {p["because"] is None for u in messages["preferences.v1"] for p in u["predictions"]} == {True, False}
 
 
