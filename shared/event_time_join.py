@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from shared.checkpoints import Arrays
-from shared.frames import UNKNOWN_TIME, Frame
+from shared.frames import Frame
 from shared.reorder_buffer import ReorderBuffer
-from shared.watermark import UNKNOWN, Watermark
+from shared.watermark import Watermark
 
 # Beside a row's own columns: when it counts as having happened, ms. After its own time where it was late.
 JOINED_AT: Final = "joined_at"
@@ -80,9 +80,8 @@ class EventTimeJoin:
 
     def _advance(self, watermark: Watermark, frame: Frame) -> None:
         if frame.progress is not None:
-            for source, latest in frame.progress.watermarks.items():
-                watermark.advance(source, latest - self._lateness_ms if latest >= 0 else UNKNOWN)
-        elif frame.lineage is not None and frame.lineage.watermark != UNKNOWN_TIME:
+            watermark.follow(frame.progress, self._lateness_ms)
+        elif frame.lineage is not None:
             watermark.advance(frame.lineage.partition, frame.lineage.watermark)
 
     def _complete(self) -> Iterator[Step]:
@@ -102,7 +101,7 @@ class EventTimeJoin:
 
     @property
     def now(self) -> int:
-        """How far all topics are, ms; UNKNOWN until each has spoken."""
+        """How far all topics are, ms; unknown (-1) until each has spoken."""
         return min(watermark.now for watermark in self._watermarks.values())
 
     def waiting(self, topic: str) -> int:

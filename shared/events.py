@@ -66,12 +66,17 @@ Identifier = Annotated[
         }
     ),
 ]
-LanguageTag = Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*$")]
+LANGUAGE_TAG: Final = "[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*"
+LONGEST_TAG: Final = 35
+LONGEST_HASH: Final = 64
+HIGHEST_RANK: Final = 2_147_483_647
+
+LanguageTag = Annotated[str, Field(max_length=LONGEST_TAG, pattern=f"^{LANGUAGE_TAG}$")]
 Rank = Annotated[
     int,
-    Field(ge=0, le=2_147_483_647),
+    Field(ge=0, le=HIGHEST_RANK),
     BeforeValidator(_whole),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 2_147_483_647}, {"type": "string"}]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": HIGHEST_RANK}, {"type": "string"}]}),
 ]
 Propensity = Annotated[
     float,
@@ -124,7 +129,7 @@ class Like(BaseModel):
     propensity: Propensity | None = Field(None, description="Probability that the surface showed it")
     actor_locale: LanguageTag | None = Field(None, description="BCP 47")
     content_language: LanguageTag | None = Field(None, description="BCP 47")
-    origin_hash: Annotated[str, Field(max_length=64)] | None = Field(
+    origin_hash: Annotated[str, Field(max_length=LONGEST_HASH)] | None = Field(
         None, description="Opaque, salted hash of device or network; never an address"
     )
 

@@ -40,7 +40,7 @@ class StageRunner(Partitions):
     def __init__(
         self,
         name: str,
-        new_task: Callable[[int], Task] | Callable[[int], State],
+        new_task: Callable[[int], State],
         store: CheckpointStore,
         send: Send,
         checkpoint_seconds: float,

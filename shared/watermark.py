@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from shared.frames import Progress
+
 I64 = npt.NDArray[np.int64]
 
 UNKNOWN: Final = -1
@@ -25,6 +27,11 @@ class Watermark:
     def advance(self, source: int, watermark_ms: int) -> None:
         """A source's watermark never goes back."""
         self._latest[source] = max(self._latest[source], watermark_ms)
+
+    def follow(self, progress: Progress, lateness_ms: int) -> None:
+        """Each source is taken to be `lateness_ms` less far than it says; one that never had a like stays unknown."""
+        for source, latest_ms in progress.watermarks.items():
+            self.advance(source, latest_ms - lateness_ms)
 
     @property
     def now(self) -> int:

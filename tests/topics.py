@@ -28,13 +28,15 @@ async def read_topic(settings: ServiceSettings, topic: str, partitions: int = 1)
     return found
 
 
-async def read_frames(settings: ServiceSettings, topic: str) -> tuple[list[tuple[int, Frame]], int]:
-    """Frames of a topic of one partition with their offsets, and how many repetitions after a crash were left out by
-    lineage, as docs/reliability.md tells every reader to.
+async def read_frames(
+    settings: ServiceSettings, topic: str, partitions: int = 1
+) -> tuple[list[tuple[int, Frame]], int]:
+    """Frames of a topic with their offsets, partition by partition, and how many repetitions after a crash were left
+    out by lineage, as docs/reliability.md tells every reader to.
     """
     marks: dict[str, int] = {}
     found, repetitions = [], 0
-    for record in await read_topic(settings, topic):
+    for record in await read_topic(settings, topic, partitions):
         lineage = lineage_of(record.headers)
         if lineage is not None:
             if lineage.place <= marks.get(lineage.source, -1):

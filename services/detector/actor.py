@@ -92,7 +92,8 @@ class ActorTask:
             targets = [(FRAMES_BY_TARGET, p) for p in range(self.settings.partitions)]
             return pass_on(frame, "actor", self.partition, offset, [(EVIDENCE_BY_ACTOR, self.partition), *targets])
         likes = self._new_and_in_time(frame.batch)
-        self._see_progress(frame)
+        if frame.progress is not None:
+            self.watermark.follow(frame.progress, self.settings.lateness_ms)
         outputs = []
         if likes.num_rows:
             window = tumbling(likes.column("occurred_at").to_numpy(), self.settings.window_ms)
@@ -107,11 +108,6 @@ class ActorTask:
             findings = self._pass(now)
             outputs += self._tell(findings, offset, tick)
         return outputs
-
-    def _see_progress(self, frame: Frame) -> None:
-        if frame.progress is not None:
-            for source, watermark in frame.progress.watermarks.items():
-                self.watermark.advance(source, watermark - self.settings.lateness_ms if watermark >= 0 else UNKNOWN)
 
     def _new_and_in_time(self, likes: pa.RecordBatch) -> pa.RecordBatch:
         """Without the rows that a restarted ingest has sent again, and those beyond the horizon."""

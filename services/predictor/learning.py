@@ -86,7 +86,8 @@ def rescale_first(lists: Lists, count: int) -> None:
 
 
 @njit(cache=True)
-def _place_of(neighbour: Any, used: int, item: int) -> int:
+def place_of(neighbour: Any, used: int, item: int) -> int:
+    """The place of an item among the first `used` of an int32 array, -1 where it is none of them."""
     # No early way out: the loop becomes vector instructions, faster than leaving at the hit.
     found, wanted = np.int32(-1), np.int32(item)
     for k in range(np.int32(used)):
@@ -112,7 +113,7 @@ def _pair(lists: Lists, a: int, b: int, weight: float) -> None:
     """Add `weight` to b in the list of a; negative weight takes back."""
     used = lists.used[a]
     neighbour, weights = lists.neighbour[a], lists.weight[a]
-    place = _place_of(neighbour, used, b)
+    place = place_of(neighbour, used, b)
     if place >= 0:
         weights[place] += np.float32(weight)
         if weights[place] < NEGLIGIBLE:

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from services.predictor.candidates import LEAST_COSINE, NEXT_TO_NOTHING, WorkSpace, explain, find_candidates
-from services.predictor.learning import Histories, Lists, learn, unlearn_item
+from services.predictor.learning import Histories, Lists, learn, place_of, unlearn_item
 from services.predictor.trending import HALF_LIVES_MS, Rates, advance, decay, find_top
 
 TOP: Final = 20
@@ -117,13 +117,11 @@ def _score(blend: int, count: int, rates: Rates, work: WorkSpace) -> None:
 @njit(cache=True)
 def _place_of(item: int, count: int, work: WorkSpace) -> int:
     """The place of an item among the scored candidates, ties in the middle; 0 where it is none."""
-    # Loops without branches become vector instructions.
-    candidates, score = work.candidates, work.score
-    at, searched = np.int32(-1), np.int32(item)
-    for i in range(np.int32(count)):
-        at = max(at, np.int32(i) if candidates[i] == searched else np.int32(-1))
+    at = place_of(work.candidates, count, item)
     if at < 0:
         return 0
+    # A loop without branches becomes vector instructions.
+    score = work.score
     wanted = score[at]
     higher = equal = 0
     for i in range(count):

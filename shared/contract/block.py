@@ -19,21 +19,23 @@ from pyarrow import json
 
 from shared import frames
 from shared.contract.times import EARLIEST_MS, LATEST_MS
+from shared.events import HIGHEST_RANK, LANGUAGE_TAG, LONGEST_HASH, LONGEST_TAG
 
 # A name of the contract, and how it is read. The two last are for what is no plain like: they must stay empty.
-_TEXT: Final = ("event_id", "actor_id", "target_id", "creator_id", "actor_locale", "content_language", "origin_hash")
 _TIMES: Final = ("occurred_at", "actor_created_at")
 _CODES: Final = {c: pa.array(names) for c, names in frames.CODES.items() if c in frames.LIKES.names}
 _OTHERS: Final = ("undoes", "__deleted")
 _REQUIRED: Final = ("event_id", "actor_id", "target_id", "occurred_at")
-_LONGEST: Final = {"event_id": 128, "actor_id": 128, "target_id": 128, "creator_id": 128, "origin_hash": 64}
+# Characters: never more bytes than an id may have.
+LONGEST_ID: Final = 128
+_IDS: Final = ("event_id", "actor_id", "target_id", "creator_id")
+_LONGEST: Final = {**dict.fromkeys(_IDS, LONGEST_ID), "origin_hash": LONGEST_HASH}
 _TAGS: Final = ("actor_locale", "content_language")
-_TAG: Final = re.compile(r"[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*")
-_LONGEST_TAG: Final = 35
+_TEXT: Final = (*_LONGEST, *_TAGS)
+_TAG: Final = re.compile(LANGUAGE_TAG)
 _MOMENT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$"
 # Not JSON, but pyarrow takes the first two; and no text.
 _FOREIGN: Final = (b"NaN", b"Inf", b"\\u0000")
-_HIGHEST_RANK: Final = 2_147_483_647
 
 
 class Unfit(Exception):
@@ -60,12 +62,12 @@ def read(values: Sequence[bytes], latest_ms: Any) -> list[pa.Array]:
     for name, longest in _LONGEST.items():
         lengths = pc.utf8_length(columns[name])
         _require(pc.less_equal(lengths, longest))
-        if name != "origin_hash":
+        if name in _IDS:
             _require(pc.greater(lengths, 0))
     for name in _TAGS:
         _require_tags(columns[name])
     rank, propensity = columns["rank"], columns["propensity"]
-    _require(pc.and_(pc.greater_equal(rank, 0), pc.less_equal(rank, _HIGHEST_RANK)))
+    _require(pc.and_(pc.greater_equal(rank, 0), pc.less_equal(rank, HIGHEST_RANK)))
     _require(pc.and_(pc.greater(propensity, 0), pc.less_equal(propensity, 1)))
     found["rank"] = rank.cast(pa.int32())
     return [found.get(f.name, columns.get(f.name)) for f in frames.LIKES if f.name not in frames.PLACE]
@@ -140,5 +142,5 @@ def _codes(column: pa.Array, known: pa.Array) -> pa.Array:
 def _require_tags(column: pa.Array) -> None:
     """Few different ones, many times each."""
     for tag in column.unique().to_pylist():
-        if tag is not None and (len(tag) > _LONGEST_TAG or not _TAG.fullmatch(tag)):
+        if tag is not None and (len(tag) > LONGEST_TAG or not _TAG.fullmatch(tag)):
             raise Unfit

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pydantic import ValidationError
 
@@ -18,7 +19,7 @@ from shared.contract import block
 from shared.contract.confluent import MAGIC, Reader, unframe
 from shared.contract.envelopes import Ignored, Unwrapped, unwrap
 from shared.contract.times import LATEST_MS, epoch_ms
-from shared.events import Like
+from shared.events import HIGHEST_RANK, LANGUAGE_TAG, LONGEST_HASH, LONGEST_TAG, Like
 
 # Fewer messages are faster one by one.
 LEAST_BLOCK: Final = 64
@@ -32,8 +33,8 @@ UNKNOWN_LIKE: Final = "undoes: no like "
 
 L = TypeVar("L", bound="FastLike | Like")
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | int
-_Tag = Annotated[str, msgspec.Meta(max_length=35, pattern=r"^[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*\Z")]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=block.LONGEST_ID)] | int
+_Tag = Annotated[str, msgspec.Meta(max_length=LONGEST_TAG, pattern=rf"^{LANGUAGE_TAG}\Z")]
 
 
 class FastLike(msgspec.Struct, gc=False, omit_defaults=True):
@@ -54,11 +55,11 @@ class FastLike(msgspec.Struct, gc=False, omit_defaults=True):
     actor_created_at: str | int | float | None = None
     content_origin: Literal["unknown", "human", "ai", "mixed"] = "unknown"
     surface: Literal["unknown", "organic", "search", "recommended", "autoplay", "assistant"] = "unknown"
-    rank: Annotated[int, msgspec.Meta(ge=0, le=2_147_483_647)] | None = None
+    rank: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_RANK)] | None = None
     propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     actor_locale: _Tag | None = None
     content_language: _Tag | None = None
-    origin_hash: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    origin_hash: Annotated[str, msgspec.Meta(max_length=LONGEST_HASH)] | None = None
     # Flattened rows of Debezium have all the fields of a like also when they say that it is gone.
     deleted: None = msgspec.field(name="__deleted", default=None)
 
@@ -233,7 +234,6 @@ _CODES: Final = {
     if column in frames.LIKES.names
 }
 _GIVEN: Final = [column for column in frames.LIKES if column.name not in frames.PLACE]
-_PLACES: Final = (("partition", pa.int32()), ("offset", pa.int64()))
 _row = attrgetter(*(column.name for column in _GIVEN))
 
 
@@ -261,13 +261,18 @@ def _as_block(messages: Sequence[Message]) -> pa.RecordBatch | None:
     values = [message.value for message in messages if message.value and not message.headers]
     if len(values) < len(messages) or max(map(len, values)) > MOST_BYTES:
         return None
-    sent = np.array([message.timestamp for message in messages], np.int64)
+    places = np.array([(message.timestamp, message.partition, message.offset) for message in messages], np.int64)
     try:
-        columns = block.read(values, sent + FUTURE_TOLERANCE_MS)
+        columns = block.read(values, places[:, 0] + FUTURE_TOLERANCE_MS)
     except block.Unfit:
         return None
-    place = [pa.array(sent), *(pa.array([getattr(m, name) for m in messages], kind) for name, kind in _PLACES)]
-    return pa.RecordBatch.from_arrays(columns + place, schema=frames.LIKES)
+    return _with_places(columns, places)
+
+
+def _with_places(columns: list[pa.Array], places: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """What likes say, with (time sent, partition, offset) of each, shape (n, 3)."""
+    where = [pa.array(places[:, 0]), pa.array(places[:, 1].astype(np.int32)), pa.array(places[:, 2])]
+    return pa.RecordBatch.from_arrays(columns + where, schema=frames.LIKES)
 
 
 def one_by_one(messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> Decoded:
@@ -299,9 +304,7 @@ def to_batch(likes: Sequence[FastLike | Like], places: Sequence[tuple[int, int, 
     for column, values in zip(_GIVEN, by_column, strict=True):
         codes = _CODES.get(column.name)
         columns.append(pa.array([codes[name] for name in values] if codes is not None else values, column.type))
-    place = np.array(places, np.int64).reshape(-1, 3)
-    columns += [pa.array(place[:, 0]), pa.array(place[:, 1].astype(np.int32)), pa.array(place[:, 2])]
-    return pa.RecordBatch.from_arrays(columns, schema=frames.LIKES)
+    return _with_places(columns, np.array(places, np.int64).reshape(-1, 3))
 
 
 def to_messages(likes: pa.RecordBatch) -> list[bytes]:

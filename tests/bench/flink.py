@@ -19,18 +19,16 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from services.detector.settings import Judgement
 from services.simulator.events import events
 from services.simulator.settings import WorldSettings
 from services.simulator.world import World
 from shared import kafka
-from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
-from shared.topics import LIKES
+from shared.topics import LIKES, TOPICS, Arrow, Topic
 from tests.bench import flink_answers, services_run
-from tests.bench.measuring import Bench, Row
+from tests.bench.measuring import Bench, Row, fill
 from tests.bench.services_run import Moment, Services, on_cores
 from tests.bench.windows import Windows, said
 from tests.kafka.server import ApacheKafka
@@ -47,6 +45,9 @@ WORLD: Final = WorldSettings(people=268_000, items=20_000)
 AFTER_MS: Final = 2 * 3_600_000
 # In one JVM; the first is the cold one. Job B takes four times as long.
 RUNS: Final = {"A": 3, "B": 2}
+RESULTS_OF: Final = {
+    job: Topic(f"flink-{job.lower()}", True, f"What job {job} found", Arrow({}), "", {}) for job in RUNS
+}
 # No further set of cores begins after this long.
 ENOUGH_SECONDS: Final = 330
 # So much that job B does not spend its time collecting garbage.
@@ -147,7 +148,7 @@ def measured(bench: Bench, log: Log, engine: Set[int], others: Set[int]) -> tupl
         try:
             broker.start()
             redis.start()
-            asyncio.run(_create(settings))
+            asyncio.run(kafka.create_topics(settings, topics=(*TOPICS, *RESULTS_OF.values())))
             ours = services_run.measure(stack, settings, engine, lambda: asyncio.run(_fill(settings, log)))
             bench.console.print(f"Truelike: {total(ours.weighed):.1f} s of CPU to the last weight")
             with on_cores(engine):
@@ -163,37 +164,30 @@ def measured(bench: Bench, log: Log, engine: Set[int], others: Set[int]) -> tupl
     return ours, {job: Job.of(runs) for job, runs in jobs.items()}
 
 
-async def _create(settings: ServiceSettings) -> None:
-    await kafka.create_topics(settings)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(_results(job), settings.partitions, 1) for job in ("A", "B")])
-    finally:
-        await admin.close()
-
-
-def _results(job: str) -> str:
-    return f"flink-{job.lower()}"
-
-
 async def _fill(settings: ServiceSettings, log: Log) -> int:
+    await fill(settings, log.keys, log.values)
     producer = kafka.producer(settings)
     await producer.start()
-    sender = BatchProducer(producer, LIKES, settings.partitions)
-    now = int(time.time() * 1000)
-    for n in range(0, len(log.values), 5000):
-        await sender.send(log.keys[n : n + 5000], log.values[n : n + 5000], now)
-    await sender.send([b"end"] * len(log.last), log.last, now, range(len(log.last)))
-    await sender.flush()
+    for partition, like in enumerate(log.last):
+        await producer.send_and_wait(LIKES, like, key=b"end", partition=partition)
     await producer.stop()
-    return sender.acknowledged
+    return log.count
 
 
 def flink(bench: Bench, brokers: str, job: str, parallelism: int) -> list[Run]:
     """A job's runs, all in one JVM. Raises CalledProcessError."""
     command: list[Any] = ["java", f"-Xmx{HEAP_GB}g", *OPENED, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]
-    command += ["-cp", f"{CLASSES}:{JARS}/*", "Likes", job, brokers, LIKES, _results(job), parallelism, RUNS[job]]
+    command += [
+        "-cp",
+        f"{CLASSES}:{JARS}/*",
+        "Likes",
+        job,
+        brokers,
+        LIKES,
+        RESULTS_OF[job].name,
+        parallelism,
+        RUNS[job],
+    ]
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, check=True)
     runs = [msgspec.json.decode(line, type=Run) for line in done.stdout.splitlines()]
     bench.console.print(f"Flink, job {job}: {', '.join(f'{run.cpu_s:.1f}' for run in runs)} s of CPU")

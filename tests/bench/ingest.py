@@ -15,13 +15,12 @@ from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
 from services.ingest.settings import IngestSettings
 from shared import kafka
-from shared.batches import BatchProducer
 from shared.contract.decode import FastLike, Message
 from shared.events import Like
 from shared.frames import Progress
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
-from tests.bench.measuring import Bench, Row, rate_of
+from tests.bench.measuring import Bench, Row, fill, rate_of
 from truelike.cli.embedded import Broker
 
 TITLE: Final = "Ingest"
@@ -34,21 +33,11 @@ def rows(bench: Bench) -> list[Row]:
         broker.start()
         settings = ServiceSettings(kafka_bootstrap_servers=broker.bootstrap_servers, kafka_idempotence=False)
         try:
-            asyncio.run(_fill(settings, keys, values))
+            asyncio.run(kafka.create_topics(settings))
+            asyncio.run(fill(settings, keys, values))
             return _rates(settings, len(values))
         finally:
             broker.stop()
-
-
-async def _fill(settings: ServiceSettings, keys: list[bytes], values: list[bytes]) -> None:
-    await kafka.create_topics(settings)
-    producer = kafka.producer(settings)
-    await producer.start()
-    sender = BatchProducer(producer, LIKES, settings.partitions)
-    for n in range(0, len(values), 5000):
-        await sender.send(keys[n : n + 5000], values[n : n + 5000], int(time.time() * 1000))
-    await sender.flush()
-    await producer.stop()
 
 
 async def _drain(settings: ServiceSettings, count: int, take: Callable[[list[Message]], None]) -> int:

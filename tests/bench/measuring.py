@@ -11,11 +11,16 @@ from functools import cached_property
 from typing import Protocol
 
 import msgspec
+import psutil
 from rich.console import Console
 
 from services.simulator.events import events
 from services.simulator.settings import WorldSettings
 from services.simulator.world import World
+from shared import kafka
+from shared.batches import BatchProducer
+from shared.settings import ServiceSettings
+from shared.topics import LIKES
 
 # What, measured, reference, ratio.
 Row = tuple[str, str, str, str]
@@ -52,6 +57,25 @@ def world_events(count: int) -> tuple[list[bytes], list[bytes]]:
     world = World(WorldSettings(people=100_000, items=20_000), 1_767_225_600_000)
     found = events(world, world.take(count), 0)
     return [event["actor_id"].encode() for event in found], [msgspec.json.encode(event) for event in found]
+
+
+async def fill(settings: ServiceSettings, keys: list[bytes], values: list[bytes]) -> None:
+    """Put likes into `likes.v1`, sent now."""
+    producer = kafka.producer(settings)
+    await producer.start()
+    sender = BatchProducer(producer, LIKES, settings.partitions)
+    for n in range(0, len(values), 5000):
+        await sender.send(keys[n : n + 5000], values[n : n + 5000], int(time.time() * 1000))
+    await sender.flush()
+    await producer.stop()
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system seconds of a process and of all that it started."""
+    process = psutil.Process(pid)
+    ended = process.cpu_times()
+    running = [child.cpu_times() for child in process.children(recursive=True)]
+    return ended.children_user + ended.children_system + sum(t.user + t.system for t in [ended, *running])
 
 
 def rate_of(what: Callable[[], int]) -> float:

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import psutil
-from aiokafka import TopicPartition
 
-from shared import kafka
 from shared.settings import ServiceSettings
 from shared.topics import WINDOW_SUMMARIES
+from tests.bench.measuring import cpu_seconds
+from tests.topics import read_topic
 from truelike.cli.stack import Metrics, Stack
 
 NAMES: Final = ("ingest", "detector")
@@ -72,14 +71,14 @@ def measure(stack: Stack, settings: ServiceSettings, cores: Set[int], fill: Call
     starting = _cpu(stack)["ingest"]
     stack.stop("ingest")
     count = fill()
-    before = {"ingest": starting, "detector": _cpu_of(stack.processes["detector"].pid)}
+    before = {"ingest": starting, "detector": cpu_seconds(stack.processes["detector"].pid)}
     with on_cores(cores):
         stack.start("ingest")
     stack.wait_ready("ingest", timeout=START_SECONDS)
     weighed, settled, metrics = _watch(stack, count, before)
     memory = {name: peak_mb(stack.processes[name].pid) for name in NAMES}
     stack.stop()
-    return Services(weighed, settled, memory, metrics, asyncio.run(_summarised(settings)))
+    return Services(weighed, settled, memory, metrics, _summarised(settings))
 
 
 def _watch(stack: Stack, count: int, before: dict[str, float]) -> tuple[Moment, Moment, Metrics]:
@@ -90,8 +89,9 @@ def _watch(stack: Stack, count: int, before: dict[str, float]) -> tuple[Moment, 
         judged = metrics.get(JUDGED, 0)
         if judged >= count and weighed is None:
             weighed = now
-        if settled is None or found != (judged, *(metrics.get(name, 0) for name in FOUND)):
-            found, settled = (judged, *(metrics.get(name, 0) for name in FOUND)), now
+        said = (judged, *(metrics.get(name, 0) for name in FOUND))
+        if settled is None or said != found:
+            found, settled = said, now
         if weighed is not None and now.wall - settled.wall > QUIET_SECONDS:
             return weighed, settled, metrics
         if now.wall > MOST_SECONDS:
@@ -100,15 +100,7 @@ def _watch(stack: Stack, count: int, before: dict[str, float]) -> tuple[Moment, 
 
 
 def _cpu(stack: Stack) -> dict[str, float]:
-    return {name: _cpu_of(stack.processes[name].pid) for name in NAMES}
-
-
-def _cpu_of(pid: int) -> float:
-    """User and system seconds of a process and of all that it started."""
-    process = psutil.Process(pid)
-    ended = process.cpu_times()
-    running = [child.cpu_times() for child in process.children(recursive=True)]
-    return ended.children_user + ended.children_system + sum(t.user + t.system for t in [ended, *running])
+    return {name: cpu_seconds(stack.processes[name].pid) for name in NAMES}
 
 
 def peak_mb(pid: int) -> float:
@@ -117,19 +109,7 @@ def peak_mb(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6
 
 
-async def _summarised(settings: ServiceSettings) -> int:
+def _summarised(settings: ServiceSettings) -> int:
     """Windows that the detector closed, by its own word in window-summaries.v1."""
-    place = TopicPartition(WINDOW_SUMMARIES, 0)
-    consumer = kafka.consumer(settings)
-    await consumer.start()
-    try:
-        consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        await consumer.seek_to_beginning(place)
-        starts: set[int] = set()
-        while await consumer.position(place) < end:
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                starts.update(msgspec.json.decode(r.value)["window_start"] for r in records)
-    finally:
-        await consumer.stop()
-    return len(starts)
+    records = asyncio.run(read_topic(settings, WINDOW_SUMMARIES))
+    return len({msgspec.json.decode(record.value)["window_start"] for record in records})

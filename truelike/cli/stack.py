@@ -47,12 +47,14 @@ class Stack:
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, label: str | None = None, **environment: str) -> subprocess.Popen[bytes]:
-        """Start one service, `name` with its arguments; its log goes to `<folder>/<label>.log`."""
+    def start(
+        self, name: str, label: str | None = None, package: str = "services", **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """Start one service of a package, `name` with its arguments; its log goes to `<folder>/<label>.log`."""
         label = label or name
         with (self.folder / f"{label}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", *f"services.{name}".split()],
+                [sys.executable, "-m", *f"{package}.{name}".split()],
                 env={**self.environment, **environment},
                 stdout=log,
                 stderr=log,
