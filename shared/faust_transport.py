@@ -11,7 +11,7 @@ from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
 
-FETCH_MAX_WAIT_MS = 50
+FETCH_MAX_WAIT_MS = 200
 
 
 class PromptConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
