@@ -157,7 +157,7 @@ def likes_of(
         rejected.publish()
 
 
-def close(result: Result) -> None:
+def close(result: Result, what: str = "likes") -> None:
     """The summary, on stdout."""
     counts = {
         "accepted": result.accepted,
@@ -169,7 +169,7 @@ def close(result: Result) -> None:
     said = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     out.print(f"{result.rows:,} rows: {said}", highlight=False, soft_wrap=True)
     if not result.rows:
-        out.print("no likes in it", highlight=False)
+        out.print(f"no {what} in it", highlight=False)
     for what, reasons in (("rejected", result.rejected), ("ignored", result.ignored)):
         for reason in sorted(reasons.values(), key=lambda r: -r.count)[:_MOST_REASONS]:
             line = f"  {what} {reason.count:,}: {reason.said} (first rows: {', '.join(reason.examples)})"

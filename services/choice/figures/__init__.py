@@ -1,0 +1,22 @@
+"""The figures, by number in docs/choice.md. Another one is a file with `measure(log)` and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from services.choice.figure import Figure
+from services.choice.figures import caused_share, self_directed_novelty, slot_effect, surface_mix
+from services.choice.log import Log
+
+FIGURES: Final[dict[int, Callable[[Log], Iterator[Figure]]]] = {
+    2: surface_mix.measure,
+    3: self_directed_novelty.measure,
+    4: caused_share.measure,
+    5: slot_effect.measure,
+}
+
+
+def measure(log: Log) -> list[Figure]:
+    """All of them."""
+    return [figure for of in FIGURES.values() for figure in of(log)]

@@ -1,0 +1,162 @@
+"""What was liked and what was shown, as arrays: the input of every figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shared.events import ACTIONS, UNLIKE
+from shared.hashing import U64, hash_strings, mix
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+LIKE: Final = ACTIONS.index("like")
+# What a slate is said to have caused may come this much later.
+ATTRIBUTION_MS: Final = 24 * 3_600_000
+NOBODY: Final = 0
+
+
+class _Rows:
+    """Columns of one length."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+
+    def take(self, which: Any) -> Self:
+        """Rows by index or mask."""
+        return type(self)(*(getattr(self, f.name)[which] for f in fields(self)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Likes(_Rows):
+    """Shapes (n,), in order of time. `actor`, `target`, `creator` are hashes (NOBODY: not known), `time` is in ms,
+    `weight` is the probability that a person acted.
+    """
+
+    actor: U64
+    target: U64
+    creator: U64
+    time: I64
+    surface: npt.NDArray[np.int8]
+    weight: F64
+
+
+@dataclass(frozen=True)
+class Shown(_Rows):
+    """Items of slates, shown or withheld, shapes (n,), in order of time. `slate` and `policy` are numbers."""
+
+    slate: I64
+    actor: U64
+    target: U64
+    creator: U64
+    time: I64
+    surface: npt.NDArray[np.int8]
+    arm: npt.NDArray[np.int8]
+    policy: I64
+    rank: I64
+    # Not a number where it was not logged; 0 where it is not known among how many.
+    propensity: F64
+    candidates: I64
+    withheld: Bools
+
+
+@dataclass(frozen=True)
+class Log:
+    """Likes that stand and what was shown, up to a moment; `policies`: names by number."""
+
+    likes: Likes
+    shown: Shown
+    policies: tuple[str, ...]
+    now_ms: int
+
+    @cached_property
+    def matured(self) -> Shown:
+        """What was shown so long ago that all that is counted of it has come."""
+        return self.shown.take(self.shown.time + ATTRIBUTION_MS <= self.now_ms)
+
+    def until(self, now_ms: int) -> Log:
+        """The log as it was then."""
+        likes, shown = self.likes, self.shown
+        return Log(likes.take(likes.time <= now_ms), shown.take(shown.time <= now_ms), self.policies, now_ms)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        times = np.r_[self.likes.time, self.shown.time]
+        return (int(times.min()), int(times.max())) if len(times) else (0, 0)
+
+
+def likes_of(batch: pa.RecordBatch, weight: F64 | None = None) -> Likes:
+    """Of likes in order of time (schema `frames.LIKES`): those that were not taken back. Shares and buys are none."""
+    action = batch.column("action").to_numpy()
+    actor, target = (hash_strings(batch.column(name)) for name in ("actor_id", "target_id"))
+    pairs, of_row = np.unique(mix(actor, target), return_inverse=True)
+    rows, last_unlike = np.arange(len(of_row)), np.full(len(pairs), -1)
+    unlikes = np.flatnonzero(action == UNLIKE)
+    np.maximum.at(last_unlike, of_row[unlikes], unlikes)
+    kept = np.flatnonzero((action == LIKE) & (rows > last_unlike[of_row]))
+    weights = np.ones(len(rows)) if weight is None else weight
+    return Likes(
+        actor[kept],
+        target[kept],
+        _hashes(batch.column("creator_id"))[kept],
+        batch.column("occurred_at").to_numpy()[kept],
+        batch.column("surface").to_numpy()[kept],
+        weights[kept],
+    )
+
+
+def shown_of(batch: pa.RecordBatch) -> tuple[Shown, tuple[str, ...]]:
+    """Of rows of slates that are each there once (schema `EXPOSURES`); and the policies' names."""
+    kept = batch.take(pa.array(np.argsort(batch.column("occurred_at").to_numpy(), kind="stable")))
+    policies = kept.column("policy_id").dictionary_encode()
+    propensity = pc.fill_null(kept.column("propensity"), np.nan).to_numpy()
+    return Shown(
+        kept.column("slate_id").dictionary_encode().indices.to_numpy().astype(np.int64),
+        hash_strings(kept.column("actor_id")),
+        hash_strings(kept.column("target_id")),
+        _hashes(kept.column("creator_id")),
+        kept.column("occurred_at").to_numpy(),
+        kept.column("surface").to_numpy(),
+        kept.column("arm").to_numpy(),
+        policies.indices.to_numpy().astype(np.int64),
+        kept.column("rank").to_numpy().astype(np.int64),
+        propensity,
+        kept.column("candidates").to_numpy().astype(np.int64),
+        kept.column("withheld").to_numpy(zero_copy_only=False),
+    ), tuple(policies.dictionary.to_pylist())
+
+
+def outcomes(shown: Shown, likes: Likes) -> F64:
+    """The weight of the first like that each row's actor gave its target within the attribution window from when it
+    was shown or withheld; 0 without one. Shape (n,).
+    """
+    if not len(likes) or not len(shown):
+        return np.zeros(len(shown))
+    keys = mix(likes.actor, likes.target)
+    known, of_like = np.unique(keys, return_inverse=True)
+    begin = int(min(likes.time.min(), shown.time.min()))
+    span = int(max(likes.time.max(), shown.time.max())) - begin + 1
+    # Pair and moment as one number, to be searched for.
+    moment = of_like * span + (likes.time - begin)
+    order = np.argsort(moment, kind="stable")
+    wanted = mix(shown.actor, shown.target)
+    pair = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    at = np.searchsorted(moment[order], pair * span + (shown.time - begin))
+    found = order[np.minimum(at, len(order) - 1)]
+    hit = (known[pair] == wanted) & (at < len(order)) & (keys[found] == wanted)
+    hit &= likes.time[found] - shown.time <= ATTRIBUTION_MS
+    return np.where(hit, likes.weight[found], 0.0)
+
+
+def _hashes(column: pa.Array) -> U64:
+    """NOBODY where nothing is said."""
+    hashes = hash_strings(column.fill_null(""))
+    return np.where(column.is_null().to_numpy(zero_copy_only=False), np.uint64(NOBODY), hashes)

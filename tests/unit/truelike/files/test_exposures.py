@@ -1,0 +1,126 @@
+"""Files of slates, and `truelike choice` over them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from shared.events import SURFACES
+from shared.exposures import ARMS
+from truelike.cli.app import app
+from truelike.evaluation.choice_world import Made, World, make
+from truelike.files import exposures
+from truelike.files.content import UnreadableFile
+from truelike.files.result import Result
+
+
+def written(made: Made, folder: Path) -> tuple[Path, Path]:
+    """A made platform's likes and slates as a platform would write them."""
+    likes, shown = made.log.likes, made.log.shown
+    rows = [
+        {
+            "event_id": f"e{n}",
+            "actor_id": f"{likes.actor[n]:x}",
+            "target_id": f"{likes.target[n]:x}",
+            "creator_id": f"{likes.creator[n]:x}",
+            "occurred_at": int(likes.time[n]),
+            "surface": SURFACES[likes.surface[n]],
+        }
+        for n in range(len(likes))
+    ]
+    slates: dict[int, dict[str, Any]] = {}
+    for n in range(len(shown)):
+        slate = slates.setdefault(
+            int(shown.slate[n]),
+            {
+                "slate_id": f"s{shown.slate[n]}",
+                "occurred_at": int(shown.time[n]),
+                "actor_id": f"{shown.actor[n]:x}",
+                "surface": SURFACES[shown.surface[n]],
+                "policy_id": "made",
+                "arm": ARMS[shown.arm[n]],
+                "items": [],
+                "withheld": [],
+                "candidates": int(shown.candidates[n]),
+            },
+        )
+        item = {"target_id": f"{shown.target[n]:x}", "rank": int(shown.rank[n]), "propensity": shown.propensity[n]}
+        slate["withheld" if shown.withheld[n] else "items"].append({**item, "creator_id": f"{shown.creator[n]:x}"})
+    files = folder / "likes.jsonl", folder / "exposures.jsonl.gz"
+    files[0].write_text("\n".join(map(json.dumps, rows)))
+    files[1].write_bytes(gzip.compress("\n".join(map(json.dumps, slates.values())).encode()))
+    return files
+
+
+def test_files_say_what_the_arrays_say(tmp_path: Path) -> None:
+    """Whatever way the log comes in, the figures are the same."""
+    from services.choice.figures import measure
+
+    made = make(World(people=400), 5)
+    likes, slates = written(made, tmp_path)
+    report = tmp_path / "choice.json"
+    done = CliRunner().invoke(app, ["choice", str(likes), str(slates), "--report", str(report)])
+    assert done.exit_code == 0, done.output
+    found = json.loads(report.read_text())
+    assert (found["likes"], found["shown"] + found["withheld"], found["slates"]) == (len(made.log.likes), 24_000, 2_400)
+    last = max(int(made.log.likes.time[-1]), int(made.log.shown.time[-1]))
+    expected = measure(made.log.until(last))
+    assert [f["sentence"] for f in found["figures"]] == [f.sentence for f in expected]
+    assert [f["value"] for f in found["figures"]] == pytest.approx([f.value for f in expected])
+    assert "would not have been given" in " ".join(done.output.split())
+
+
+def test_without_slates_nothing_is_said_of_influence(tmp_path: Path) -> None:
+    likes, _ = written(make(World(people=60), 5), tmp_path)
+    report = tmp_path / "choice.json"
+    done = CliRunner().invoke(app, ["choice", str(likes), "--report", str(report)])
+    assert done.exit_code == 0, done.output
+    figures = {f["figure"]: f for f in json.loads(report.read_text())["figures"]}
+    assert figures["caused_share"]["why"] == figures["slot_effect"]["why"] == "there are no exposures"
+    assert figures["self_directed_novelty"]["value"] is None
+    assert figures["self_directed_novelty"]["bound"] == "no exposures"
+
+
+def test_what_became_of_each_slate_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "slates.jsonl"
+    good = {
+        "slate_id": "a",
+        "occurred_at": 1_767_225_600_000,
+        "actor_id": "x",
+        "items": [{"target_id": "t", "rank": 0}],
+    }
+    bad = {**good, "slate_id": "b", "items": [{"target_id": "t", "rank": -1}]}
+    path.write_text("\n".join([json.dumps(good), json.dumps(bad), json.dumps(good), "nonsense"]))
+    result = Result()
+    batch = exposures.read(path, result, lambda done, total: None)
+    assert (batch.num_rows, result.rows, result.accepted, result.duplicates, result.rejections) == (1, 4, 1, 1, 2)
+    assert [r.said for r in result.rejected.values()] == [
+        "message: not JSON: expected an object",
+        "items.0.rank: Input should be greater than or equal to 0",
+    ]
+
+
+def test_a_table_is_no_file_of_slates(tmp_path: Path) -> None:
+    path = tmp_path / "slates.csv"
+    path.write_text("slate_id,actor_id\n1,2\n")
+    with pytest.raises(UnreadableFile, match="one slate a line"):
+        exposures.read(path, Result(), lambda done, total: None)
+    (tmp_path / "likes.jsonl").write_text('{"actor_id":"a","target_id":"t","occurred_at":1767225600000}\n')
+    done = CliRunner().invoke(
+        app, ["choice", str(tmp_path / "likes.jsonl"), str(path), "--report", str(tmp_path / "r")]
+    )
+    assert done.exit_code != 0
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_report_is_no_file_that_is_read(tmp_path: Path) -> None:
+    likes, slates = written(make(World(people=30, slates=1), 5), tmp_path)
+    before = slates.read_bytes()
+    done = CliRunner().invoke(app, ["choice", str(likes), str(slates), "--report", str(slates)])
+    assert done.exit_code != 0
+    assert slates.read_bytes() == before

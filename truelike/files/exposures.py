@@ -1,0 +1,62 @@
+"""A file of slates (`exposures.v1`, JSON or JSON lines, compressed or not) as columns."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from shared.exposures import EXPOSURES, Exposure, to_batch
+from truelike.files.content import UnreadableFile, look
+from truelike.files.documents import read_events
+from truelike.files.parts import Part, Refused
+from truelike.files.reading import Advance
+from truelike.files.result import Result
+
+
+def read(path: Path, result: Result, advance: Advance) -> pa.RecordBatch:
+    """All items of the slates that fit, each slate once, in the file's order (schema `EXPOSURES`).
+
+    Raises UnreadableFile and OSError.
+    """
+    with tempfile.TemporaryDirectory(prefix="truelike-") as name:
+        content = look(path, Path(name))
+        if content.kind != "json":
+            raise UnreadableFile(f"{path} is {content.kind}; exposures are JSON, one slate a line (docs/choice.md)")
+        result.notes += content.notes()
+        size = content.path.stat().st_size
+        batches, seen = [], set[str]()
+        for part in read_events(content.path):
+            batches.append(to_batch(list(_slates(part, result, seen))))
+            advance(part.done, size)
+    return pa.Table.from_batches(batches, EXPOSURES).combine_chunks().to_batches()[0] if batches else to_batch([])
+
+
+def _slates(part: Part, result: Result, seen: set[str]) -> Iterator[Exposure]:
+    assert part.events is not None
+    assert part.lines is not None
+    result.rows += len(part.events) + len(part.refused)
+    result.reject(part.refused)
+    for event, row, line in zip(part.events, part.rows, part.lines, strict=True):
+        try:
+            slate = Exposure.model_validate(event)
+        except ValidationError as error:
+            result.reject([Refused(row, tuple(map(_said, error.errors())), event, line)])
+            continue
+        if slate.slate_id in seen:
+            result.duplicates += 1
+            continue
+        seen.add(slate.slate_id)
+        result.accepted += 1
+        yield slate
+
+
+def _said(error: Any) -> str:
+    """The field, as a path into the slate, and what is wrong with it."""
+    place = ".".join(map(str, error["loc"]))
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{place}: {said}" if place else said
