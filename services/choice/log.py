@@ -38,7 +38,8 @@ class _Rows:
 @dataclass(frozen=True)
 class Likes(_Rows):
     """Shapes (n,), in order of time. `actor`, `target`, `creator` are hashes (NOBODY: not known), `time` is in ms,
-    `weight` is the probability that a person acted.
+    `weight` is the probability that a person acted. `p_popular` and `p_history` were forecast of it by popularity and
+    by the actor's own past, given that the actor likes something now; not a number where nothing was.
     """
 
     actor: U64
@@ -47,6 +48,8 @@ class Likes(_Rows):
     time: I64
     surface: npt.NDArray[np.int8]
     weight: F64
+    p_popular: F64
+    p_history: F64
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,10 @@ class Log:
         return (int(times.min()), int(times.max())) if len(times) else (0, 0)
 
 
-def likes_of(batch: pa.RecordBatch, weight: F64 | None = None) -> Likes:
-    """Of likes in order of time (schema `frames.LIKES`): those that were not taken back. Shares and buys are none."""
+def likes_of(batch: pa.RecordBatch, p_popular: F64 | None = None, p_history: F64 | None = None) -> Likes:
+    """Of likes in order of time (schema `frames.LIKES`), and of what was forecast of each: those that were not taken
+    back, in full. Shares and buys are none.
+    """
     action = batch.column("action").to_numpy()
     actor, target = (hash_strings(batch.column(name)) for name in ("actor_id", "target_id"))
     pairs, of_row = np.unique(mix(actor, target), return_inverse=True)
@@ -102,14 +107,16 @@ def likes_of(batch: pa.RecordBatch, weight: F64 | None = None) -> Likes:
     unlikes = np.flatnonzero(action == UNLIKE)
     np.maximum.at(last_unlike, of_row[unlikes], unlikes)
     kept = np.flatnonzero((action == LIKE) & (rows > last_unlike[of_row]))
-    weights = np.ones(len(rows)) if weight is None else weight
+    nothing = np.full(len(rows), np.nan)
     return Likes(
         actor[kept],
         target[kept],
         _hashes(batch.column("creator_id"))[kept],
         batch.column("occurred_at").to_numpy()[kept],
         batch.column("surface").to_numpy()[kept],
-        weights[kept],
+        np.ones(len(kept)),
+        (nothing if p_popular is None else p_popular)[kept],
+        (nothing if p_history is None else p_history)[kept],
     )
 
 

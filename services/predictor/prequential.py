@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.predictor.calibration import FARTHER, RECALIBRATED, Calibration, clearness, outcome
+from services.predictor.forecasts import by_popularity
 from services.predictor.ranking import TOP, Places
 from shared.checkpoints import Arrays
 
@@ -23,12 +24,19 @@ FIGURES: Final = ("predictions", "hr@10", "hr@20", "mrr@20", "surprise_bits")
 @dataclass(frozen=True)
 class Scored:
     """The scored likes of a batch: which they were (`at`, places in the batch), their place in the ranking before
-    them (`rank`, 0: no candidate), and -log2 of the probability that was stated for what came. Shapes (n,).
+    them (`rank`, 0: no candidate), and -log2 of the probability that was stated for what came; `p_popular`: how
+    probable it was by popularity alone (`forecasts`). Shapes (n,).
     """
 
     at: I64
     rank: I64
     surprise_bits: F64
+    p_popular: F64
+
+    @property
+    def p_history(self) -> F64:
+        """How probable what came was, by the user's own history."""
+        return np.exp2(-self.surprise_bits)
 
 
 def sums(rank: I64, bits: F64) -> F64:
@@ -53,8 +61,10 @@ class Prequential:
         self.window: F64 = np.zeros(len(FIGURES))
         self.last_window: F64 = np.zeros(len(FIGURES))
 
-    def observe(self, places: Places, choices: I64) -> Scored:
-        """Take in a batch in log order; `choices`: how many items there were when each like came, shape (n,)."""
+    def observe(self, places: Places, choices: I64, of_new: F64) -> Scored:
+        """Take in a batch in log order. By like: how many items there were when it came (`choices`), and the share of
+        likes so far that went to items which were new (`of_new`). Shapes (n,).
+        """
         at = np.flatnonzero(places.rank >= 0)
         rank = places.rank[at]
         clear, came = clearness(places.clear[at]), outcome(rank)
@@ -70,7 +80,7 @@ class Prequential:
             self.calibration.observe(clear[part], came[part])
             self._add(sums(rank[part], bits[part]).sum(axis=0))
             start = part.stop
-        return Scored(at, rank, bits)
+        return Scored(at, rank, bits, by_popularity(places.popularity[at], of_new[at], choices[at]))
 
     def _add(self, found: F64) -> None:
         self.total += found

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+import pyarrow as pa
 from rich.table import Table
 
 from services.choice import figures, log
-from services.choice.log import Log
+from services.choice.log import F64, Log
+from services.choice.person import report as of_person
+from services.predictor.model import VERSION, CoPreference
+from shared.events import UNLIKE
 from shared.exposures import to_batch
+from shared.hashing import hash_strings
 from truelike.evaluation import stream
 from truelike.files import exposures
 from truelike.files.reading import Advance
 from truelike.files.result import Result
 from truelike.files.spool import Spool
 
+FORECAST_AT_ONCE: Final = 4096
+
 
 def measure(
-    spool: Spool, path: Path | None, result: Result, slates: Result, bar: Callable[[str], Advance]
+    spool: Spool, path: Path | None, result: Result, slates: Result, bar: Callable[[str], Advance], person: str | None
 ) -> dict[str, Any]:
-    """Of the likes and, where there is a file of them, the slates; what became of the rows goes into the results."""
-    likes = log.likes_of(stream.read_all(spool, result, bar("sorting")))
+    """Of the likes and, where there is a file of them, the slates; what became of the rows goes into the results.
+    `person`: whose own report to add.
+    """
+    batch = stream.read_all(spool, result, bar("sorting"))
+    likes = log.likes_of(batch, *forecasts(batch, bar("forecasting")))
     rows = exposures.read(path, slates, bar("reading slates")) if path is not None else to_batch([])
     shown, policies = log.shown_of(rows)
     times = [int(part.time[-1]) for part in (likes, shown) if len(part)]
@@ -33,14 +44,34 @@ def measure(
         "withheld": int(shown.withheld.sum()),
         "slates": int(shown.slate.max(initial=-1)) + 1,
         "attribution_hours": log.ATTRIBUTION_MS / 3_600_000,
+        "model": VERSION,
         "figures": [figure.described(whole.window) for figure in figures.measure(whole)],
+        **({"person": of_person(whole, int(hash_strings(pa.array([person]))[0]))} if person is not None else {}),
     }
+
+
+def forecasts(likes: pa.RecordBatch, advance: Advance) -> tuple[F64, F64]:
+    """By popularity and by the actor's past, as they stood before each like (schema `frames.LIKES`, in order of time);
+    not a number where the predictor had nothing to go by. Shapes (n,).
+    """
+    model, n = CoPreference(), likes.num_rows
+    found = np.full((2, n), np.nan)
+    for start in range(0, n, FORECAST_AT_ONCE):
+        part = likes.slice(start, FORECAST_AT_ONCE)
+        unlikes = part.column("action").to_numpy() == UNLIKE
+        columns = part.column("actor_id"), part.column("target_id"), part.column("occurred_at").to_numpy()
+        scored = model.score_and_learn(*columns, np.ones(part.num_rows, np.float32), unlikes)
+        found[:, start + scored.at] = scored.p_popular, scored.p_history
+        advance(start + part.num_rows, n)
+    return found[0], found[1]
 
 
 def table(found: dict[str, Any]) -> Table:
     """The sentences, with what they are of."""
     made = Table("figure", "of", "n", "what it says", title=f"{found['likes']:,} likes, {found['slates']:,} slates")
     for figure in found["figures"]:
-        about = [str(figure[name]) for name in ("surface", "policy", "withheld_by", "rank") if name in figure]
+        about = [
+            str(figure[name]) for name in ("bits_of", "surface", "policy", "withheld_by", "rank") if name in figure
+        ]
         made.add_row(figure["figure"], ", ".join(about), f"{figure['n']:,}", figure["sentence"])
     return made

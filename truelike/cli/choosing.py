@@ -24,9 +24,10 @@ def choice(
         Path | None, typer.Argument(help="What was shown and withheld: slates as in docs/choice.md, JSON lines")
     ] = None,
     report: Annotated[Path, typer.Option(help="Where the report goes, JSON")] = Path("choice.json"),
+    person: Annotated[str | None, typer.Option(help="Also this person's own report, by actor_id")] = None,
 ) -> None:
-    """Whose choice were these likes? What brought them, what would not have been without being shown, what a place in
-    the slate does; each with its interval, or why it is not identified. Needs no broker.
+    """Whose choice were these likes? What foretold them, what brought them, what would not have been without being
+    shown, what a place in the slate does; each with its interval, or why it is not identified. Needs no broker.
 
     Every like counts in full: take those that people made from the exporter's Parquet, as in the second example.
     Exits 1 if no like was accepted (then nothing is written), 3 if more than --tolerate was rejected.
@@ -41,12 +42,14 @@ def choice(
     with bars() as bar, likes_of(file, reading, result, {"--report": report}, bar("reading")) as spool:
         if exposures is not None:
             require_apart({"the exposures": exposures}, {"--report": report, "--rejected": reading.rejected})
-        found = choice_report.measure(spool, exposures, result, slates, bar)
+        found = choice_report.measure(spool, exposures, result, slates, bar, person)
     if result.accepted:
         with output(report) as written:
             written.file.write(json.dumps(found, indent=2).encode() + b"\n")
             written.publish()
         out.print(choice_report.table(found))
+        if person is not None:
+            out.print(f"{person}: {found['person']['sentence']}", highlight=False, markup=False, soft_wrap=True)
         out.print(f"report in {report}", highlight=False, soft_wrap=True)
     close(result)
     if exposures is not None:

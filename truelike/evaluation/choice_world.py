@@ -154,9 +154,9 @@ def _likes(world: World, shown: Shown, nudged: Bools, liked: Bools, rng: np.rand
     surface = np.where(nudged[rows], _RECOMMENDED, _ORGANIC)
     surface = np.where(rng.random(len(rows)) < world.unknown_surface, _UNKNOWN, surface)
     time = shown.time[rows] + rng.integers(0, _REACTION_MS, len(rows))
-    likes = Likes(
-        shown.actor[rows], shown.target[rows], shown.creator[rows], time, surface.astype(np.int8), np.ones(len(rows))
-    )
+    ones, nothing = np.ones(len(rows)), np.full(len(rows), np.nan)
+    columns = (shown.actor[rows], shown.target[rows], shown.creator[rows])
+    likes = Likes(*columns, time, surface.astype(np.int8), ones, nothing, nothing)
     return likes.take(np.argsort(time, kind="stable"))
 
 

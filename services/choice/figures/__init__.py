@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from services.choice.figure import Figure
-from services.choice.figures import caused_share, self_directed_novelty, slot_effect, surface_mix
+from services.choice.figures import caused_share, choice_bits, self_directed_novelty, slot_effect, surface_mix
 from services.choice.log import Log
 
 FIGURES: Final[dict[int, Callable[[Log], Iterator[Figure]]]] = {
+    1: choice_bits.measure,
     2: surface_mix.measure,
     3: self_directed_novelty.measure,
     4: caused_share.measure,

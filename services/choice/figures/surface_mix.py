@@ -21,6 +21,9 @@ def measure(log: Log) -> Iterator[Figure]:
         yield not_identified(NAME, {}, 0, "there are no likes")
         return
     unknown = float(log.likes.weight[log.likes.surface == UNKNOWN].sum()) / whole
+    if unknown == 1:
+        yield not_identified(NAME, {}, len(log.likes), "no like says by which surface it came")
+        return
     for code, surface in enumerate(SURFACES):
         share = float(log.likes.weight[log.likes.surface == code].sum()) / whole
         if code == UNKNOWN:
@@ -30,7 +33,7 @@ def measure(log: Log) -> Iterator[Figure]:
             why = f"fewer than {LEAST_PEOPLE} people, whom it could tell of"
             yield not_identified(NAME, {"surface": surface}, len(log.likes), why)
             continue
-        known = share / (1 - unknown) if unknown < 1 else None
+        known = share / (1 - unknown)
         bounds = percent(share) if unknown == 0 else f"between {percent(share)} and {percent(share + unknown)}"
         sentence = f"{bounds} of likes came by way of: {surface}."
         yield Figure(

@@ -33,6 +33,8 @@ def likes_of(rows: list[tuple[int, int, int, int]]) -> Likes:
         START_MS + day * DAY,
         surface.astype(np.int8),
         np.ones(n),
+        np.full(n, np.nan),
+        np.full(n, np.nan),
     )
 
 
@@ -98,12 +100,19 @@ def test_surfaces_are_bounded_by_what_is_unknown() -> None:
     assert (hidden.value, hidden.why) == (None, "fewer than 20 people, whom it could tell of")
 
 
+def test_where_no_surface_is_known_there_is_no_mix() -> None:
+    log = Log(likes_of([(n, 1, n, UNKNOWN) for n in range(30)]), shown_of([]), (), START_MS + 100 * DAY)
+    (figure,) = surface_mix.measure(log)
+    assert figure.sentence == "Not identified: no like says by which surface it came."
+
+
 def test_without_likes_or_slates_every_figure_says_what_it_lacks() -> None:
     figures = measure(Log(likes_of([]), shown_of([]), (), 0))
     assert len(figures) == len(FIGURES)
     assert not any(f.identified for f in figures)
     assert {f.sentence for f in figures} == {
         "Not identified: there are no likes.",
+        "Not identified: nothing was forecast of the likes.",
         "Not identified: there are no exposures.",
     }
 
@@ -132,14 +141,9 @@ def test_what_nobody_is_caused_to_like_says_so() -> None:
     shown = made.log.shown
     rng = np.random.default_rng(1)
     rows = np.flatnonzero(rng.random(len(shown)) < 0.3)
-    likes = Likes(
-        shown.actor[rows],
-        shown.target[rows],
-        shown.creator[rows],
-        shown.time[rows] + 1,
-        shown.surface[rows],
-        np.ones(len(rows)),
-    )
+    columns = (shown.actor, shown.target, shown.creator, shown.time + 1, shown.surface)
+    ones, nothing = np.ones(len(shown)), np.full(len(shown), np.nan)
+    likes = Likes(*columns, ones, nothing, nothing).take(rows)
     figure = said(list(caused_share.measure(replace(made.log, likes=likes))), withheld_by="item")
     assert figure.low is not None
     assert figure.high is not None

@@ -37,6 +37,8 @@ def likes(rows: list[tuple[int, int, int]], weight: float = 1.0) -> Likes:
         (START_MS + hour * HOUR).astype(np.int64),
         np.zeros(n, np.int8),
         np.full(n, weight),
+        np.full(n, np.nan),
+        np.full(n, np.nan),
     )
 
 
