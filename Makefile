@@ -10,7 +10,7 @@ RATE ?= 2000
 SEEDS ?= 1
 LIKES ?= 500000
 
-.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka test-faults test-faults-short check format lint types bench flink-fetch bench-flink lock clean test-compose
+.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka test-faults test-faults-short check format lint types bench bench-short flink-fetch bench-flink lock clean test-compose
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ check: $(STAMP) ## Format, lint, types, tests
 format: $(STAMP) ## Format and sort imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+bench-short: $(STAMP) ## Its ratios from fewer likes, within two minutes; nothing is written
+	$(BIN)/python -m tests.bench.run --short
 
 bench: $(STAMP) ## The benchmark table: docs/benchmarks.md; PART=detector for that part alone, LIKES=5000000 for the memory rows' full length
 	$(BIN)/python -m tests.bench.run $(PART)

@@ -110,6 +110,17 @@ class _Slates:
 
 
 @njit(cache=True)
+def _weights(theta: Any, shown: Any, rank: Any, target: Any) -> tuple[float, float]:
+    """Of all places of a slate, and of those where the target stands."""
+    whole, here = 0.0, 0.0
+    for k in range(len(rank)):
+        whole += theta[rank[k]]
+        if shown[k] == target:
+            here += theta[rank[k]]
+    return whole, here
+
+
+@njit(cache=True)
 def _learn(
     target: Any, p_history: Any, first: Any, stop: Any, begin: Any, end: Any, shown: Any, rank: Any,
     p_slate: Any, rho_of: Any, fits: Any,
@@ -126,11 +137,7 @@ def _learn(
         rho = of_shown / of_all
         p, hit = 0.0, 0.0
         for s in range(first[i], stop[i]):
-            whole, here = 0.0, 0.0
-            for k in range(begin[s], end[s]):
-                whole += theta[rank[k]]
-                if shown[k] == target[i]:
-                    here += theta[rank[k]]
+            whole, here = _weights(theta, shown[begin[s] : end[s]], rank[begin[s] : end[s]], target[i])
             if here > 0:
                 hit = 1.0
             p += here / whole / count
@@ -142,11 +149,7 @@ def _learn(
         if by_slate == 0.0:
             continue
         for s in range(first[i], stop[i]):
-            whole, here = 0.0, 0.0
-            for k in range(begin[s], end[s]):
-                whole += theta[rank[k]]
-                if shown[k] == target[i]:
-                    here += theta[rank[k]]
+            whole, here = _weights(theta, shown[begin[s] : end[s]], rank[begin[s] : end[s]], target[i])
             credit = by_slate * (here / whole / count) / p
             if credit == 0.0:
                 continue

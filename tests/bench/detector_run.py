@@ -158,9 +158,12 @@ def snapshots(detector: Detector) -> tuple[int, list[float], int]:
     return rows, seconds, size
 
 
-def in_its_own_process(name: str) -> Measured:
-    """Raises subprocess.CalledProcessError where it ended badly; what it said is on stderr."""
+def in_its_own_process(name: str, first: int | None = None) -> Measured:
+    """Of the first likes only, where a number is given. Raises subprocess.CalledProcessError where it ended badly; what
+    it said is on stderr.
+    """
     command = [sys.executable, "-m", "tests.bench.detector_run", name]
+    command += [] if first is None else ["--first", str(first)]
     said = subprocess.run(command, env={**os.environ, **ONE_CORE}, stdout=subprocess.PIPE, check=True).stdout
     return msgspec.json.decode(said, type=Measured)
 

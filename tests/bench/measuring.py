@@ -26,23 +26,25 @@ from shared.topics import LIKES
 Row = tuple[str, str, str, str]
 ROUNDS = 3
 EVENTS = 200_000
+SHORT_EVENTS = 40_000
 
 
 @dataclass(frozen=True)
 class Bench:
     """What a run of the benchmark was asked for. `count`: likes of the memory rows; `sustain`: least seconds that the
-    whole pipeline is under load; `rate`: likes a second that it is given.
+    whole pipeline is under load; `rate`: likes a second that it is given; `short`: a look that takes a minute or two.
     """
 
     console: Console
     count: int = int(os.environ.get("LIKES", "1000000"))
     sustain: float = float(os.environ.get("SUSTAIN", "60"))
     rate: float = float(os.environ.get("RATE", "20000"))
+    short: bool = False
 
     @cached_property
     def events(self) -> tuple[list[bytes], list[bytes]]:
         """Keys and values of a simulated platform's likes."""
-        return world_events(EVENTS)
+        return world_events(SHORT_EVENTS if self.short else EVENTS)
 
 
 class Part(Protocol):

@@ -31,26 +31,29 @@ PARTS: Final[dict[str, Part]] = {
     # The last: where it is not fetched it ends the run, and says so.
     "flink": flink,
 }
+# What says within a minute or two whether something has become much slower.
+SHORT: Final = ("ingest", "detector", "predictor")
 DOCUMENT: Final = PROJECT / "docs" / "benchmarks.md"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.run", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="NAME", help=f"of {', '.join(PARTS)}; all of them where none")
+    parser.add_argument("--short", action="store_true", help=f"fewer likes, {', '.join(SHORT)} only, nothing written")
     parser.add_argument("--dry", action="store_true", help="leave docs/benchmarks.md as it is")
     options = parser.parse_args()
     unknown = sorted(set(options.parts) - set(PARTS))
     if unknown:
         parser.error(f"no part named {', '.join(unknown)}; there are {', '.join(PARTS)}")
     console = Console()
-    bench = Bench(console)
-    for name in options.parts or PARTS:
+    bench = Bench(console, short=options.short)
+    for name in options.parts or (SHORT if options.short else PARTS):
         part = PARTS[name]
         rows = part.rows(bench)
         if not rows:
             continue
         show(console, part.TITLE, rows)
-        if not options.dry:
+        if not (options.dry or options.short):
             order = [p.TITLE for p in PARTS.values()]
             DOCUMENT.write_text(updated(DOCUMENT.read_text(), {part.TITLE: section(where(), rows)}, order))
             console.print(f"written to {DOCUMENT.relative_to(PROJECT)}")
