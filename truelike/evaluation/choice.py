@@ -5,23 +5,32 @@ whether a figure whose condition fails says so.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from services.choice.figure import Figure
-from services.choice.figures import caused_share, slot_effect
+from services.choice.figures import caused_share, induced_drift, slot_effect
 from services.choice.log import Log, Shown
 from shared.exposures import ARMS
+from truelike.evaluation import drift_world
 from truelike.evaluation.choice_world import BEGIN_MS, DAY_MS, Made, World, make
+from truelike.evaluation.drift_world import DriftWorld
 
+Measure = Callable[[Log], Iterator[Figure]]
+Looked = tuple[str, dict[str, Any]]
+
+MEASURES: Final[dict[str, Measure]] = {
+    figure.NAME: figure.measure for figure in (caused_share, slot_effect, induced_drift)
+}
 # Looks, in shares of the stream: an interval must hold the truth at all of them.
 LOOKS: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
 # A log that lacks what a figure needs, and the figures that must then say `not identified`.
 REFUSALS: Final[dict[str, tuple[World, str]]] = {
     "nothing was withheld": (World(withheld=0.0, in_arms=0.0), caused_share.NAME),
+    "nobody was held out": (World(in_arms=0.0), induced_drift.NAME),
     "withheld by rank, not by chance": (World(withheld_by_rank=True, in_arms=0.0), caused_share.NAME),
     "propensities were not logged": (World(propensities=False), slot_effect.NAME),
     "propensities are not the policy's": (World(propensities_true=False), slot_effect.NAME),
@@ -43,12 +52,12 @@ def evaluate(seeds: int, first_seed: int, advance: Callable[[int, int], None]) -
 
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for seed in range(first_seed, first_seed + seeds):
-        for name, row in _looked_at(World(), seed, LOOKS):
+        for name, row in (*_of_slates(World(), seed, LOOKS), *_of_drift(DriftWorld(), seed)):
             rows[name].append(row)
         step()
     wide = []
     for seed in range(first_seed, first_seed + large):
-        wide += [row for name, row in _looked_at(LARGE, seed, (1.0,)) if name == "caused_share, withheld by item"]
+        wide += [row for name, row in _of_slates(LARGE, seed, (1.0,)) if name == "caused_share, withheld by item"]
         step()
     refusals = [_refused(why, *asked, first_seed, large, step) for why, asked in REFUSALS.items()]
     return {
@@ -61,18 +70,35 @@ def evaluate(seeds: int, first_seed: int, advance: Callable[[int, int], None]) -
     }
 
 
-def _looked_at(world: World, seed: int, looks: tuple[float, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Of each figure: whether it was identified and held its truth at every look, and what it said at the last."""
+def _of_slates(world: World, seed: int, looks: tuple[float, ...]) -> Iterator[Looked]:
     made = make(world, seed)
+    # A day more, so that the last look has all outcomes.
+    logs = [made.log.until(_moment(look, world.days) + (DAY_MS if look == 1.0 else 0)) for look in looks]
+    figures = (caused_share.measure, slot_effect.measure)
+    return _looked_at(logs, figures, lambda figure, log: _truth(figure, made, log, world))
+
+
+def _of_drift(world: DriftWorld, seed: int) -> Iterator[Looked]:
+    log = drift_world.make(world, seed)
+    logs = [log.until(_moment(look, world.days)) for look in LOOKS]
+    return _looked_at(logs, (induced_drift.measure,), lambda figure, log: world.truth())
+
+
+def _moment(look: float, days: int) -> int:
+    return BEGIN_MS + round(look * days * DAY_MS)
+
+
+def _looked_at(
+    logs: Sequence[Log], measures: Sequence[Measure], truth: Callable[[Figure, Log], float]
+) -> Iterator[Looked]:
+    """Of each figure: whether it was identified and held its truth at every look, and what it said at the last."""
     seen: dict[str, list[tuple[Figure, float]]] = defaultdict(list)
-    for look in looks:
-        # A day more, so that the last look has all outcomes.
-        log = made.log.until(BEGIN_MS + round(look * world.days * DAY_MS) + (DAY_MS if look == 1.0 else 0))
-        for figure in (*caused_share.measure(log), *slot_effect.measure(log)):
-            seen[_name(figure)].append((figure, _truth(figure, made, log, world)))
+    for log in logs:
+        for figure in (figure for measure in measures for figure in measure(log)):
+            seen[_name(figure)].append((figure, truth(figure, log)))
     for name, found in seen.items():
-        said = [(f, truth) for f, truth in found if f.low is not None and f.high is not None]
-        last, truth = found[-1]
+        said = [(f, t) for f, t in found if f.low is not None and f.high is not None]
+        last, last_truth = found[-1]
         yield (
             name,
             {
@@ -82,7 +108,7 @@ def _looked_at(world: World, seed: int, looks: tuple[float, ...]) -> Iterator[tu
                 "value": last.value,
                 "low": last.low,
                 "high": last.high,
-                "truth": truth,
+                "truth": last_truth,
             },
         )
 
@@ -128,7 +154,7 @@ def _refused(
     why: str, world: World, name: str, first_seed: int, seeds: int, step: Callable[[], None]
 ) -> dict[str, Any]:
     """How often the figure said that it is not identified, in a log that lacks what it needs."""
-    measure = {caused_share.NAME: caused_share.measure, slot_effect.NAME: slot_effect.measure}[name]
+    measure = MEASURES[name]
     refused, reason = 0, ""
     for seed in range(first_seed, first_seed + seeds):
         found = list(measure(make(replace(world, people=1500), seed).log))

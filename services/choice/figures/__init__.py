@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from services.choice.figure import Figure
-from services.choice.figures import caused_share, choice_bits, self_directed_novelty, slot_effect, surface_mix
+from services.choice.figures import (
+    caused_share,
+    choice_bits,
+    induced_drift,
+    self_directed_novelty,
+    slot_effect,
+    surface_mix,
+)
 from services.choice.log import Log
 
 FIGURES: Final[dict[int, Callable[[Log], Iterator[Figure]]]] = {
@@ -15,6 +22,7 @@ FIGURES: Final[dict[int, Callable[[Log], Iterator[Figure]]]] = {
     3: self_directed_novelty.measure,
     4: caused_share.measure,
     5: slot_effect.measure,
+    6: induced_drift.measure,
 }
 
 
