@@ -93,6 +93,37 @@ def evaluate_choice(
     out.print(f"report in {report}", highlight=False, soft_wrap=True)
 
 
+def made_slates(
+    folder: Annotated[Path, typer.Argument(help="Folder for likes.jsonl, exposures.jsonl and truth.json")],
+    people: Annotated[int, typer.Option(min=1)] = 600,
+    slates: Annotated[int, typer.Option(help="Of each person", min=1)] = 6,
+    withheld: Annotated[float, typer.Option(help="Share of items kept back by chance", min=0, max=1)] = 0.1,
+    caused_share: Annotated[float, typer.Option(help="Of the likes of what is shown", min=0.01, max=0.9)] = 0.3,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+) -> None:
+    """Write a made platform's likes and slates, and what was planted: to see what `truelike choice` makes of it.
+
+    Example: `truelike evaluate slates made && truelike choice made/likes.jsonl made/exposures.jsonl`
+    """
+    from truelike.evaluation import choice_files
+    from truelike.evaluation.choice_world import World, make
+
+    world = World(people=people, slates=slates, withheld=withheld, caused_share=caused_share)
+    made = make(world, seed)
+    parts = {
+        "likes.jsonl": choice_files.likes(made),
+        "exposures.jsonl": choice_files.slates(made),
+        "truth.json": [choice_files.truth(world, made)],
+    }
+    with told():
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, rows in parts.items():
+            with output(folder / name) as written:
+                written.file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
+                written.publish()
+    out.print(f"{len(made.log.likes):,} likes, {people * slates:,} slates in {folder}", highlight=False, soft_wrap=True)
+
+
 def _draw(draw: Any, found: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:

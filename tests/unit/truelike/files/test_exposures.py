@@ -5,15 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from shared.events import SURFACES
-from shared.exposures import ARMS
 from truelike.cli.app import app
+from truelike.evaluation import choice_files
 from truelike.evaluation.choice_world import Made, World, make
 from truelike.files import exposures
 from truelike.files.content import UnreadableFile
@@ -22,39 +20,9 @@ from truelike.files.result import Result
 
 def written(made: Made, folder: Path) -> tuple[Path, Path]:
     """A made platform's likes and slates as a platform would write them."""
-    likes, shown = made.log.likes, made.log.shown
-    rows = [
-        {
-            "event_id": f"e{n}",
-            "actor_id": f"{likes.actor[n]:x}",
-            "target_id": f"{likes.target[n]:x}",
-            "creator_id": f"{likes.creator[n]:x}",
-            "occurred_at": int(likes.time[n]),
-            "surface": SURFACES[likes.surface[n]],
-        }
-        for n in range(len(likes))
-    ]
-    slates: dict[int, dict[str, Any]] = {}
-    for n in range(len(shown)):
-        slate = slates.setdefault(
-            int(shown.slate[n]),
-            {
-                "slate_id": f"s{shown.slate[n]}",
-                "occurred_at": int(shown.time[n]),
-                "actor_id": f"{shown.actor[n]:x}",
-                "surface": SURFACES[shown.surface[n]],
-                "policy_id": "made",
-                "arm": ARMS[shown.arm[n]],
-                "items": [],
-                "withheld": [],
-                "candidates": int(shown.candidates[n]),
-            },
-        )
-        item = {"target_id": f"{shown.target[n]:x}", "rank": int(shown.rank[n]), "propensity": shown.propensity[n]}
-        slate["withheld" if shown.withheld[n] else "items"].append({**item, "creator_id": f"{shown.creator[n]:x}"})
     files = folder / "likes.jsonl", folder / "exposures.jsonl.gz"
-    files[0].write_text("\n".join(map(json.dumps, rows)))
-    files[1].write_bytes(gzip.compress("\n".join(map(json.dumps, slates.values())).encode()))
+    files[0].write_text("\n".join(map(json.dumps, choice_files.likes(made))))
+    files[1].write_bytes(gzip.compress("\n".join(map(json.dumps, choice_files.slates(made))).encode()))
     return files
 
 
@@ -157,3 +125,17 @@ def test_bits_come_from_the_predictors_own_forecasts(tmp_path: Path) -> None:
     assert found["model"].startswith("co-preference")
     assert found["person"]["forecast"] == found["person"]["likes"] - 1
     assert f"p3: {found['person']['sentence']}" in done.output
+
+
+def test_a_made_platform_is_written_with_its_truth(tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    run = CliRunner().invoke
+    done = run(app, ["evaluate", "slates", str(folder), "--people", "500", "--seed", "9", "--caused-share", "0.4"])
+    assert done.exit_code == 0, done.output
+    truth = json.loads((folder / "truth.json").read_text())
+    assert truth["caused_share"] == 0.4
+    report = tmp_path / "choice.json"
+    files = [str(folder / "likes.jsonl"), str(folder / "exposures.jsonl")]
+    assert run(app, ["choice", *files, "--report", str(report)]).exit_code == 0
+    found = [f for f in json.loads(report.read_text())["figures"] if f["figure"] == "caused_share"]
+    assert [f["low"] <= 0.4 <= f["high"] for f in found] == [True, True]
