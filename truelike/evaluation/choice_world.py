@@ -16,7 +16,7 @@ from shared.hashing import U64, mix
 
 DAY_MS: Final = 86_400_000
 BEGIN_MS: Final = 1_767_225_600_000
-POLICY: Final = "made"
+POLICY: Final = "policy-a"
 _RECOMMENDED, _ORGANIC, _UNKNOWN = (SURFACES.index(name) for name in ("recommended", "organic", "unknown"))
 _NONE, _TREATED, _HOLDOUT = range(len(ARMS))
 # A like comes so long after the slate at most.

@@ -148,7 +148,7 @@ def test_what_nobody_is_caused_to_like_says_so() -> None:
     assert figure.low is not None
     assert figure.high is not None
     assert figure.low < 0 < figure.high < 0.1
-    assert figure.sentence.startswith("Of 100 likes of what made showed, at most")
+    assert figure.sentence.startswith("Of 100 likes of what policy-a showed, at most")
 
 
 def test_few_people_few_withheld_few_likes_bound_nothing() -> None:
