@@ -29,7 +29,7 @@ demo: $(STAMP) ## Everything on this machine, with a live view; DURATION=60 stop
 
 test: $(STAMP) ## All tests, against the embedded broker and Valkey
 	$(BIN)/python -m pytest tests/unit --numprocesses auto --dist loadfile --cov --cov-report=
-	$(BIN)/python -m pytest --ignore tests/unit --cov --cov-append --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests/integration --cov --cov-append --cov-report=term:skip-covered
 
 KAFKA_JARS := .truelike/kafka/jars
 BROKERS ?= 1
