@@ -86,6 +86,13 @@ Propensity = Annotated[
 ]
 
 
+def without_nulls(event: Any) -> Any:
+    """Null is absence."""
+    if isinstance(event, dict) and None in event.values():
+        return {name: value for name, value in event.items() if value is not None}
+    return event
+
+
 def _with_null_and_undoes(schema: dict[str, Any]) -> None:
     """What the validators of `Like` allow beyond its fields' types, for its JSON Schema."""
     for name, found in schema["properties"].items():
@@ -133,12 +140,7 @@ class Like(BaseModel):
         None, description="Opaque, salted hash of device or network; never an address"
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absence(cls, event: Any) -> Any:
-        if isinstance(event, dict) and None in event.values():
-            return {name: value for name, value in event.items() if value is not None}
-        return event
+    _null_is_absence = model_validator(mode="before")(without_nulls)
 
     @model_validator(mode="after")
     def _names_what_was_liked(self) -> Self:

@@ -13,20 +13,16 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from shared.events import CONTENT_ORIGINS, SURFACES, EpochMs, Identifier, LanguageTag, Propensity, Rank
+from shared.events import CONTENT_ORIGINS, SURFACES, EpochMs, Identifier, LanguageTag, Propensity, Rank, without_nulls
 
 ARMS: Final = ("none", "treated", "holdout")
+NO_ARM, TREATED, HOLDOUT = range(len(ARMS))
 MOST_ITEMS: Final = 200
 LONGEST_POLICY: Final = 128
 # Where a slate does not say it.
 UNKNOWN_COUNT: Final = 0
 
 _Count = Annotated[int, Field(ge=1, le=2_147_483_647)]
-
-
-def _without_nulls(given: Any) -> Any:
-    """Null is absence."""
-    return {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else given
 
 
 def _text(given: Any) -> Any:
@@ -49,7 +45,7 @@ class ShownItem(BaseModel):
     content_language: LanguageTag | None = Field(None, description="BCP 47")
     topic: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
-    _null_is_absence = model_validator(mode="before")(_without_nulls)
+    _null_is_absence = model_validator(mode="before")(without_nulls)
 
 
 class Exposure(BaseModel):
@@ -78,7 +74,7 @@ class Exposure(BaseModel):
     )
     candidates: _Count | None = Field(None, description="How many items there were to choose from")
 
-    _null_is_absence = model_validator(mode="before")(_without_nulls)
+    _null_is_absence = model_validator(mode="before")(without_nulls)
 
     @model_validator(mode="after")
     def _holds_something(self) -> Exposure:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from numba import njit
 
 from services.choice.log import ATTRIBUTION_MS, F64, I64, Likes, Shown
+from services.choice.moments import Moments
 
 LEAST_PROBABILITY: Final = 2.0**-16
 RANKS: Final = 200
@@ -35,8 +36,8 @@ PRIOR: Final = 20.0
 
 @dataclass(frozen=True)
 class Bits:
-    """Of likes with forecasts, shapes (n,): `at`, places among the log's likes. `history_first` and `shown_first` are
-    E in the two orders of the chain: whoever comes first takes the credit.
+    """Of likes with forecasts, shapes (n,): `at`, places among the log's likes; `shown` and `shown_first` are E in
+    the two orders of the chain: whoever comes first takes the credit.
     """
 
     at: I64
@@ -57,12 +58,9 @@ def of(likes: Likes, shown: Shown) -> Bits:
     mine = likes.take(at)
     slates = _Slates(shown)
     first, stop = slates.within(mine)
-    p_slate, fits = np.zeros(len(at)), np.zeros(len(at), np.bool_)
+    p_slate, rho = np.zeros(len(at)), np.zeros(len(at))
     p_popular, p_history = (np.maximum(p, LEAST_PROBABILITY) for p in (mine.p_popular, mine.p_history))
-    rho = np.zeros(len(at))
-    _learn(
-        mine.target, p_history, first, stop, slates.begin, slates.end, slates.target, slates.rank, p_slate, rho, fits
-    )
+    _learn(mine.target, p_history, first, stop, slates.begin, slates.end, slates.target, slates.rank, p_slate, rho)
     p_shown = np.maximum((1 - rho) * p_history + rho * p_slate, LEAST_PROBABILITY)
     other = np.maximum((1 - rho) * p_popular + rho * p_slate, LEAST_PROBABILITY)
     return Bits(
@@ -73,7 +71,7 @@ def of(likes: Likes, shown: Shown) -> Bits:
         -np.log2(p_shown),
         np.log2(other / p_popular),
         p_shown,
-        fits,
+        p_slate > 0,
     )
 
 
@@ -89,24 +87,13 @@ class _Slates:
         self.begin = np.flatnonzero(new)
         self.end = np.r_[self.begin[1:], len(rows)].astype(np.int64) if len(rows) else np.zeros(0, np.int64)
         self.target, self.rank = rows.target, np.minimum(rows.rank, RANKS - 1)
-        self._actor, self._time = rows.actor[self.begin], rows.time[self.begin]
+        # The slates are in order of actor and time already.
+        self._moments = Moments(rows.actor[self.begin], rows.time[self.begin])
 
     def within(self, likes: Likes) -> tuple[I64, I64]:
         """The slates, from and to, that each like's actor was shown in the window before it. Shapes (n,)."""
-        n = len(likes)
-        if not n or not len(self.begin):
-            return np.zeros(n, np.int64), np.zeros(n, np.int64)
-        actors, of_slate = np.unique(self._actor, return_inverse=True)
-        origin = int(min(likes.time.min(), self._time.min())) - ATTRIBUTION_MS
-        span = int(max(likes.time.max(), self._time.max())) - origin + 1
-        moments = of_slate * span + (self._time - origin)
-        person = np.minimum(np.searchsorted(actors, likes.actor), len(actors) - 1)
-        known = actors[person] == likes.actor
-        now = person * span + (likes.time - origin)
-        first = np.searchsorted(moments, now - ATTRIBUTION_MS)
-        stop = np.searchsorted(moments, now, side="right")
-        first = np.maximum(first, stop - SLATES)
-        return np.where(known, first, 0), np.where(known, stop, 0)
+        first, stop = self._moments.between(likes.actor, likes.time - ATTRIBUTION_MS, likes.time + 1)
+        return np.maximum(first, stop - SLATES), stop
 
 
 @njit(cache=True)
@@ -123,7 +110,7 @@ def _weights(theta: Any, shown: Any, rank: Any, target: Any) -> tuple[float, flo
 @njit(cache=True)
 def _learn(
     target: Any, p_history: Any, first: Any, stop: Any, begin: Any, end: Any, shown: Any, rank: Any,
-    p_slate: Any, rho_of: Any, fits: Any,
+    p_slate: Any, rho_of: Any,
 ) -> None:  # fmt: skip
     """Fill the probability that each like had among what was shown, and rho, as they stood before it; then learn."""
     # Of each rank: likes that were due to it, and how many had been due to it with theta 1 (minorisation).
@@ -135,13 +122,11 @@ def _learn(
         if count == 0:
             continue
         rho = of_shown / of_all
-        p, hit = 0.0, 0.0
+        p = 0.0
         for s in range(first[i], stop[i]):
             whole, here = _weights(theta, shown[begin[s] : end[s]], rank[begin[s] : end[s]], target[i])
-            if here > 0:
-                hit = 1.0
             p += here / whole / count
-        p_slate[i], rho_of[i], fits[i] = p, rho, hit > 0
+        p_slate[i], rho_of[i] = p, rho
         both = rho * p + (1 - rho) * p_history[i]
         by_slate = rho * p / both
         of_shown += by_slate

@@ -40,25 +40,25 @@ def multiplier(units: int, level: float = LEVEL) -> float:
     return math.sqrt(grown / (units * rho2) * 2 * math.log(math.sqrt(grown) / alpha))
 
 
-def of_ratio_of_means(amount: F64, count: F64, level: float = LEVEL) -> Interval:
+def of_ratio_of_means(amount: F64, count: F64) -> Interval:
     """sum(amount) / sum(count), each of shape (units,): what depends on each other is one unit."""
     units = len(amount)
     value = amount.sum() / count.sum()
-    spread = np.sqrt(_scaled(amount - value * count, count).var() / units) * multiplier(units, level)
+    spread = np.sqrt(_scaled(amount - value * count, count).var() / units) * multiplier(units)
     return Interval(float(value), float(value - spread), float(value + spread))
 
 
-def of_difference(amount: F64, count: F64, other_amount: F64, other_count: F64, level: float = LEVEL) -> Interval:
+def of_difference(amount: F64, count: F64, other_amount: F64, other_count: F64) -> Interval:
     """sum(amount) / sum(count) less the same of the others. Shapes (units,), row by row the same unit."""
     first, second, own, others = _influences(amount, count, other_amount, other_count)
-    spread = np.sqrt((own - others).var() / len(amount)) * multiplier(len(amount), level)
+    spread = np.sqrt((own - others).var() / len(amount)) * multiplier(len(amount))
     return Interval(float(first - second), float(first - second - spread), float(first - second + spread))
 
 
-def of_ratio(amount: F64, count: F64, other_amount: F64, other_count: F64, level: float = LEVEL) -> Interval | None:
+def of_ratio(amount: F64, count: F64, other_amount: F64, other_count: F64) -> Interval | None:
     """sum(amount) / sum(count) over the same of the others; None where the others' may be 0: nothing bounds it then."""
     first, second, own, others = _influences(amount, count, other_amount, other_count)
-    k = multiplier(len(amount), level) ** 2 / len(amount)
+    k = multiplier(len(amount)) ** 2 / len(amount)
     vaa, vab, vbb = (float((x * y).mean()) for x, y in ((own, own), (own, others), (others, others)))
     # (first - r second)^2 <= k var(own - r others), a quadratic in r.
     a, b, c = second * second - k * vbb, first * second - k * vab, first * first - k * vaa

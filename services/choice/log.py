@@ -24,15 +24,16 @@ ATTRIBUTION_MS: Final = 24 * 3_600_000
 NOBODY: Final = 0
 
 
+@dataclass(frozen=True)
 class _Rows:
     """Columns of one length."""
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+        return len(getattr(self, fields(self)[0].name))
 
     def take(self, which: Any) -> Self:
         """Rows by index or mask."""
-        return type(self)(*(getattr(self, f.name)[which] for f in fields(self)))  # type: ignore[arg-type]
+        return type(self)(*(getattr(self, f.name)[which] for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -139,28 +140,6 @@ def shown_of(batch: pa.RecordBatch) -> tuple[Shown, tuple[str, ...]]:
         kept.column("candidates").to_numpy().astype(np.int64),
         kept.column("withheld").to_numpy(zero_copy_only=False),
     ), tuple(policies.dictionary.to_pylist())
-
-
-def outcomes(shown: Shown, likes: Likes) -> F64:
-    """The weight of the first like that each row's actor gave its target within the attribution window from when it
-    was shown or withheld; 0 without one. Shape (n,).
-    """
-    if not len(likes) or not len(shown):
-        return np.zeros(len(shown))
-    keys = mix(likes.actor, likes.target)
-    known, of_like = np.unique(keys, return_inverse=True)
-    begin = int(min(likes.time.min(), shown.time.min()))
-    span = int(max(likes.time.max(), shown.time.max())) - begin + 1
-    # Pair and moment as one number, to be searched for.
-    moment = of_like * span + (likes.time - begin)
-    order = np.argsort(moment, kind="stable")
-    wanted = mix(shown.actor, shown.target)
-    pair = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    at = np.searchsorted(moment[order], pair * span + (shown.time - begin))
-    found = order[np.minimum(at, len(order) - 1)]
-    hit = (known[pair] == wanted) & (at < len(order)) & (keys[found] == wanted)
-    hit &= likes.time[found] - shown.time <= ATTRIBUTION_MS
-    return np.where(hit, likes.weight[found], 0.0)
 
 
 def _hashes(column: pa.Array) -> U64:

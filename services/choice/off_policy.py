@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.choice.confidence import LEVEL, Interval, multiplier
+from services.choice.confidence import Interval, multiplier
 
 F64 = npt.NDArray[np.float64]
 
@@ -49,9 +49,9 @@ class OffPolicySums:
         """The effective sample (Kish)."""
         return self.w * self.w / self.w2 if self.w2 else 0.0
 
-    def self_normalised(self, level: float = LEVEL) -> Interval:
+    def self_normalised(self) -> Interval:
         """The mean reward; at least one weight is not 0."""
         value = self.wr / self.w
         variance = (self.w2r2 - 2 * value * self.w2r + value * value * self.w2) / (self.w * self.w)
-        spread = math.sqrt(max(variance, 0.0)) * multiplier(int(self.n), level)
+        spread = math.sqrt(max(variance, 0.0)) * multiplier(int(self.n))
         return Interval(value, value - spread, value + spread)

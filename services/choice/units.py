@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from services.choice.confidence import LEAST_UNITS
 from shared.hashing import U64
 
 F64 = npt.NDArray[np.float64]
@@ -18,6 +19,11 @@ class Units:
     def __init__(self, actors: U64) -> None:
         found, self._of_row = np.unique(actors, return_inverse=True)
         self.count = len(found)
+
+    @property
+    def too_few(self) -> str | None:
+        """Why nothing can be said of them; None where they are enough."""
+        return None if self.count >= LEAST_UNITS else f"{self.count} people; it takes {LEAST_UNITS}"
 
     def sums(self, values: npt.NDArray[Any]) -> F64:
         """Of one value a row, shape (units,)."""

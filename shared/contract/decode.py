@@ -165,7 +165,7 @@ def _of_contract(fields: Any) -> Like:
     try:
         like = Like.model_validate(fields)
     except ValidationError as error:
-        raise NotALike(*(_sentence(e) for e in error.errors(include_url=False, include_input=False))) from None
+        raise NotALike(*(sentence(e) for e in error.errors(include_url=False, include_input=False))) from None
     try:
         like.model_dump_json()
     except ValueError:  # a lone surrogate such as "\ud800" is JSON but no text
@@ -214,7 +214,8 @@ def _in_time(like: L, timestamp: int) -> L:
     return like
 
 
-def _sentence(error: Any) -> str:
+def sentence(error: Any) -> str:
+    """Of one of pydantic's errors: "field: reason"."""
     message = re.sub("^Value error, ", "", error["msg"])
     if not error["loc"] and error["type"] == "value_error":  # of several fields: it names them itself
         return message

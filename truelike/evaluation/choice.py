@@ -14,7 +14,7 @@ import numpy as np
 from services.choice.figure import Figure
 from services.choice.figures import caused_share, induced_drift, slot_effect
 from services.choice.log import Log, Shown
-from shared.exposures import ARMS
+from shared.exposures import NO_ARM
 from truelike.evaluation import drift_world
 from truelike.evaluation.choice_world import BEGIN_MS, DAY_MS, Made, World, make
 from truelike.evaluation.drift_world import DriftWorld
@@ -97,14 +97,14 @@ def _looked_at(
         for figure in (figure for measure in measures for figure in measure(log)):
             seen[_name(figure)].append((figure, truth(figure, log)))
     for name, found in seen.items():
-        said = [(f, t) for f, t in found if f.low is not None and f.high is not None]
+        said = [(f.low, t, f.high) for f, t in found if f.low is not None and f.high is not None]
         last, last_truth = found[-1]
         yield (
             name,
             {
                 "identified": last.identified,
                 "looks": len(said),
-                "held": all(f.low <= t <= f.high for f, t in said),  # type: ignore[operator]
+                "held": all(low <= t <= high for low, t, high in said),
                 "value": last.value,
                 "low": last.low,
                 "high": last.high,
@@ -124,7 +124,7 @@ def _truth(figure: Figure, made: Made, log: Log, world: World) -> float:
     if figure.name == slot_effect.NAME:
         theta = world.theta()
         return float(theta[figure.about["rank"]] / theta[0])
-    mine = _matured(made, log) & ((made.log.shown.arm != ARMS.index("none")) == (figure.about["withheld_by"] == "user"))
+    mine = _matured(made, log) & ((made.log.shown.arm != NO_ARM) == (figure.about["withheld_by"] == "user"))
     return float(1 - made.if_withheld[mine].mean() / made.if_shown[mine].mean()) if mine.any() else float("nan")
 
 

@@ -11,14 +11,13 @@ import numpy as np
 
 from services.choice.log import F64, I64, Bools, Likes, Log, Shown
 from shared.events import SURFACES
-from shared.exposures import ARMS
+from shared.exposures import HOLDOUT, NO_ARM, TREATED
 from shared.hashing import U64, mix
 
 DAY_MS: Final = 86_400_000
 BEGIN_MS: Final = 1_767_225_600_000
 POLICY: Final = "policy-a"
 _RECOMMENDED, _ORGANIC, _UNKNOWN = (SURFACES.index(name) for name in ("recommended", "organic", "unknown"))
-_NONE, _TREATED, _HOLDOUT = range(len(ARMS))
 # A like comes so long after the slate at most.
 _REACTION_MS: Final = 7_200_000
 
@@ -89,8 +88,8 @@ def make(world: World, seed: int) -> Made:
 
 def _arms(world: World, rng: np.random.Generator) -> I64:
     drawn = rng.random(world.people)
-    held_out = np.where(drawn < world.in_arms / 2, _HOLDOUT, _TREATED)
-    return np.where(drawn < world.in_arms, held_out, _NONE)
+    held_out = np.where(drawn < world.in_arms / 2, HOLDOUT, TREATED)
+    return np.where(drawn < world.in_arms, held_out, NO_ARM)
 
 
 def _chosen(world: World, appeal: F64, rng: np.random.Generator) -> tuple[I64, I64]:
@@ -107,8 +106,8 @@ def _kept_back(world: World, arm: I64, ranks: I64, rng: np.random.Generator) -> 
     odds = np.full(ranks.shape, world.withheld)
     if world.withheld_by_rank:
         odds = np.minimum(world.withheld * 2 * (ranks + 1) / world.size, 1.0)
-    by_item: Bools = (rng.random(ranks.shape) < odds) & (arm == _NONE)[:, None]
-    return by_item | (arm == _HOLDOUT)[:, None]
+    by_item: Bools = (rng.random(ranks.shape) < odds) & (arm == NO_ARM)[:, None]
+    return by_item | (arm == HOLDOUT)[:, None]
 
 
 def _organic(caused_share: float, nudge: F64, attracts: F64) -> F64:

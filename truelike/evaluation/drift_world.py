@@ -9,7 +9,7 @@ import numpy as np
 from services.choice.figures.induced_drift import divergence
 from services.choice.log import F64, Bools, Likes, Log, Shown
 from shared.events import SURFACES
-from shared.exposures import ARMS
+from shared.exposures import HOLDOUT, TREATED
 from shared.hashing import U64, mix
 from truelike.evaluation.choice_world import BEGIN_MS, DAY_MS, POLICY
 
@@ -63,10 +63,10 @@ def _slates(names: U64, treated: Bools) -> Shown:
     """One a person, at the beginning: it says in which arm everybody is."""
     n = len(names)
     no = np.zeros(n, np.int64)
-    arm = np.where(treated, ARMS.index("treated"), ARMS.index("holdout")).astype(np.int8)
+    arm = np.where(treated, TREATED, HOLDOUT).astype(np.int8)
     surface = np.full(n, SURFACES.index("recommended"), np.int8)
     target = np.full(n, 10**9, np.uint64)
     return Shown(
         np.arange(n), names, target, target, np.full(n, BEGIN_MS), surface, arm, no, no, np.full(n, np.nan), no,
-        arm == ARMS.index("holdout"),
+        arm == HOLDOUT,
     )  # fmt: skip

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pydantic import ValidationError
 
+from shared import frames
+from shared.contract.decode import sentence
 from shared.exposures import EXPOSURES, Exposure, to_batch
 from truelike.files.content import UnreadableFile, look
 from truelike.files.documents import read_events
@@ -33,7 +34,7 @@ def read(path: Path, result: Result, advance: Advance) -> pa.RecordBatch:
         for part in read_events(content.path):
             batches.append(to_batch(list(_slates(part, result, seen))))
             advance(part.done, size)
-    return pa.Table.from_batches(batches, EXPOSURES).combine_chunks().to_batches()[0] if batches else to_batch([])
+    return frames.join(batches, EXPOSURES)
 
 
 def _slates(part: Part, result: Result, seen: set[str]) -> Iterator[Exposure]:
@@ -45,7 +46,7 @@ def _slates(part: Part, result: Result, seen: set[str]) -> Iterator[Exposure]:
         try:
             slate = Exposure.model_validate(event)
         except ValidationError as error:
-            result.reject([Refused(row, tuple(map(_said, error.errors())), event, line)])
+            result.reject([Refused(row, tuple(map(sentence, error.errors())), event, line)])
             continue
         if slate.slate_id in seen:
             result.duplicates += 1
@@ -53,10 +54,3 @@ def _slates(part: Part, result: Result, seen: set[str]) -> Iterator[Exposure]:
         seen.add(slate.slate_id)
         result.accepted += 1
         yield slate
-
-
-def _said(error: Any) -> str:
-    """The field, as a path into the slate, and what is wrong with it."""
-    place = ".".join(map(str, error["loc"]))
-    said = str(error["msg"]).removeprefix("Value error, ")
-    return f"{place}: {said}" if place else said

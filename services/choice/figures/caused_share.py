@@ -9,12 +9,12 @@ import numpy as np
 
 from services.choice import confidence
 from services.choice.figure import Figure, measured, not_identified
-from services.choice.log import F64, Bools, Log, Shown, outcomes
+from services.choice.log import F64, Bools, Log, Shown
+from services.choice.moments import outcomes
 from services.choice.units import Units
-from shared.exposures import ARMS
+from shared.exposures import HOLDOUT, NO_ARM
 
 NAME: Final = "caused_share"
-NONE, TREATED, HOLDOUT = range(len(ARMS))
 # Fewer withheld items, or likes on either side, bound nothing.
 LEAST_WITHHELD: Final = 100
 LEAST_LIKES: Final = 20
@@ -30,7 +30,7 @@ def measure(log: Log) -> Iterator[Figure]:
         yield not_identified(NAME, {}, 0, "there are no exposures")
     shown = log.matured
     # What an item of an experiment on users would have done is known of those who were shown, or were not, all.
-    in_arms = shown.arm != NONE
+    in_arms = shown.arm != NO_ARM
     for policy, name in enumerate(log.policies):
         mine = shown.policy == policy
         of_items, of_users = mine & ~in_arms, mine & in_arms & (shown.withheld == (shown.arm == HOLDOUT))
@@ -56,8 +56,8 @@ def _of(shown: Shown, log: Log, about: dict[str, Any]) -> Figure:
         )
         return not_identified(NAME, about, n, what)
     units = Units(shown.actor)
-    if units.count < confidence.LEAST_UNITS:
-        return not_identified(NAME, about, n, f"{units.count} people; it takes {confidence.LEAST_UNITS}")
+    if units.too_few:
+        return not_identified(NAME, about, n, units.too_few)
     sums = _sums(units, liked, shown.withheld)
     if min(sums[0].sum(), sums[2].sum()) < LEAST_LIKES:
         what = f"{sums[2].sum():.0f} likes of shown and {sums[0].sum():.0f} of withheld items; it takes {LEAST_LIKES}"

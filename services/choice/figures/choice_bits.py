@@ -34,9 +34,8 @@ def measure(log: Log) -> Iterator[Figure]:
 def _of(log: Log, found: bits.Bits, which: Bools, surface: str) -> Iterator[Figure]:
     likes, n = log.likes.take(found.at[which]), int(which.sum())
     units = Units(likes.actor)
-    if units.count < confidence.LEAST_UNITS:
-        why = f"{units.count} people; it takes {confidence.LEAST_UNITS}"
-        yield not_identified(NAME, {"bits_of": "history", "surface": surface}, n, why)
+    if units.too_few:
+        yield not_identified(NAME, {"bits_of": "history", "surface": surface}, n, units.too_few)
         return
 
     def mean(values: F64) -> Interval:

@@ -19,15 +19,14 @@ from services.choice.confidence import Interval
 from services.choice.figure import Figure, measured, not_identified
 from services.choice.log import F64, I64, NOBODY, Bools, Log
 from shared.events import SURFACES
-from shared.exposures import ARMS
+from shared.exposures import NO_ARM, TREATED
 from shared.hashing import U64, mix
 
 NAME: Final = "induced_drift"
-NONE, TREATED, HOLDOUT = range(len(ARMS))
 OWN: Final = [SURFACES.index("organic"), SURFACES.index("search")]
 REPLICAS: Final = 200
 # People with such likes in each arm, and likes.
-LEAST_PEOPLE: Final = 50
+LEAST_IN_ARM: Final = 50
 LEAST_LIKES: Final = 200
 
 
@@ -38,7 +37,7 @@ def measure(log: Log) -> Iterator[Figure]:
         return
     shown = log.shown
     for policy, name in enumerate(log.policies):
-        mine = shown.take((shown.policy == policy) & (shown.arm != NONE))
+        mine = shown.take((shown.policy == policy) & (shown.arm != NO_ARM))
         if len(mine):
             yield _of(log, mine.actor, mine.arm, mine.time, {"policy": name})
         else:
@@ -63,9 +62,9 @@ def _of(log: Log, actor: U64, arm: Any, time: I64, about: dict[str, Any]) -> Fig
     in_treated = treated[place]
     for which, said in ((in_treated, "treated"), (~in_treated, "held out")):
         who = len(np.unique(place[which]))
-        if who < LEAST_PEOPLE or which.sum() < LEAST_LIKES:
+        if who < LEAST_IN_ARM or which.sum() < LEAST_LIKES:
             why = f"{who} people who are {said} gave {which.sum():,} likes of their own"
-            return not_identified(NAME, about, len(likes), f"{why}; it takes {LEAST_PEOPLE} and {LEAST_LIKES}")
+            return not_identified(NAME, about, len(likes), f"{why}; it takes {LEAST_IN_ARM} and {LEAST_LIKES}")
     found = _interval(people, place, treated, likes.creator, likes.weight)
     sentence = (
         f"What people like by themselves is between {found.low:.3f} and {found.high:.3f} bits apart between those who "

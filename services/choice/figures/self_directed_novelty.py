@@ -9,6 +9,7 @@ import numpy as np
 
 from services.choice.figure import Figure, not_identified, percent
 from services.choice.log import I64, NOBODY, Bools, Log
+from services.choice.moments import Moments
 from shared.events import SURFACES
 from shared.hashing import U64, mix
 
@@ -48,16 +49,5 @@ def measure(log: Log) -> Iterator[Figure]:
 
 def _within(pair: U64, time: I64, other_pair: U64, other_time: I64) -> Bools:
     """Whether the same pair is among the others, earlier, and at most MEMORY_MS so. Shape (n,)."""
-    if not len(other_pair) or not len(pair):
-        return np.zeros(len(pair), np.bool_)
-    known, of_other = np.unique(other_pair, return_inverse=True)
-    begin = int(min(time.min(), other_time.min()))
-    span = int(max(time.max(), other_time.max())) - begin + 1
-    moments = np.sort(of_other * span + (other_time - begin))
-    place = np.minimum(np.searchsorted(known, pair), len(known) - 1)
-    wanted = place * span + (time - begin)
-    at = np.searchsorted(moments, wanted) - 1
-    before = moments[np.maximum(at, 0)]
-    same = (known[place] == pair) & (at >= 0) & (before // span == place)
-    earlier: Bools = same & (wanted - before <= MEMORY_MS)
-    return earlier
+    first, stop = Moments(other_pair, other_time).between(pair, time - MEMORY_MS, time)
+    return first < stop

@@ -13,7 +13,8 @@ import numpy as np
 
 from services.choice import confidence
 from services.choice.figure import Figure, measured, not_identified
-from services.choice.log import F64, Log, Shown, outcomes
+from services.choice.log import F64, Log, Shown
+from services.choice.moments import outcomes
 from services.choice.units import Units
 
 NAME: Final = "slot_effect"
@@ -48,12 +49,12 @@ def _of(shown: Shown, logged: Any, log: Log, about: dict[str, Any]) -> Iterator[
     liked = outcomes(shown, own)
     weight = 1 / (shown.candidates * shown.propensity)
     units = Units(shown.actor)
-    first = _sums(units, shown, liked, weight, 0)
+    first, top_unfit = _sums(units, shown, liked, weight, 0), _unfit(units, shown, weight, liked, 0)
     for rank in range(1, min(int(shown.rank.max()) + 1, RANKS)):
         here = _sums(units, shown, liked, weight, rank)
         of_rank = about | {"rank": rank}
         n = int((shown.rank == rank).sum())
-        why = next((w for w in (_unfit(units, shown, weight, liked, r) for r in (0, rank)) if w), None)
+        why = top_unfit or _unfit(units, shown, weight, liked, rank)
         ratio = confidence.of_ratio(*here, *first) if why is None else None
         if ratio is None:
             yield not_identified(NAME, of_rank, n, why or "the likes are too few to bound it")
@@ -74,8 +75,8 @@ def _unfit(units: Units, shown: Shown, weight: F64, liked: F64, rank: int) -> st
     """Why a rank's likes say nothing; None where they do."""
     here = shown.rank == rank
     mine = weight[here]
-    if units.count < confidence.LEAST_UNITS:
-        return f"{units.count} people; it takes {confidence.LEAST_UNITS}"
+    if units.too_few:
+        return units.too_few
     effective = float(mine.sum() ** 2 / (mine @ mine)) if len(mine) else 0.0
     if effective < LEAST_EFFECTIVE:
         return f"rank {rank} has an effective sample of {effective:.0f}; it takes {LEAST_EFFECTIVE:.0f}"

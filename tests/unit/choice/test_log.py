@@ -8,7 +8,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.choice.log import ATTRIBUTION_MS, NOBODY, Likes, Log, Shown, likes_of, outcomes, shown_of
+from services.choice.log import ATTRIBUTION_MS, NOBODY, Likes, Log, Shown, likes_of, shown_of
+from services.choice.moments import outcomes
 from shared.contract.decode import Message, decode
 from shared.events import SURFACES
 from shared.exposures import Exposure, to_batch

@@ -77,6 +77,14 @@ def test_what_became_of_each_slate_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_in_which_no_slate_fits_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "slates.jsonl"
+    path.write_text('{"slate_id": "a"}\n')
+    result = Result()
+    assert exposures.read(path, result, lambda done, total: None).num_rows == 0
+    assert result.rejections == 1
+
+
 def test_a_table_is_no_file_of_slates(tmp_path: Path) -> None:
     path = tmp_path / "slates.csv"
     path.write_text("slate_id,actor_id\n1,2\n")
