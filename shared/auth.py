@@ -24,15 +24,15 @@ OPEN: Final = frozenset({"/healthz", "/readyz", "/", "/page.js", "/page.css", "/
 
 @dataclass(frozen=True)
 class WriteRoutes:
-    """Where a service takes likes. `checked`: it checks every call there itself (a signature, a key), so that none
-    needs a token as well.
+    """Where a service takes likes and exposures. `checked`: it checks every call there itself (a signature, a key), so
+    that none needs a token as well.
     """
 
     paths: frozenset[str]
     checked: bool = False
 
 
-LIKES_ROUTES: Final = WriteRoutes(frozenset({"/v1/likes"}))
+LIKES_ROUTES: Final = WriteRoutes(frozenset({"/v1/likes", "/v1/exposures"}))
 
 _POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:"
 # Swagger UI comes from a CDN, with a script and a style of its own in the page.

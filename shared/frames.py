@@ -48,6 +48,27 @@ LIKES: Final = pa.schema(
     ]
 )
 
+# An item of a slate, shown or withheld; the first seven columns are the slate's. Ids are hashes (shared.hashing).
+EXPOSED_ITEMS: Final = pa.schema(
+    [
+        ("slate", pa.uint64()),
+        ("occurred_at", pa.int64()),
+        ("actor", pa.uint64()),
+        ("policy_id", pa.string()),
+        ("surface", pa.int8()),
+        ("arm", pa.int8()),
+        # 0 where it is not known among how many.
+        ("candidates", pa.int32()),
+        ("target", pa.uint64()),
+        ("rank", pa.int32()),
+        # Null where it was not logged.
+        ("propensity", pa.float64()),
+        # 0 where it is not known.
+        ("creator", pa.uint64()),
+        ("withheld", pa.bool_()),
+    ]
+)
+
 # What brings likes together at the stage behind: the same target, the same origin, or the pair of their actor and their
 # target's creator.
 LIKE_KEYS: Final = ("target", "origin", "creator_pair")

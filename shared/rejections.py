@@ -1,4 +1,4 @@
-"""What does not fit the contract as a message of `likes.rejected.v1`: unchanged, with the reasons in its headers."""
+"""What does not fit its contract as a message of a topic of rejected ones: unchanged, with the reasons in headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.topics import LIKES_REJECTED
 MOST_BYTES: Final = 1 << 20
 
 
-def to_output(rejection: Rejection, source: str) -> Output:
+def to_output(rejection: Rejection, source: str, topic: str = LIKES_REJECTED) -> Output:
     """`source` says where the message was: "likes.v1/PARTITION/OFFSET", "jetstream/CURSOR"."""
     message = rejection.message
     value = message.value or b""
@@ -28,7 +28,7 @@ def to_output(rejection: Rejection, source: str) -> Output:
         # Only where the source was told to take larger ones than ours: the broker would refuse the whole as well.
         headers.append(("truelike-truncated", str(len(value)).encode()))
         value = value[:MOST_BYTES]
-    return Output(LIKES_REJECTED, value, 0, message.key, headers)
+    return Output(topic, value, 0, message.key, headers)
 
 
 def _sent_at(timestamp_ms: int) -> str:

@@ -13,10 +13,14 @@ from pydantic import BaseModel
 
 from shared import frames
 from shared.events import Like
+from shared.exposures import Exposure
 from shared.messages import Campaign, Preference, RejectionHeaders, Verdict, WindowSummary
 
 LIKES: Final = "likes.v1"
 LIKES_REJECTED: Final = "likes.rejected.v1"
+EXPOSURES: Final = "exposures.v1"
+EXPOSURES_REJECTED: Final = "exposures.rejected.v1"
+EXPOSURES_BY_ACTOR: Final = "exposures.by-actor"
 FRAMES_BY_ACTOR: Final = "frames.by-actor"
 FRAMES_BY_TARGET: Final = "frames.by-target"
 EVIDENCE_BY_ACTOR: Final = "evidence.by-actor"
@@ -27,7 +31,8 @@ WINDOW_SUMMARIES: Final = "window-summaries.v1"
 TRUSTED_LIKES: Final = "trusted-likes.v1"
 PREFERENCES: Final = "preferences.v1"
 
-# The group that reads likes.v1: what it has committed is in frames.by-actor, in likes.rejected.v1, or counted twice.
+# The group that reads likes.v1 and exposures.v1: what it has committed is in frames by actor, in the rejected ones'
+# topic, or had come before.
 INGEST_GROUP: Final = "truelike-ingest"
 
 
@@ -97,6 +102,30 @@ TOPICS: Final = (
         AsItCame(RejectionHeaders),
         "as it came",
         {**_retained(30), "max.message.bytes": str(2 << 20)},
+    ),
+    Topic(
+        EXPOSURES,
+        True,
+        "Slates: what was put before whom, and what chance kept back",
+        Json(Exposure),
+        "actor_id",
+        {**_retained(7), "message.timestamp.type": "LogAppendTime", "max.message.bytes": str(1 << 20)},
+    ),
+    Topic(
+        EXPOSURES_REJECTED,
+        False,
+        "Messages of exposures.v1 that did not fit, with the reasons",
+        AsItCame(RejectionHeaders),
+        "as it came",
+        {**_retained(30), "max.message.bytes": str(2 << 20)},
+    ),
+    Topic(
+        EXPOSURES_BY_ACTOR,
+        True,
+        "Items of slates that fit, each slate for the first time",
+        Arrow({"exposures": frames.EXPOSED_ITEMS}),
+        "hash of actor_id",
+        _retained(2),
     ),
     Topic(
         FRAMES_BY_ACTOR,

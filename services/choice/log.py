@@ -121,25 +121,21 @@ def likes_of(batch: pa.RecordBatch, p_popular: F64 | None = None, p_history: F64
     )
 
 
-def shown_of(batch: pa.RecordBatch) -> tuple[Shown, tuple[str, ...]]:
-    """Of rows of slates that are each there once (schema `EXPOSURES`); and the policies' names."""
-    kept = batch.take(pa.array(np.argsort(batch.column("occurred_at").to_numpy(), kind="stable")))
+def shown_of(items: pa.RecordBatch) -> tuple[Shown, tuple[str, ...]]:
+    """Of items of slates that are each there once (schema `frames.EXPOSED_ITEMS`); and the policies' names."""
+    kept = items.take(pa.array(np.argsort(items.column("occurred_at").to_numpy(), kind="stable")))
     policies = kept.column("policy_id").dictionary_encode()
-    propensity = pc.fill_null(kept.column("propensity"), np.nan).to_numpy()
-    return Shown(
-        kept.column("slate_id").dictionary_encode().indices.to_numpy().astype(np.int64),
-        hash_strings(kept.column("actor_id")),
-        hash_strings(kept.column("target_id")),
-        _hashes(kept.column("creator_id")),
-        kept.column("occurred_at").to_numpy(),
-        kept.column("surface").to_numpy(),
-        kept.column("arm").to_numpy(),
-        policies.indices.to_numpy().astype(np.int64),
-        kept.column("rank").to_numpy().astype(np.int64),
-        propensity,
-        kept.column("candidates").to_numpy().astype(np.int64),
-        kept.column("withheld").to_numpy(zero_copy_only=False),
-    ), tuple(policies.dictionary.to_pylist())
+    columns = {
+        "slate": kept.column("slate").to_numpy().view(np.int64),
+        "time": kept.column("occurred_at").to_numpy(),
+        "policy": policies.indices.to_numpy().astype(np.int64),
+        "rank": kept.column("rank").to_numpy().astype(np.int64),
+        "propensity": pc.fill_null(kept.column("propensity"), np.nan).to_numpy(),
+        "candidates": kept.column("candidates").to_numpy().astype(np.int64),
+        "withheld": kept.column("withheld").to_numpy(zero_copy_only=False),
+    }
+    found = [columns[f.name] if f.name in columns else kept.column(f.name).to_numpy() for f in fields(Shown)]
+    return Shown(*found), tuple(policies.dictionary.to_pylist())
 
 
 def _hashes(column: pa.Array) -> U64:

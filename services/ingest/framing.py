@@ -1,30 +1,49 @@
-"""Frames by actor: likes of all sources, cut by the hash of the actor, closed by size or by age."""
+"""Frames by actor: rows of all sources, cut by the hash of the actor, closed by size or by age."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
 from shared import frames
 from shared.frames import Frame, Output, Progress, to_outputs
 from shared.hashing import hash_strings
-from shared.topics import FRAMES_BY_ACTOR
+from shared.topics import EXPOSURES_BY_ACTOR, FRAMES_BY_ACTOR
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What frames are made of, and the topic they go to. `actor`: the column of who it is, an id or its hash."""
+
+    topic: str
+    kind: str
+    schema: pa.Schema
+    actor: str
+
+
+LIKES_FRAMING: Final = Framing(FRAMES_BY_ACTOR, "likes", frames.LIKES, "actor_id")
+EXPOSURES_FRAMING: Final = Framing(EXPOSURES_BY_ACTOR, "exposures", frames.EXPOSED_ITEMS, "actor")
 
 
 class FrameBuilder:
-    """Collects likes per actor partition; `close` turns what has come together into frames."""
+    """Collects rows per actor partition; `close` turns what has come together into frames."""
 
-    def __init__(self, partitions: int, max_rows: int) -> None:
+    def __init__(self, partitions: int, max_rows: int, framing: Framing = LIKES_FRAMING) -> None:
         self.partitions = partitions
         self.max_rows = max_rows
+        self.framing = framing
         self._parts: list[list[pa.RecordBatch]] = [[] for _ in range(partitions)]
         self._rows = 0
 
-    def add(self, likes: pa.RecordBatch) -> None:
-        if likes.num_rows == 0:
+    def add(self, rows: pa.RecordBatch) -> None:
+        if rows.num_rows == 0:
             return
-        self._rows += likes.num_rows
-        owner = hash_strings(likes.column("actor_id")) % self.partitions
-        for parts, part in zip(self._parts, frames.by_owner(likes, owner, self.partitions), strict=True):
+        self._rows += rows.num_rows
+        actor = rows.column(self.framing.actor)
+        owner = (hash_strings(actor) if pa.types.is_string(actor.type) else actor.to_numpy()) % self.partitions
+        for parts, part in zip(self._parts, frames.by_owner(rows, owner, self.partitions), strict=True):
             if part.num_rows:
                 parts.append(part)
 
@@ -41,8 +60,8 @@ class FrameBuilder:
         outputs = []
         for partition, parts in enumerate(self._parts):
             if parts or always:
-                batch = frames.join(parts, frames.LIKES)
-                outputs += to_outputs(Frame("likes", batch, progress=progress), FRAMES_BY_ACTOR, partition)
+                frame = Frame(self.framing.kind, frames.join(parts, self.framing.schema), progress=progress)
+                outputs += to_outputs(frame, self.framing.topic, partition)
         self._parts = [[] for _ in range(self.partitions)]
         self._rows = 0
         return outputs

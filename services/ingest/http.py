@@ -1,10 +1,12 @@
-"""`POST /v1/likes`: one event or many; 202 only for what Kafka has acknowledged."""
+"""`POST /v1/likes` and `POST /v1/exposures`: one event or many; 202 only for what Kafka has acknowledged."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -16,17 +18,67 @@ from services.ingest.settings import IngestSettings
 from shared.auth import too_many
 from shared.bodies import Event, split_body
 from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
-from shared.contract.decode import NotALike, parse
+from shared.contract import decode, slates
+from shared.contract.decode import NotALike
 from shared.contract.envelopes import Ignored
+from shared.contract.slates import NotASlate
 from shared.events import Like
+from shared.exposures import Exposure
 from shared.health import Health
 from shared.problems import problem, responses
-from shared.topics import LIKES
+from shared.topics import EXPOSURES, LIKES
 
 # What a like in an envelope may look like is in docs/events.md.
 LIKE_OR_ENVELOPE = {"anyOf": [Like.model_json_schema(), {"type": "object", "description": "A like in an envelope"}]}
-MANY = {"type": "array", "items": LIKE_OR_ENVELOPE, "minItems": 1}
 ACKNOWLEDGE_SECONDS = 10.0
+
+
+def _likes_actor(event: Event, now: int) -> str:
+    return str(decode.parse(event.value, event.headers, now).actor_id)
+
+
+def _slates_actor(event: Event, now: int) -> str:
+    return str(slates.parse(event.value, now).actor_id)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What may be posted: which topic it goes to, how to find its actor (raises NotALike, NotASlate, Ignored), what it
+    is called in a refusal, its schema.
+    """
+
+    topic: str
+    actor: Callable[[Event, int], str]
+    called: str
+    schema: dict[str, Any]
+    types: tuple[str, ...] = ()
+
+
+LIKE_KIND: Final = Kind(
+    LIKES,
+    _likes_actor,
+    "a like",
+    LIKE_OR_ENVELOPE,
+    ("application/cloudevents+json", "application/activity+json"),
+)
+SLATE_KIND: Final = Kind(EXPOSURES, _slates_actor, "a slate", Exposure.model_json_schema())
+
+
+def _many(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": schema, "minItems": 1}
+
+
+def _body(kind: Kind) -> dict[str, Any]:
+    """The bodies that a kind may come in, for the API's document."""
+    content: dict[str, Any] = {
+        "application/json": {"schema": {"anyOf": [kind.schema, _many(kind.schema)]}},
+        "application/x-ndjson": {"schema": {"type": "string"}},
+        "application/json-seq": {"schema": {"type": "string"}},
+        **{name: {"schema": {"type": "object"}} for name in kind.types},
+    }
+    if kind.types:
+        content["application/cloudevents-batch+json"] = {"schema": _many(kind.schema)}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 class EventError(BaseModel):
@@ -42,7 +94,7 @@ class Receipt(BaseModel):
 
 
 class Gate(BodyReader):
-    """Where HTTP likes enter Kafka; `producer` is None while the broker is away."""
+    """Where HTTP events enter Kafka; `producer` is None while the broker is away."""
 
     def __init__(self, settings: IngestSettings) -> None:
         super().__init__()
@@ -50,23 +102,23 @@ class Gate(BodyReader):
         self.producer: AIOKafkaProducer | None = None
         self.counters = dict.fromkeys(("http_accepted", "http_rejected", "http_ignored", "http_unavailable"), 0)
 
-    async def take(self, events: list[Event]) -> Receipt:
+    async def take(self, events: list[Event], kind: Kind = LIKE_KIND) -> Receipt:
         """Check and send. Raises KafkaError or TimeoutError where not all is acknowledged."""
         self.likes_under_way += len(events)
         try:
-            return await self._send(events)
+            return await self._send(events, kind)
         finally:
             self.likes_under_way -= len(events)
 
-    async def _send(self, events: list[Event]) -> Receipt:
+    async def _send(self, events: list[Event], kind: Kind) -> Receipt:
         assert self.producer is not None
         now = int(time.time() * 1000)
         errors, acknowledgements, ignored = [], [], 0
         async with asyncio.timeout(ACKNOWLEDGE_SECONDS):
             for index, event in enumerate(events):
                 try:
-                    like = parse(event.value, event.headers, now)
-                except NotALike as error:
+                    actor = kind.actor(event, now)
+                except (NotALike, NotASlate) as error:
                     errors.append(EventError(index=index, errors=list(error.errors)))
                     continue
                 except Ignored:
@@ -75,7 +127,7 @@ class Gate(BodyReader):
                 # Waits while the producer's buffer is full.
                 acknowledgements.append(
                     await self.producer.send(
-                        LIKES, event.value, key=str(like.actor_id).encode(), headers=list(event.headers.items())
+                        kind.topic, event.value, key=actor.encode(), headers=list(event.headers.items())
                     )
                 )
             await asyncio.gather(*acknowledgements)
@@ -91,7 +143,7 @@ class Gate(BodyReader):
 
 def build_app(gate: Gate, health: Health) -> FastAPI:
     app = FastAPI(title="Truelike ingest", version="1", routes=health.routes())
-    settings = gate.settings
+    refusals = responses(400, 401, 403, 408, 413, 422, 429, 503)
 
     @app.post(
         "/v1/likes",
@@ -99,41 +151,45 @@ def build_app(gate: Gate, health: Health) -> FastAPI:
         response_model=Receipt,
         responses={
             200: {"model": Receipt, "description": "Nothing to accept: every event is about something else than likes"},
-            **responses(400, 401, 403, 408, 413, 422, 429, 503),
+            **refusals,
         },
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "application/json": {"schema": {"anyOf": [LIKE_OR_ENVELOPE, MANY]}},
-                    "application/x-ndjson": {"schema": {"type": "string"}},
-                    "application/json-seq": {"schema": {"type": "string"}},
-                    "application/cloudevents+json": {"schema": {"type": "object"}},
-                    "application/cloudevents-batch+json": {"schema": MANY},
-                    "application/activity+json": {"schema": {"type": "object"}},
-                },
-            }
-        },
+        openapi_extra=_body(LIKE_KIND),
     )
     async def post_likes(request: Request) -> Response:
         """Accept likes. Each event is checked by itself; 202 means: what is counted as accepted is in Kafka. Where
         nothing is accepted the answer is 422, with the reasons by the event's index.
         """
-        try:
-            async with gate.body(request, settings.ingest_max_body_bytes) as body:
-                answer = await _answer(gate, request, body)
-        except BodyTooLarge:
-            answer = problem(413, f"the body is larger than {settings.ingest_max_body_bytes} bytes")
-        except Overloaded:
-            answer = gate.unavailable("too many likes are under way; send the same events again")
-        except TimeoutError:
-            answer = problem(408, f"the body did not come within {BODY_SECONDS:.0f} s")
-        return answer
+        return await _post(gate, request, LIKE_KIND)
+
+    @app.post(
+        "/v1/exposures",
+        status_code=202,
+        response_model=Receipt,
+        responses=refusals,
+        openapi_extra=_body(SLATE_KIND),
+    )
+    async def post_exposures(request: Request) -> Response:
+        """Accept slates: what was put before whom, and what chance kept back (docs/choice.md). As for likes."""
+        return await _post(gate, request, SLATE_KIND)
 
     return app
 
 
-async def _answer(gate: Gate, request: Request, body: bytes) -> Response:
+async def _post(gate: Gate, request: Request, kind: Kind) -> Response:
+    most = gate.settings.ingest_max_body_bytes
+    try:
+        async with gate.body(request, most) as body:
+            answer = await _answer(gate, request, body, kind)
+    except BodyTooLarge:
+        answer = problem(413, f"the body is larger than {most} bytes")
+    except Overloaded:
+        answer = gate.unavailable("too many events are under way; send the same ones again")
+    except TimeoutError:
+        answer = problem(408, f"the body did not come within {BODY_SECONDS:.0f} s")
+    return answer
+
+
+async def _answer(gate: Gate, request: Request, body: bytes, kind: Kind) -> Response:
     settings = gate.settings
     try:
         events = split_body(body, request.headers)
@@ -151,11 +207,12 @@ async def _answer(gate: Gate, request: Request, body: bytes) -> Response:
     if (refusal := too_many(request.scope, len(events))) is not None:
         return refusal
     try:
-        receipt = await gate.take(events)
+        receipt = await gate.take(events, kind)
     except (KafkaError, TimeoutError):
         return gate.unavailable("the broker did not acknowledge; send the same events again")
     if receipt.accepted == 0 and receipt.rejected > 0:
         first = receipt.errors[0]
-        why = f"none of {len(events)} events is a like that can be accepted; event {first.index}: {first.errors[0]}"
+        none = f"none of {len(events)} events is {kind.called} that can be accepted"
+        why = f"{none}; event {first.index}: {first.errors[0]}"
         return problem(422, why, **receipt.model_dump())
     return JSONResponse(receipt.model_dump(), status_code=202 if receipt.accepted else 200)

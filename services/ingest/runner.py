@@ -1,38 +1,107 @@
-"""Partitions of `likes.v1` on their way into frames by actor."""
+"""Partitions of a topic that others write, on their way into frames by actor."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
-from services.ingest.framing import FrameBuilder
+import pyarrow as pa
+
+from services.ingest.framing import EXPOSURES_FRAMING, LIKES_FRAMING, FrameBuilder, Framing
 from services.ingest.intake import Intake
 from services.ingest.registry import SchemaRegistry
 from services.ingest.settings import IngestSettings
+from services.ingest.slate_intake import SlateIntake
 from services.ingest.sources import Sources
 from shared import rejections
 from shared.checkpoints import CheckpointStore
+from shared.contract.confluent import Reader
 from shared.contract.decode import Message, Rejection
 from shared.frames import Output, Progress
-from shared.partitions import Partition, Partitions
+from shared.partitions import Partition, Partitions, State
 from shared.stage import Send
-from shared.topics import LIKES
+from shared.topics import EXPOSURES, EXPOSURES_REJECTED, LIKES, LIKES_REJECTED
+
+
+class Taken(Protocol):
+    """What messages came to: rows to pass on, and those refused."""
+
+    @property
+    def rows(self) -> pa.RecordBatch: ...
+
+    @property
+    def rejections(self) -> tuple[Rejection, ...]: ...
+
+
+class TopicIntake(State, Protocol):
+    """The state of one partition."""
+
+    latest_event_ms: int
+
+    def take(self, messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> Taken: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """A topic that is taken in. `state`: the name that its snapshots go by; `at_once`: how many messages may be taken
+    in one piece, for the time that takes.
+    """
+
+    topic: str
+    rejected: str
+    state: str
+    at_once: int
+    framing: Framing
+    new_intake: Callable[[IngestSettings], TopicIntake]
+
+
+LIKES_SOURCE: Final = Source(
+    LIKES,
+    LIKES_REJECTED,
+    "ingest",
+    4000,
+    LIKES_FRAMING,
+    lambda settings: Intake(settings.ingest_remembered_ids, settings.ingest_undoable_messages),
+)
+EXPOSURES_SOURCE: Final = Source(
+    EXPOSURES,
+    EXPOSURES_REJECTED,
+    "ingest-exposures",
+    250,
+    EXPOSURES_FRAMING,
+    lambda settings: SlateIntake(settings.ingest_remembered_ids, settings.exposure_sample),
+)
 
 
 class IngestRunner(Partitions):
-    """A frame holds likes of several partitions: before one of them is saved, all that was taken in is sent."""
+    """A frame holds rows of several partitions: before one of them is saved, all that was taken in is sent."""
 
-    def __init__(self, settings: IngestSettings, send: Send, registry: SchemaRegistry) -> None:
+    def __init__(
+        self,
+        settings: IngestSettings,
+        send: Send,
+        registry: SchemaRegistry,
+        source: Source = LIKES_SOURCE,
+        beside: IngestRunner | None = None,
+    ) -> None:
+        """`beside`: where its sources are idle they follow those of this one."""
         super().__init__(
-            "ingest",
-            lambda _: Intake(settings.ingest_remembered_ids, settings.ingest_undoable_messages),
-            CheckpointStore(settings.checkpoint_dir, "ingest"),
+            source.state,
+            lambda _: source.new_intake(settings),
+            CheckpointStore(settings.checkpoint_dir, source.state),
             settings.checkpoint_seconds,
         )
-        self.builder = FrameBuilder(settings.partitions, settings.ingest_frame_rows)
-        self.sources = Sources(settings.partitions, settings.ingest_idle_seconds, settings.event_time_speed)
+        self.source = source
+        self.builder = FrameBuilder(settings.partitions, settings.ingest_frame_rows, source.framing)
+        self.sources: Sources = Sources(
+            settings.partitions,
+            settings.ingest_idle_seconds,
+            settings.event_time_speed,
+            beside.sources if beside is not None else None,
+        )
         self.registry = registry
         self._frame_seconds = settings.ingest_frame_ms / 1000
         self._send = send
@@ -62,14 +131,14 @@ class IngestRunner(Partitions):
             messages = [_message(record) for record in records]
             await self.registry.fetch(messages)
             taken = entry.task.take(messages, self.registry.readers)
-            self.builder.add(taken.likes)
+            self.builder.add(taken.rows)
             entry.offset, entry.dirty = records[-1].offset, True
             self.sources.read(partition, entry.task.latest_event_ms, now)
             for rejection in taken.rejections:
-                await self._deliver(_to_output(rejection))
+                await self._deliver(_to_output(rejection, self.source))
 
     async def close_due(self, now: float) -> None:
-        """Send frames that are large or old enough; empty ones where event time goes on without likes."""
+        """Send frames that are large or old enough; empty ones where event time goes on without rows."""
         aged = now - self._closed_at >= self._frame_seconds and not self.builder.empty
         tick = self.sources.tick_due(now)
         if not (self.builder.full or aged or tick):
@@ -99,13 +168,20 @@ class IngestRunner(Partitions):
 
 
 def warm_up() -> None:
-    """Compile and load what a like goes through, before the first one comes; the state is thrown away."""
+    """Compile and load what messages go through, before the first one comes; the state is thrown away."""
     like = b'{"event_id": "e", "actor_id": "a", "target_id": "https://t", "occurred_at": 1767225600000}'
-    intake, builder = Intake(1), FrameBuilder(1, 1)
-    for offset, value in enumerate((like, like, b"no like")):
-        builder.add(intake.take([Message(value, 0, offset, 1767225600000, {})]).likes)
-    builder.close(Progress(1, {0: 0}))
-    intake.restore(intake.snapshot())
+    slate = (
+        b'{"slate_id": "s", "actor_id": "a", "occurred_at": 1767225600000, "items": [{"target_id": "t", "rank": 0}]}'
+    )
+    for intake, builder, value in (
+        (Intake(1), FrameBuilder(1, 1), like),
+        (SlateIntake(1, 1.0), FrameBuilder(1, 1, EXPOSURES_FRAMING), slate),
+    ):
+        taking: TopicIntake = intake
+        for offset, message in enumerate((value, value, b"none")):
+            builder.add(taking.take([Message(message, 0, offset, 1767225600000, {})]).rows)
+        builder.close(Progress(1, {0: 0}))
+        taking.restore(taking.snapshot())
 
 
 def _message(record: Any) -> Message:
@@ -114,6 +190,6 @@ def _message(record: Any) -> Message:
     return Message(record.value, record.partition, record.offset, timestamp, dict(record.headers), record.key)
 
 
-def _to_output(rejection: Rejection) -> Output:
+def _to_output(rejection: Rejection, source: Source = LIKES_SOURCE) -> Output:
     message = rejection.message
-    return rejections.to_output(rejection, f"{LIKES}/{message.partition}/{message.offset}")
+    return rejections.to_output(rejection, f"{source.topic}/{message.partition}/{message.offset}", source.rejected)

@@ -34,7 +34,7 @@ UNKNOWN_LIKE: Final = "undoes: no like "
 L = TypeVar("L", bound="FastLike | Like")
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=block.LONGEST_ID)] | int
-_Tag = Annotated[str, msgspec.Meta(max_length=LONGEST_TAG, pattern=rf"^{LANGUAGE_TAG}\Z")]
+Tag = Annotated[str, msgspec.Meta(max_length=LONGEST_TAG, pattern=rf"^{LANGUAGE_TAG}\Z")]
 
 
 class FastLike(msgspec.Struct, gc=False, omit_defaults=True):
@@ -57,8 +57,8 @@ class FastLike(msgspec.Struct, gc=False, omit_defaults=True):
     surface: Literal["unknown", "organic", "search", "recommended", "autoplay", "assistant"] = "unknown"
     rank: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_RANK)] | None = None
     propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
-    actor_locale: _Tag | None = None
-    content_language: _Tag | None = None
+    actor_locale: Tag | None = None
+    content_language: Tag | None = None
     origin_hash: Annotated[str, msgspec.Meta(max_length=LONGEST_HASH)] | None = None
     # Flattened rows of Debezium have all the fields of a like also when they say that it is gone.
     deleted: None = msgspec.field(name="__deleted", default=None)
@@ -95,6 +95,11 @@ class Decoded:
     ignored: int = 0
     undoes: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> pa.RecordBatch:
+        """The likes, as whoever takes in messages of any topic calls them."""
+        return self.likes
+
 
 class NotALike(ValueError):
     """Why a message does not fit, one entry an error."""
@@ -105,7 +110,7 @@ class NotALike(ValueError):
 
 
 _fast = msgspec.json.Decoder(FastLike)
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def parse(
@@ -180,7 +185,7 @@ def _event(value: bytes, readers: Mapping[int, Reader]) -> Any:
         except ValueError as error:
             raise NotALike(f"message: {error}") from None
     try:
-        return msgspec.json.decode(value.removeprefix(_BYTE_ORDER_MARK))
+        return msgspec.json.decode(value.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotALike(f"message: not JSON: {error}") from None
 

@@ -14,8 +14,8 @@ from services.choice import figures, log
 from services.choice.log import F64, Log
 from services.choice.person import report as of_person
 from services.predictor.model import VERSION, CoPreference
+from shared.contract.slates import to_items
 from shared.events import UNLIKE
-from shared.exposures import to_batch
 from shared.hashing import hash_strings
 from truelike.evaluation import stream
 from truelike.files import exposures
@@ -34,7 +34,7 @@ def measure(
     """
     batch = stream.read_all(spool, result, bar("sorting"))
     likes = log.likes_of(batch, *forecasts(batch, bar("forecasting")))
-    rows = exposures.read(path, slates, bar("reading slates")) if path is not None else to_batch([])
+    rows = exposures.read(path, slates, bar("reading slates")) if path is not None else to_items([])
     shown, policies = log.shown_of(rows)
     times = [int(part.time[-1]) for part in (likes, shown) if len(part)]
     whole = Log(likes, shown, policies, max(times, default=0))
@@ -42,7 +42,7 @@ def measure(
         "likes": len(likes),
         "shown": int((~shown.withheld).sum()),
         "withheld": int(shown.withheld.sum()),
-        "slates": int(shown.slate.max(initial=-1)) + 1,
+        "slates": len(np.unique(shown.slate)),
         "attribution_hours": log.ATTRIBUTION_MS / 3_600_000,
         "model": VERSION,
         "figures": [figure.described(whole.window) for figure in figures.measure(whole)],

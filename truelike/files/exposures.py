@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from pydantic import ValidationError
 
 from shared import frames
-from shared.contract.decode import sentence
-from shared.exposures import EXPOSURES, Exposure, to_batch
+from shared.contract.slates import NotASlate, of_event, to_items
+from shared.exposures import Exposure
 from truelike.files.content import UnreadableFile, look
 from truelike.files.documents import read_events
 from truelike.files.parts import Part, Refused
@@ -20,7 +19,7 @@ from truelike.files.result import Result
 
 
 def read(path: Path, result: Result, advance: Advance) -> pa.RecordBatch:
-    """All items of the slates that fit, each slate once, in the file's order (schema `EXPOSURES`).
+    """All items of the slates that fit, each slate once, in the file's order (schema `frames.EXPOSED_ITEMS`).
 
     Raises UnreadableFile and OSError.
     """
@@ -32,9 +31,9 @@ def read(path: Path, result: Result, advance: Advance) -> pa.RecordBatch:
         size = content.path.stat().st_size
         batches, seen = [], set[str]()
         for part in read_events(content.path):
-            batches.append(to_batch(list(_slates(part, result, seen))))
+            batches.append(to_items(list(_slates(part, result, seen))))
             advance(part.done, size)
-    return frames.join(batches, EXPOSURES)
+    return frames.join(batches, frames.EXPOSED_ITEMS)
 
 
 def _slates(part: Part, result: Result, seen: set[str]) -> Iterator[Exposure]:
@@ -44,9 +43,9 @@ def _slates(part: Part, result: Result, seen: set[str]) -> Iterator[Exposure]:
     result.reject(part.refused)
     for event, row, line in zip(part.events, part.rows, part.lines, strict=True):
         try:
-            slate = Exposure.model_validate(event)
-        except ValidationError as error:
-            result.reject([Refused(row, tuple(map(sentence, error.errors())), event, line)])
+            slate = of_event(event)
+        except NotASlate as error:
+            result.reject([Refused(row, error.errors, event, line)])
             continue
         if slate.slate_id in seen:
             result.duplicates += 1

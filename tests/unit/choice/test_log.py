@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from services.choice.log import ATTRIBUTION_MS, NOBODY, Likes, Log, Shown, likes_of, shown_of
 from services.choice.moments import outcomes
 from shared.contract.decode import Message, decode
+from shared.contract.slates import to_items
 from shared.events import SURFACES
-from shared.exposures import Exposure, to_batch
+from shared.exposures import Exposure
 from shared.hashing import hash_strings
 from tests.likes import START_MS, like
 
@@ -122,7 +123,7 @@ def slate(slate_id: str, at: int, *targets: str, withheld: tuple[str, ...] = ())
 
 def test_rows_are_in_order_of_time() -> None:
     slates = [slate("b", 9, "x", "y"), slate("a", 4, "z", withheld=("w",)), slate("c", 5, "v")]
-    found, policies = shown_of(to_batch(slates))
+    found, policies = shown_of(to_items(slates))
     assert found.time.tolist() == [START_MS + t for t in (4, 4, 5, 9, 9)]
     assert found.withheld.tolist() == [False, True, False, False, False]
     assert np.isnan(found.propensity).tolist() == [False, True, False, False, False]

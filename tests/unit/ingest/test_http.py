@@ -14,6 +14,7 @@ from services.ingest.runner import _message
 from services.ingest.settings import IngestSettings
 from shared.contract.decode import parse
 from shared.health import Health
+from shared.topics import EXPOSURES
 from tests.likes import START_MS, like
 
 JETSTREAM = {"did": "did:plc:a", "time_us": START_MS * 1000, "kind": "identity"}
@@ -25,8 +26,10 @@ class Broker:
 
     def __init__(self) -> None:
         self.messages: list[tuple[bytes, bytes, dict[str, bytes]]] = []
+        self.topics: set[str] = set()
 
-    async def send(self, _: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> Any:
+    async def send(self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> Any:
+        self.topics.add(topic)
         self.messages.append((key, value, dict(headers)))
 
         async def acknowledged() -> None: ...
@@ -110,3 +113,24 @@ def test_a_message_without_a_usable_timestamp_was_received_now(timestamp: int) -
     message = _message(record)
     assert message.timestamp > START_MS
     assert parse(message.value, message.headers, message.timestamp).event_id == "e1"
+
+
+SLATE = {"slate_id": "s", "occurred_at": START_MS, "actor_id": 7, "items": [{"target_id": "t", "rank": 0}]}
+
+
+@pytest.mark.parametrize(
+    ("slates", "status", "counts"),
+    [
+        (SLATE, 202, (1, 0)),
+        ([SLATE, {**SLATE, "items": []}], 202, (1, 1)),
+        ([like(1)], 422, (0, 1)),
+    ],
+)
+async def test_slates_are_answered_one_by_one(slates: Any, status: int, counts: tuple[int, int]) -> None:
+    client, broker = ingest()
+    answer = await client.post("/v1/exposures", json=slates)
+    assert (answer.status_code, answer.json()["accepted"], answer.json()["rejected"]) == (status, *counts)
+    assert [key for key, _, _ in broker.messages] == [b"7"] * counts[0]
+    assert broker.topics <= {EXPOSURES}
+    if status == 422:
+        assert answer.json()["detail"].startswith("none of 1 events is a slate that can be accepted; event 0: slate_id")

@@ -22,7 +22,9 @@ from services.console.api import build_app
 from services.detector.group import GroupTask
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from services.ingest.runner import _to_output
+from services.ingest.framing import EXPOSURES_FRAMING, FrameBuilder
+from services.ingest.runner import EXPOSURES_SOURCE, _to_output
+from services.ingest.slate_intake import SlateIntake
 from services.predictor.model import CoPreference
 from services.predictor.publishing import Basis, Documents
 from services.simulator.events import events
@@ -34,11 +36,11 @@ from shared.compiled import PROJECT
 from shared.contract.decode import Message, Rejection
 from shared.events import Like
 from shared.forgetting import Request, to_detector, to_message
-from shared.frames import Frame, Lineage, Output
+from shared.frames import Frame, Lineage, Output, Progress
 from shared.health import Health
 from shared.labels import LABELS
 from shared.rejections import MOST_BYTES
-from shared.topics import LIKES, LIKES_REJECTED, PREFERENCES, TOPICS, Arrow, Json
+from shared.topics import EXPOSURES, LIKES, LIKES_REJECTED, PREFERENCES, TOPICS, Arrow, Json
 from tests.contracts import described_as, descriptions, of_topic
 from tests.likes import START_MS, crowd, like
 from truelike.cli.app import app as cli
@@ -67,6 +69,18 @@ def sent_by_ingest() -> Iterator[Output]:
     large = Message(b"x" * (MOST_BYTES + 1), 0, 7, START_MS, {"ce_id": b"1"}, b"ann")
     for rejection in (*rejections, Rejection(large, ("message: not JSON",))):
         yield _to_output(rejection)
+
+
+def sent_with_exposures() -> Iterator[Output]:
+    """A slate as a platform sends it, what ingest makes of it, and one that is none."""
+    slate = {"slate_id": "s", "occurred_at": START_MS, "actor_id": "u", "items": [{"target_id": "t", "rank": 0}]}
+    values = (msgspec.json.encode(slate), MALFORMED)
+    yield Output(EXPOSURES, values[0], 0, b"u")
+    messages = [Message(value, 0, offset, START_MS, {}) for offset, value in enumerate(values)]
+    taken, builder = SlateIntake(10, 1.0).take(messages), FrameBuilder(1, 1, EXPOSURES_FRAMING)
+    builder.add(taken.rows)
+    yield from builder.close(Progress(1, {0: START_MS}))
+    yield from (_to_output(rejection, EXPOSURES_SOURCE) for rejection in taken.rejections)
 
 
 def sent_by_the_detector(frames_by_actor: list[Output]) -> Iterator[Output]:
@@ -141,7 +155,7 @@ def sent() -> list[Output]:
     by_actor = [output for output in ingest if output.topic != LIKES_REJECTED]
     asked = to_message(Request("r1", ["ann"], START_MS))
     others = *sent_by_the_detector(by_actor), *sent_by_groups(), *sent_by_the_predictor(), *sent_by_the_simulator()
-    return [*ingest, *others, asked]
+    return [*ingest, *sent_with_exposures(), *others, asked]
 
 
 def test_everything_that_the_services_send_is_as_described(sent: list[Output]) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.events import SURFACES
-from shared.exposures import ARMS, EXPOSURES, MOST_ITEMS, Exposure, to_batch
+from shared.exposures import MOST_ITEMS, Exposure
 
 
 def slate(**changes: Any) -> dict[str, Any]:
@@ -59,22 +58,3 @@ def test_null_is_absence_and_unknown_fields_are_left_out() -> None:
     found = Exposure.model_validate(slate(slate_id=12, surface=None, arm=None, items=[item], more=1))
     assert (found.slate_id, found.surface, found.arm, found.items[0].rank) == ("12", "unknown", "none", 3)
     assert "more" not in found.model_dump()
-
-
-def test_a_row_an_item() -> None:
-    held_back = {"target_id": "other", "rank": 1, "content_origin": "ai", "topic": "jazz"}
-    slates = [
-        Exposure.model_validate(slate(surface="recommended", arm="holdout", withheld=[held_back], candidates=20)),
-        Exposure.model_validate(slate(slate_id="s2")),
-    ]
-    batch = to_batch(slates)
-    assert batch.schema == EXPOSURES
-    rows = batch.to_pylist()
-    assert [(r["slate_id"], r["target_id"], r["withheld"]) for r in rows] == [
-        ("s1", "song", False), ("s1", "other", True), ("s2", "song", False),
-    ]  # fmt: skip
-    assert {(r["surface"], r["arm"], r["candidates"]) for r in rows[:2]} == {
-        (SURFACES.index("recommended"), ARMS.index("holdout"), 20)
-    }
-    assert [r["propensity"] for r in rows] == [0.25, None, 0.25]
-    assert to_batch([]).num_rows == 0
