@@ -11,10 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
-F64 = npt.NDArray[np.float64]
+from services.choice.units import Ratio, UnitSums
 
 LEVEL: Final = 0.95
 # Below this the sequence promises nothing.
@@ -40,44 +37,35 @@ def multiplier(units: int, level: float = LEVEL) -> float:
     return math.sqrt(grown / (units * rho2) * 2 * math.log(math.sqrt(grown) / alpha))
 
 
-def of_ratio_of_means(amount: F64, count: F64) -> Interval:
-    """sum(amount) / sum(count), each of shape (units,): what depends on each other is one unit."""
-    units = len(amount)
-    value = amount.sum() / count.sum()
-    spread = np.sqrt(_scaled(amount - value * count, count).var() / units) * multiplier(units)
-    return Interval(float(value), float(value - spread), float(value + spread))
+def too_few(sums: UnitSums) -> str | None:
+    """Why nothing can be said of these people; None where they are enough."""
+    return None if sums.units >= LEAST_UNITS else f"{sums.units} people; it takes {LEAST_UNITS}"
 
 
-def of_difference(amount: F64, count: F64, other_amount: F64, other_count: F64) -> Interval:
-    """sum(amount) / sum(count) less the same of the others. Shapes (units,), row by row the same unit."""
-    first, second, own, others = _influences(amount, count, other_amount, other_count)
-    spread = np.sqrt((own - others).var() / len(amount)) * multiplier(len(amount))
-    return Interval(float(first - second), float(first - second - spread), float(first - second + spread))
+def of_ratio_of_means(sums: UnitSums, ratio: Ratio) -> Interval:
+    """What depends on each other is one unit."""
+    value, pull = sums.ratio(ratio), sums.pull(ratio)
+    spread = math.sqrt(sums.squares(pull)) * multiplier(sums.units)
+    return Interval(value, value - spread, value + spread)
 
 
-def of_ratio(amount: F64, count: F64, other_amount: F64, other_count: F64) -> Interval | None:
-    """sum(amount) / sum(count) over the same of the others; None where the others' may be 0: nothing bounds it then."""
-    first, second, own, others = _influences(amount, count, other_amount, other_count)
-    k = multiplier(len(amount)) ** 2 / len(amount)
-    vaa, vab, vbb = (float((x * y).mean()) for x, y in ((own, own), (own, others), (others, others)))
+def of_difference(sums: UnitSums, ratio: Ratio, other: Ratio) -> Interval:
+    """A ratio less another one of the same units."""
+    value, pull = sums.ratio(ratio) - sums.ratio(other), sums.pull(ratio) - sums.pull(other)
+    spread = math.sqrt(sums.squares(pull)) * multiplier(sums.units)
+    return Interval(value, value - spread, value + spread)
+
+
+def of_ratio(sums: UnitSums, ratio: Ratio, other: Ratio) -> Interval | None:
+    """A ratio over another one of the same units; None where the other may be 0: nothing bounds it then."""
+    first, second = sums.ratio(ratio), sums.ratio(other)
+    own, others = sums.pull(ratio), sums.pull(other)
+    k = multiplier(sums.units) ** 2
+    vaa, vab, vbb = (sums.product(x, y) for x, y in ((own, own), (own, others), (others, others)))
     # (first - r second)^2 <= k var(own - r others), a quadratic in r.
     a, b, c = second * second - k * vbb, first * second - k * vab, first * first - k * vaa
-    inside = b * b - a * c
-    if a <= 0 or inside < 0:
+    if a <= 0:
         return None
-    return Interval(first / second, (b - math.sqrt(inside)) / a, (b + math.sqrt(inside)) / a)
-
-
-def _influences(amount: F64, count: F64, other_amount: F64, other_count: F64) -> tuple[float, float, F64, F64]:
-    first, second = float(amount.sum() / count.sum()), float(other_amount.sum() / other_count.sum())
-    return (
-        first,
-        second,
-        _scaled(amount - first * count, count),
-        _scaled(other_amount - second * other_count, other_count),
-    )
-
-
-def _scaled(residual: F64, count: F64) -> F64:
-    """What each unit pulls the ratio by, times the units: their mean is zero."""
-    return residual / count.mean()
+    # The estimate itself is always kept, so that less than 0 is rounding.
+    root = math.sqrt(max(b * b - a * c, 0.0))
+    return Interval(first / second, (b - root) / a, (b + root) / a)

@@ -25,7 +25,7 @@ NOBODY: Final = 0
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """Columns of one length."""
 
     def __len__(self) -> int:
@@ -35,9 +35,13 @@ class _Rows:
         """Rows by index or mask."""
         return type(self)(*(getattr(self, f.name)[which] for f in fields(self)))
 
+    def __add__(self, other: Self) -> Self:
+        """These, then the others."""
+        return type(self)(*(np.concatenate((getattr(self, f.name), getattr(other, f.name))) for f in fields(self)))
+
 
 @dataclass(frozen=True)
-class Likes(_Rows):
+class Likes(Rows):
     """Shapes (n,), in order of time. `actor`, `target`, `creator` are hashes (NOBODY: not known), `time` is in ms,
     `weight` is the probability that a person acted. `p_popular` and `p_history` were forecast of it by popularity and
     by the actor's own past, given that the actor likes something now; not a number where nothing was.
@@ -54,7 +58,7 @@ class Likes(_Rows):
 
 
 @dataclass(frozen=True)
-class Shown(_Rows):
+class Shown(Rows):
     """Items of slates, shown or withheld, shapes (n,), in order of time. `slate` and `policy` are numbers."""
 
     slate: I64

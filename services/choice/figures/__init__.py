@@ -1,9 +1,8 @@
-"""The figures, by number in docs/choice.md. Another one is a file with `measure(log)` and a line here."""
+"""The figures, by number in docs/choice.md. Another one is a file with its `Measure` and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from services.choice.figure import Figure
 from services.choice.figures import (
@@ -15,8 +14,9 @@ from services.choice.figures import (
     surface_mix,
 )
 from services.choice.log import Log
+from services.choice.measure import Measure
 
-FIGURES: Final[dict[int, Callable[[Log], Iterator[Figure]]]] = {
+FIGURES: Final[dict[int, Measure[Any]]] = {
     1: choice_bits.measure,
     2: surface_mix.measure,
     3: self_directed_novelty.measure,

@@ -3,60 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from services.choice import bits, confidence
-from services.choice.confidence import Interval
+from services.choice.bits import Bits
+from services.choice.cells import Cell, Cells
 from services.choice.figure import Figure, measured, not_identified
-from services.choice.log import F64, Bools, Log
-from services.choice.units import Units
+from services.choice.log import Log
+from services.choice.measure import Measure
+from services.choice.units import Units, UnitSums
 from shared.events import SURFACES
 
 NAME: Final = "choice_bits"
 ALL: Final = "all"
+# Columns: weight, and by weight the bits of each part of the chain.
+WEIGHT, POPULAR, HISTORY, REST, SHOWN, SHOWN_FIRST = range(6)
 
 
-def measure(log: Log) -> Iterator[Figure]:
+def state(log: Log) -> Cells:
+    """The mixture of `bits` is learnt over the likes of this log, in order: another one's is another."""
+    return of_bits(log, bits.of(log.likes, log.shown))
+
+
+def of_bits(log: Log, found: Bits) -> Cells:
+    """By surface, and of all; what was found of the log's likes."""
+    likes = log.likes.take(found.at)
+    parts = (likes.weight * part for part in (found.popular, found.history, found.rest, found.shown, found.shown_first))
+    columns = np.stack([likes.weight, *parts])
+    sums: dict[Cell, UnitSums] = {(ALL,): Units(likes.actor).sums(*columns)}
+    for code in np.unique(likes.surface).tolist():
+        which = likes.surface == code
+        sums[(SURFACES[code],)] = Units(likes.actor[which]).sums(*columns[:, which])
+    return Cells(len(log.shown), sums)
+
+
+def figures(state: Cells) -> Iterator[Figure]:
     """Means of H (history), E (shown) and R (neither), of all likes and by surface, each like by its weight."""
-    found = bits.of(log.likes, log.shown)
-    if not len(found.at):
+    if not state.sums[(ALL,)].rows:
         yield not_identified(NAME, {}, 0, "nothing was forecast of the likes")
         return
-    surfaces = log.likes.surface[found.at]
-    yield from _of(log, found, np.ones(len(found.at), np.bool_), ALL)
-    known = np.unique(surfaces).tolist()
-    for code in known if len(known) > 1 else ():
-        yield from _of(log, found, surfaces == code, SURFACES[code])
+    known = [surface for surface in SURFACES if (surface,) in state.sums]
+    for surface in (ALL, *(known if len(known) > 1 else ())):
+        yield from _of(state.sums[(surface,)], surface, state.exposures)
 
 
-def _of(log: Log, found: bits.Bits, which: Bools, surface: str) -> Iterator[Figure]:
-    likes, n = log.likes.take(found.at[which]), int(which.sum())
-    units = Units(likes.actor)
-    if units.too_few:
-        yield not_identified(NAME, {"bits_of": "history", "surface": surface}, n, units.too_few)
+def _of(sums: UnitSums, surface: str, exposures: int) -> Iterator[Figure]:
+    n, about = sums.rows, {"surface": surface}
+    if (few := confidence.too_few(sums)) is not None:
+        yield not_identified(NAME, {"bits_of": "history"} | about, n, few)
         return
-
-    def mean(values: F64) -> Interval:
-        return confidence.of_ratio_of_means(units.sums(likes.weight * values[which]), units.sums(likes.weight))
-
-    whole, history, rest = mean(found.popular), mean(found.history), mean(found.rest)
+    whole, history, rest, shown, first = (
+        confidence.of_ratio_of_means(sums, (part, WEIGHT)) for part in (POPULAR, HISTORY, REST, SHOWN, SHOWN_FIRST)
+    )
     held = f"Of the {whole.value:.1f} bits that a like held in the mean"
-    about: dict[str, Any] = {"surface": surface}
     more = {"bits_in_all": whole.value}
     foretold = f"{held}, {history.value:.1f} were foretold by people's own past."
     yield measured(NAME, {"bits_of": "history"} | about, n, history, foretold, more=more)
-    if not len(log.shown):
+    if not exposures:
         why = "there are no exposures"
         yield not_identified(NAME, {"bits_of": "shown"} | about, n, why)
         said = f"{held}, {rest.value:.1f} were not foretold by people's own past."
         yield measured(NAME, {"bits_of": "rest"} | about, n, rest, said, more=more)
         return
-    shown, first = mean(found.shown), mean(found.shown_first)
     order = sorted((shown.value, first.value))
     said = f"{held}, between {order[0]:.1f} and {order[1]:.1f} were foretold by what was put before people."
     both = {"shown_first": first.value, "shown_first_low": first.low, "shown_first_high": first.high}
     yield measured(NAME, {"bits_of": "shown"} | about, n, shown, said, more=more | both)
     said = f"{held}, {rest.value:.1f} were foretold neither by people's own past nor by what was put before them."
     yield measured(NAME, {"bits_of": "rest"} | about, n, rest, said, more=more)
+
+
+measure: Final = Measure(NAME, Cells, state, figures)

@@ -10,16 +10,20 @@ error is the Poisson bootstrap's over people (Chamandy et al., "Estimating uncer
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from services.choice import confidence
+from services.choice.cells import added
 from services.choice.confidence import Interval
 from services.choice.figure import Figure, measured, not_identified
-from services.choice.log import F64, I64, NOBODY, Bools, Log
+from services.choice.log import F64, Bools, Log
+from services.choice.measure import Measure
+from services.choice.parted import Own, Parted
 from shared.events import SURFACES
-from shared.exposures import NO_ARM, TREATED
+from shared.exposures import NO_ARM
 from shared.hashing import U64, mix
 
 NAME: Final = "induced_drift"
@@ -30,52 +34,58 @@ LEAST_IN_ARM: Final = 50
 LEAST_LIKES: Final = 200
 
 
-def measure(log: Log) -> Iterator[Figure]:
+@dataclass(frozen=True)
+class Drift:
+    """By policy; `exposures`: how many items were shown or withheld in all."""
+
+    exposures: int
+    policies: dict[str, Parted]
+
+    def __add__(self, other: Drift) -> Drift:
+        return Drift(self.exposures + other.exposures, added(self.policies, other.policies))
+
+
+def state(log: Log) -> Drift:
+    """Likes themselves, since people are resampled with all theirs."""
+    shown, own = log.shown.take(log.shown.arm != NO_ARM), log.likes.take(np.isin(log.likes.surface, OWN))
+    parted = (Parted.of(shown.take(shown.policy == policy), own) for policy in range(len(log.policies)))
+    return Drift(len(log.shown), dict(zip(log.policies, parted, strict=True)))
+
+
+def figures(state: Drift) -> Iterator[Figure]:
     """One figure a policy that has both arms; of likes from when their person's arm began."""
-    if not len(log.shown):
+    if not state.exposures:
         yield not_identified(NAME, {}, 0, "there are no exposures")
         return
-    shown = log.shown
-    for policy, name in enumerate(log.policies):
-        mine = shown.take((shown.policy == policy) & (shown.arm != NO_ARM))
-        if len(mine):
-            yield _of(log, mine.actor, mine.arm, mine.time, {"policy": name})
-        else:
-            yield not_identified(NAME, {"policy": name}, 0, "no experiment parted people")
+    for policy, parted in sorted(state.policies.items(), key=lambda item: item[0]):
+        yield _of(parted, {"policy": policy})
 
 
-def _of(log: Log, actor: U64, arm: Any, time: I64, about: dict[str, Any]) -> Figure:
-    people, first, of_row = np.unique(actor, return_index=True, return_inverse=True)
-    treated: Bools = arm[first] == TREATED
-    if (changed := len(np.unique(of_row[(arm == TREATED) != treated[of_row]]))) > 0:
-        they = "one person was" if changed == 1 else f"{changed:,} people were"
+def _of(parted: Parted, about: dict[str, Any]) -> Figure:
+    if not parted.people:
+        return not_identified(NAME, about, 0, "no experiment parted people")
+    if parted.in_both:
+        they = "one person was" if parted.in_both == 1 else f"{parted.in_both:,} people were"
         return not_identified(NAME, about, 0, f"{they} in both arms")
-    # Rows are in order of time.
-    begins = time[first]
-    likes = log.likes.take(np.isin(log.likes.surface, OWN) & np.isin(log.likes.actor, people))
-    place = np.searchsorted(people, likes.actor)
-    after = likes.time >= begins[place]
-    likes, place = likes.take(after), place[after]
-    known = likes.creator != NOBODY
-    unknown = 1 - float(known.mean()) if len(known) else 0.0
-    likes, place = likes.take(known), place[known]
-    in_treated = treated[place]
-    for which, said in ((in_treated, "treated"), (~in_treated, "held out")):
-        who = len(np.unique(place[which]))
+    own, n = parted.own, len(parted.own)
+    for which, said in ((own.treated, "treated"), (~own.treated, "held out")):
+        who = len(np.unique(own.actor[which]))
         if who < LEAST_IN_ARM or which.sum() < LEAST_LIKES:
             why = f"{who} people who are {said} gave {which.sum():,} likes of their own"
-            return not_identified(NAME, about, len(likes), f"{why}; it takes {LEAST_IN_ARM} and {LEAST_LIKES}")
-    found = _interval(people, place, treated, likes.creator, likes.weight)
+            return not_identified(NAME, about, n, f"{why}; it takes {LEAST_IN_ARM} and {LEAST_LIKES}")
+    found = _interval(own.in_order())
     sentence = (
         f"What people like by themselves is between {found.low:.3f} and {found.high:.3f} bits apart between those who "
         f"were shown what {about['policy']} chose and those who were held out (1 bit: nothing in common)."
     )
-    return measured(NAME, about, len(likes), found, sentence, unknown_share=unknown)
+    return measured(NAME, about, n, found, sentence, unknown_share=parted.unknown / (parted.unknown + n))
 
 
-def _interval(people: U64, place: I64, treated: Bools, creator: U64, weight: F64) -> Interval:
-    """Of likes by the people at these places, of whom `treated` says which arm they are in."""
-    creators, kind = np.unique(creator, return_inverse=True)
+def _interval(own: Own) -> Interval:
+    """Of both arms' likes, in their order."""
+    people, first, place = np.unique(own.actor, return_index=True, return_inverse=True)
+    treated, weight = own.treated[first], own.weight
+    creators, kind = np.unique(own.creator, return_inverse=True)
     k = len(creators)
 
     def apart(weights: F64, arm: Bools) -> float:
@@ -83,18 +93,16 @@ def _interval(people: U64, place: I64, treated: Bools, creator: U64, weight: F64
         first, second = (np.bincount(kind[one], weights[one], k).astype(np.float64) for one in (of_arm, ~of_arm))
         return divergence(first, second)
 
-    liking = np.unique(place)
     chance, resampled = np.zeros(REPLICAS), np.zeros(REPLICAS)
     for r in range(REPLICAS):
         # By the person and the replica alone, so that whoever measures the same log finds the same.
         drawn = mix(people, np.full(len(people), r + 1, np.uint64))
         arms = np.zeros(len(people), np.bool_)
-        order = liking[np.argsort(drawn[liking], kind="stable")]
-        arms[order[: int(treated[liking].sum())]] = True
+        arms[np.argsort(drawn, kind="stable")[: int(treated.sum())]] = True
         chance[r] = apart(weight, arms)
         resampled[r] = apart(weight * _poisson(drawn)[place], treated)
     value = apart(weight, treated) - float(chance.mean())
-    spread = float(resampled.std()) * confidence.multiplier(len(liking))
+    spread = float(resampled.std()) * confidence.multiplier(len(people))
     return Interval(max(value, 0.0), min(max(value - spread, 0.0), 1.0), min(max(value + spread, 0.0), 1.0))
 
 
@@ -117,3 +125,6 @@ def divergence(first: F64, second: F64) -> float:
         some = one > 0
         bits += 0.5 * float(one[some] @ np.log2(one[some] / middle[some]))
     return bits
+
+
+measure: Final = Measure(NAME, Drift, state, figures)

@@ -3,51 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from services.choice.cells import Cells
 from services.choice.figure import Figure, not_identified, percent
 from services.choice.log import I64, NOBODY, Bools, Log
+from services.choice.measure import Measure
 from services.choice.moments import Moments
+from services.choice.units import Units
 from shared.events import SURFACES
 from shared.hashing import U64, mix
 
-NAME = "self_directed_novelty"
-MEMORY_MS = 28 * 86_400_000
-OWN = [SURFACES.index("organic"), SURFACES.index("search")]
+NAME: Final = "self_directed_novelty"
+MEMORY_MS: Final = 28 * 86_400_000
+OWN: Final = [SURFACES.index("organic"), SURFACES.index("search")]
+# Columns: weight of all likes, of those that are such, and of those that could be.
+WHOLE, FOUND, UNDECIDED = range(3)
 
 
-def measure(log: Log) -> Iterator[Figure]:
-    """Organic or search likes of a creator who was neither shown to nor liked by the person in the 28 days before,
-    over all likes. Where nothing is known of what was shown, or of a like's surface or creator, it is a bound.
-    """
+def state(log: Log) -> Cells:
+    """Of all likes: what was shown to and liked by a person before is in the same log."""
     likes, shown = log.likes, log.shown
-    whole = float(likes.weight.sum())
-    if whole == 0:
-        yield not_identified(NAME, {}, 0, "there are no likes")
-        return
     known = likes.creator != NOBODY
     pair = mix(likes.actor, likes.creator)
     new = known & ~_within(pair, likes.time, pair[known], likes.time[known])
     seen = ~shown.withheld & (shown.creator != NOBODY)
     new &= ~_within(pair, likes.time, mix(shown.actor, shown.creator)[seen], shown.time[seen])
-    found = float(likes.weight[new & np.isin(likes.surface, OWN)].sum()) / whole
+    found = new & np.isin(likes.surface, OWN)
     undecided = ~known | (new & (likes.surface == SURFACES.index("unknown")))
-    unknown = float(likes.weight[undecided].sum()) / whole
+    weight = likes.weight
+    return Cells(len(shown), {(): Units(likes.actor).sums(weight, weight * found, weight * undecided)})
+
+
+def figures(state: Cells) -> Iterator[Figure]:
+    """Organic or search likes of a creator who was neither shown to nor liked by the person in the 28 days before,
+    over all likes. Where nothing is known of what was shown, or of a like's surface or creator, it is a bound.
+    """
+    sums = state.sums[()]
+    if sums.totals[WHOLE] == 0:
+        yield not_identified(NAME, {}, 0, "there are no likes")
+        return
+    found, unknown, n = sums.ratio((FOUND, WHOLE)), sums.ratio((UNDECIDED, WHOLE)), sums.rows
     about: dict[str, Any] = {}
-    if not len(shown):
+    if not state.exposures:
         said = f"At most {percent(found + unknown)} of likes went to somebody new whom the person found by itself."
-        yield Figure(
-            NAME, about, len(likes), said, None, 0.0, found + unknown, 1.0, unknown, more={"bound": "no exposures"}
-        )
+        more = {"bound": "no exposures"}
+        yield Figure(NAME, about, n, said, None, 0.0, found + unknown, 1.0, unknown, more=more)
         return
     bounds = percent(found) if unknown == 0 else f"Between {percent(found)} and {percent(found + unknown)}"
     said = f"{bounds} of likes went to somebody new whom the person found by itself."
-    yield Figure(NAME, about, len(likes), said, found, found, found + unknown, 1.0, unknown)
+    yield Figure(NAME, about, n, said, found, found, found + unknown, 1.0, unknown)
 
 
 def _within(pair: U64, time: I64, other_pair: U64, other_time: I64) -> Bools:
     """Whether the same pair is among the others, earlier, and at most MEMORY_MS so. Shape (n,)."""
     first, stop = Moments(other_pair, other_time).between(pair, time - MEMORY_MS, time)
     return first < stop
+
+
+measure: Final = Measure(NAME, Cells, state, figures)

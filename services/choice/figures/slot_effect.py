@@ -7,15 +7,19 @@ if every candidate had had the same chance at every rank; self-normalised (Swami
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from services.choice import confidence
+from services.choice.cells import Cell, Cells
 from services.choice.figure import Figure, measured, not_identified
-from services.choice.log import F64, Log, Shown
+from services.choice.log import F64, Likes, Log, Shown
+from services.choice.measure import Measure
 from services.choice.moments import outcomes
-from services.choice.units import Units
+from services.choice.units import Units, UnitSums
+from shared.hashing import mix
 
 NAME: Final = "slot_effect"
 LEAST_EFFECTIVE: Final = 100.0
@@ -23,39 +27,80 @@ LEAST_LIKES: Final = 20
 # Standard errors that the mean weight may be from 1 before propensities are wrong, or some candidate has none.
 OFF: Final = 5.0
 RANKS: Final = 20
+# Columns of a rank: likes and items, by weight; the same of the top rank; how far the items' weights are from 1, and
+# their squares; likes and items, each as one.
+HERE: Final = (0, 1)
+TOP: Final = (2, 3)
+OFF_BY, SQUARED, LIKES, ITEMS = range(4, 8)
+# The cell of a policy, beside those of its ranks.
+LOGGED: Final = "logged"
 
 
-def measure(log: Log) -> Iterator[Figure]:
-    """theta_k / theta_0 by policy and rank k, of likes on the slate's own surface."""
-    if not len(log.shown):
-        yield not_identified(NAME, {}, 0, "there are no exposures")
+def state(log: Log) -> Cells:
+    """By policy and rank, of what was shown with a known propensity; and by policy, how much of all that is."""
     shown = log.matured.take(~log.matured.withheld)
+    sums: dict[Cell, UnitSums] = {}
     for policy, name in enumerate(log.policies):
         mine = shown.take(shown.policy == policy)
-        about: dict[str, Any] = {"policy": name}
         if not len(mine):
             continue
         logged = np.isfinite(mine.propensity) & (mine.candidates > 0)
-        if not logged.any():
-            yield not_identified(NAME, about, len(mine), "propensities and numbers of candidates were not logged")
-            continue
-        yield from _of(mine, logged, log, about)
+        sums[name, LOGGED] = Units(mine.actor).sums(logged)
+        for rank, of_rank in enumerate(_by_rank(mine.take(logged), log.likes)):
+            sums[name, str(rank)] = of_rank
+    return Cells(len(log.shown), sums)
 
 
-def _of(shown: Shown, logged: Any, log: Log, about: dict[str, Any]) -> Iterator[Figure]:
-    unknown = 1 - float(logged.mean())
-    shown = shown.take(logged)
-    own = log.likes.take(np.isin(log.likes.surface, np.unique(shown.surface)))
-    liked = outcomes(shown, own)
+def _by_rank(shown: Shown, likes: Likes) -> Iterator[UnitSums]:
+    """RANKS + 1 of them, the last of all that is further down; each of everybody: who has nothing there is a unit."""
+    liked = _outcomes(shown, likes)
     weight = 1 / (shown.candidates * shown.propensity)
+    top = shown.rank == 0
     units = Units(shown.actor)
-    first, top_unfit = _sums(units, shown, liked, weight, 0), _unfit(units, shown, weight, liked, 0)
-    for rank in range(1, min(int(shown.rank.max()) + 1, RANKS)):
-        here = _sums(units, shown, liked, weight, rank)
-        of_rank = about | {"rank": rank}
-        n = int((shown.rank == rank).sum())
-        why = top_unfit or _unfit(units, shown, weight, liked, rank)
-        ratio = confidence.of_ratio(*here, *first) if why is None else None
+    for rank in range(RANKS + 1):
+        here = np.minimum(shown.rank, RANKS) == rank
+        yield units.sums(
+            here * weight * liked,
+            here * weight,
+            top * weight * liked,
+            top * weight,
+            here * (weight - 1),
+            here * weight**2,
+            here & (liked > 0),
+            here,
+        )
+
+
+def _outcomes(shown: Shown, likes: Likes) -> F64:
+    """Of likes by way of the slate's own surface, shape (n,): the item's, since a policy's others may be in another
+    partition.
+    """
+    on = [mix(rows.target, rows.surface.astype(np.uint64)) for rows in (shown, likes)]
+    return outcomes(replace(shown, target=on[0]), replace(likes, target=on[1]))
+
+
+def figures(state: Cells) -> Iterator[Figure]:
+    """theta_k / theta_0 by policy and rank k, of likes on the slate's own surface."""
+    if not state.exposures:
+        yield not_identified(NAME, {}, 0, "there are no exposures")
+    for policy in sorted(policy for policy, of in state.sums if of == LOGGED):
+        logged = state.sums[policy, LOGGED]
+        about: dict[str, Any] = {"policy": policy}
+        if not logged.totals[0]:
+            yield not_identified(NAME, about, logged.rows, "propensities and numbers of candidates were not logged")
+            continue
+        ranks = [state.sums[policy, str(rank)] for rank in range(RANKS + 1)]
+        yield from _of(ranks, 1 - float(logged.totals[0]) / logged.rows, about)
+
+
+def _of(ranks: list[UnitSums], unknown: float, about: dict[str, Any]) -> Iterator[Figure]:
+    deepest = max(rank for rank, sums in enumerate(ranks) if sums.totals[ITEMS])
+    top_unfit = _unfit(ranks[0], 0)
+    for rank in range(1, min(deepest + 1, RANKS)):
+        sums, of_rank = ranks[rank], about | {"rank": rank}
+        n = round(sums.totals[ITEMS])
+        why = top_unfit or _unfit(sums, rank)
+        ratio = confidence.of_ratio(sums, HERE, TOP) if why is None else None
         if ratio is None:
             yield not_identified(NAME, of_rank, n, why or "the likes are too few to bound it")
             continue
@@ -66,27 +111,23 @@ def _of(shown: Shown, logged: Any, log: Log, about: dict[str, Any]) -> Iterator[
         yield measured(NAME, of_rank, n, ratio, sentence, unknown_share=unknown)
 
 
-def _sums(units: Units, shown: Shown, liked: F64, weight: F64, rank: int) -> tuple[F64, F64]:
-    here = shown.rank == rank
-    return units.sums(here * weight * liked), units.sums(here * weight)
-
-
-def _unfit(units: Units, shown: Shown, weight: F64, liked: F64, rank: int) -> str | None:
+def _unfit(sums: UnitSums, rank: int) -> str | None:
     """Why a rank's likes say nothing; None where they do."""
-    here = shown.rank == rank
-    mine = weight[here]
-    if units.too_few:
-        return units.too_few
-    effective = float(mine.sum() ** 2 / (mine @ mine)) if len(mine) else 0.0
+    if (few := confidence.too_few(sums)) is not None:
+        return few
+    weight, squared, given, items = (float(sums.totals[column]) for column in (HERE[1], SQUARED, LIKES, ITEMS))
+    effective = weight**2 / squared if items else 0.0
     if effective < LEAST_EFFECTIVE:
         return f"rank {rank} has an effective sample of {effective:.0f}; it takes {LEAST_EFFECTIVE:.0f}"
-    if (given := float((liked[here] > 0).sum())) < LEAST_LIKES:
+    if given < LEAST_LIKES:
         return f"rank {rank} has {given:.0f} likes; it takes {LEAST_LIKES}"
-    residual = units.sums(np.where(here, weight - 1, 0.0))
-    error = float(np.sqrt((residual**2).sum())) / len(mine)
-    if abs(mean := float(mine.mean()) - 1) > OFF * max(error, 1e-12):
+    off, error = float(sums.totals[OFF_BY]) / items, float(np.sqrt(sums.products[OFF_BY, OFF_BY])) / items
+    if abs(off) > OFF * max(error, 1e-12):
         return (
-            f"propensities at rank {rank} do not add up: the mean of 1 / (candidates x propensity) is {mean + 1:.2f}, "
+            f"propensities at rank {rank} do not add up: the mean of 1 / (candidates x propensity) is {off + 1:.2f}, "
             "not 1; some candidate had no chance there, or they are not the policy's"
         )
     return None
+
+
+measure: Final = Measure(NAME, Cells, state, figures)

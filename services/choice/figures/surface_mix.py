@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-import numpy as np
-
+from services.choice.cells import Cell, Cells
 from services.choice.figure import LEAST_PEOPLE, Figure, not_identified, percent
 from services.choice.log import Log
+from services.choice.measure import Measure
+from services.choice.units import Units, UnitSums
 from shared.events import SURFACES
 
-NAME = "surface_mix"
-UNKNOWN = SURFACES.index("unknown")
+NAME: Final = "surface_mix"
+UNKNOWN: Final = "unknown"
 
 
-def measure(log: Log) -> Iterator[Figure]:
+def state(log: Log) -> Cells:
+    """By surface, the likes' weight."""
+    sums: dict[Cell, UnitSums] = {}
+    for code, surface in enumerate(SURFACES):
+        likes = log.likes.take(log.likes.surface == code)
+        sums[(surface,)] = Units(likes.actor).sums(likes.weight)
+    return Cells(len(log.shown), sums)
+
+
+def figures(state: Cells) -> Iterator[Figure]:
     """One figure a surface; bounds: none of the unknown were its, all of them."""
-    whole = float(log.likes.weight.sum())
+    weights = {surface: float(sums.totals[0]) for (surface,), sums in state.sums.items()}
+    n = sum(sums.rows for sums in state.sums.values())
+    whole = sum(weights.values())
     if whole == 0:
         yield not_identified(NAME, {}, 0, "there are no likes")
         return
-    unknown = float(log.likes.weight[log.likes.surface == UNKNOWN].sum()) / whole
+    unknown = weights[UNKNOWN] / whole
     if unknown == 1:
-        yield not_identified(NAME, {}, len(log.likes), "no like says by which surface it came")
+        yield not_identified(NAME, {}, n, "no like says by which surface it came")
         return
-    for code, surface in enumerate(SURFACES):
-        share = float(log.likes.weight[log.likes.surface == code].sum()) / whole
-        if code == UNKNOWN:
-            continue
-        people = len(np.unique(log.likes.actor[log.likes.surface == code]))
-        if 0 < people < LEAST_PEOPLE:
+    for surface in (surface for surface in SURFACES if surface != UNKNOWN):
+        share = weights[surface] / whole
+        if 0 < state.sums[(surface,)].units < LEAST_PEOPLE:
             why = f"fewer than {LEAST_PEOPLE} people, whom it could tell of"
-            yield not_identified(NAME, {"surface": surface}, len(log.likes), why)
+            yield not_identified(NAME, {"surface": surface}, n, why)
             continue
         known = share / (1 - unknown)
         bounds = percent(share) if unknown == 0 else f"between {percent(share)} and {percent(share + unknown)}"
@@ -39,7 +49,7 @@ def measure(log: Log) -> Iterator[Figure]:
         yield Figure(
             NAME,
             {"surface": surface},
-            len(log.likes),
+            n,
             sentence[0].upper() + sentence[1:],
             known,
             share,
@@ -47,3 +57,6 @@ def measure(log: Log) -> Iterator[Figure]:
             1.0,
             unknown,
         )
+
+
+measure: Final = Measure(NAME, Cells, state, figures)

@@ -4,9 +4,20 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.choice import confidence
-from services.choice.confidence import multiplier
+from services.choice.confidence import Interval, multiplier
+from services.choice.log import F64
+from services.choice.units import UnitSums
+
+# Columns of amount and count.
+FIRST, SECOND = (0, 1), (2, 3)
+
+
+def sums_of(*columns: F64) -> UnitSums:
+    return UnitSums.of(np.stack(columns, axis=1), len(columns[0]))
 
 
 def test_the_sequence_is_wider_than_one_look_and_narrowest_where_it_should_be() -> None:
@@ -31,10 +42,11 @@ def looked_at_all_along(seed: int, theta: float) -> tuple[bool, bool, bool]:
     held = [True, True, True]
     for look in np.linspace(confidence.LEAST_UNITS, n, 30).astype(int):
         (a, b), (m, k) = amounts[:, :look], sizes[:, :look]
+        sums = sums_of(a, m, b, k)
         found = (
-            (confidence.of_ratio_of_means(a, m), 0.2),
-            (confidence.of_difference(a, m, b, k), 0.2 * (1 - theta)),
-            (confidence.of_ratio(b, k, a, m), theta),
+            (confidence.of_ratio_of_means(sums, FIRST), 0.2),
+            (confidence.of_difference(sums, FIRST, SECOND), 0.2 * (1 - theta)),
+            (confidence.of_ratio(sums, SECOND, FIRST), theta),
         )
         for which, (interval, truth) in enumerate(found):
             held[which] &= interval is None or interval.low <= truth <= interval.high
@@ -54,12 +66,55 @@ def test_what_cannot_be_bounded_is_none() -> None:
     rng = np.random.default_rng(3)
     ones = np.ones(400)
     few = (rng.random(400) < 0.01).astype(float)
-    assert confidence.of_ratio(ones * 0.5, ones, few, ones) is None
+    assert confidence.of_ratio(sums_of(ones * 0.5, ones, few, ones), FIRST, SECOND) is None
 
 
 def test_a_ratio_of_what_is_the_same_is_one() -> None:
     rng = np.random.default_rng(5)
     amount, count = rng.random(500), np.ones(500)
-    found = confidence.of_ratio(amount, count, amount, count)
+    found = confidence.of_ratio(sums_of(amount, count, amount, count), FIRST, SECOND)
     assert found is not None
     assert (found.low, found.value, found.high) == pytest.approx((1.0, 1.0, 1.0))
+
+
+def unit_by_unit(a: F64, m: F64, b: F64, k: F64) -> tuple[Interval, Interval, Interval | None]:
+    """The mean, difference and ratio again, from each unit's own influence."""
+    n = len(a)
+    first, second = a.sum() / m.sum(), b.sum() / k.sum()
+    x, y = (a - first * m) / m.mean(), (b - second * k) / k.mean()
+    reach = multiplier(n) / math.sqrt(n)
+    mean = Interval(first, first - x.std() * reach, first + x.std() * reach)
+    apart, spread = first - second, (x - y).std() * reach
+    vaa, vab, vbb = ((p * q).mean() * reach**2 for p, q in ((x, x), (x, y), (y, y)))
+    square, half, rest = second**2 - vbb, first * second - vab, first**2 - vaa
+    root = math.sqrt(max(half**2 - square * rest, 0.0))
+    ratio = Interval(first / second, (half - root) / square, (half + root) / square) if square > 0 else None
+    return mean, Interval(apart, apart - spread, apart + spread), ratio
+
+
+@given(st.integers(100, 2000), st.floats(0.02, 0.98), st.integers(1, 50), st.integers(0, 10**6))
+def test_sums_say_what_the_units_say(units: int, rate: float, most: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    m, k = rng.integers(1, most + 1, (2, units)).astype(float)
+    a, b = (rng.binomial(n.astype(int), rate) * rng.uniform(0.5, 1, units) for n in (m, k))
+    sums = sums_of(a, m, b, k)
+    found = (
+        confidence.of_ratio_of_means(sums, FIRST),
+        confidence.of_difference(sums, FIRST, SECOND),
+        confidence.of_ratio(sums, FIRST, SECOND),
+    )
+    for one, other in zip(found, unit_by_unit(a, m, b, k), strict=True):
+        if one is None or other is None:
+            assert one is other
+            continue
+        # A difference or a bound may be next to nothing: it is as exact as what it is the difference of.
+        scale = 1e-9 * (abs(other.value) + other.high - other.low)
+        assert (one.value, one.low, one.high) == pytest.approx(
+            (other.value, other.low, other.high), rel=1e-9, abs=scale
+        )
+
+
+def test_what_does_not_vary_has_no_spread() -> None:
+    count = np.arange(1.0, 301.0)
+    found = confidence.of_ratio_of_means(sums_of(count * 0.3, count), FIRST)
+    assert (found.low, found.high) == (found.value, found.value)

@@ -162,6 +162,21 @@ def test_few_people_few_withheld_few_likes_bound_nothing() -> None:
     assert "has" in str(said(list(slot_effect.measure(unliked)), rank=3).why)
 
 
+def test_a_place_in_a_slate_does_nothing_for_likes_by_another_surface() -> None:
+    """Not even where the policy chooses there too."""
+    made = make(World(people=600, unknown_surface=0.0), 1).log
+    search, recommended = SURFACES.index("search"), SURFACES.index("recommended")
+    by_search = made.shown.slate % 2 == 0
+    shown = replace(made.shown, surface=np.where(by_search, search, recommended).astype(np.int8))
+    own = np.isin(made.likes.target, made.shown.target[by_search])
+    surface = np.where(own, recommended, search).astype(np.int8)
+    likes = replace(made.likes, surface=surface)
+    crossed = said(list(slot_effect.measure(replace(made, shown=shown, likes=likes))), rank=1)
+    assert crossed.why == "rank 0 has 0 likes; it takes 20"
+    likes = replace(made.likes, surface=np.where(own, search, recommended).astype(np.int8))
+    assert said(list(slot_effect.measure(replace(made, shown=shown, likes=likes))), rank=1).identified
+
+
 def test_what_has_not_matured_is_left_out() -> None:
     made = make(World(people=600), 1).log
     early = made.until(int(made.shown.time[0]) + 3_600_000)
