@@ -66,6 +66,9 @@ EXPOSED_ITEMS: Final = pa.schema(
         # 0 where it is not known.
         ("creator", pa.uint64()),
         ("withheld", pa.bool_()),
+        # Of the slate's message: whoever reads these frames tells by it what comes again after a crash.
+        ("source_partition", pa.int32()),
+        ("source_offset", pa.int64()),
     ]
 )
 

@@ -48,12 +48,13 @@ class SlateIntake:
             # Nobody's slate is later than its receipt: a clock that runs ahead must not make everybody else late.
             times = np.minimum(items.column("occurred_at").to_numpy(), decoded.received_at)
             self.latest_event_ms = max(self.latest_event_ms, int(times.max()))
-            items = items.filter(pa.array(self._counts(items, decoded.offsets)))
+            items = items.filter(pa.array(self._counts(items)))
         self._count("items", items.num_rows)
         return TakenSlates(items, decoded.rejections)
 
-    def _counts(self, items: pa.RecordBatch, offsets: slates.I64) -> slates.Bools:
-        """By item, whether its slate is new, and of one in the sample."""
+    def _counts(self, items: pa.RecordBatch) -> slates.Bools:
+        """By item, whether its slate is new, and of an actor in the sample."""
+        offsets = items.column("source_offset").to_numpy()
         first = np.r_[True, offsets[1:] != offsets[:-1]]
         of_slate = np.cumsum(first) - 1
         slots, new = self._seen.insert(items.column("slate").to_numpy()[first])

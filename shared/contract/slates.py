@@ -68,12 +68,11 @@ Slate = FastExposure | Exposure
 
 @dataclass(frozen=True)
 class DecodedSlates:
-    """Items of slates in message order (schema `frames.EXPOSED_ITEMS`); by item its message's offset and when that was
-    received (ms), shapes (n,); the messages refused, and how many said nothing.
+    """Items of slates in message order (schema `frames.EXPOSED_ITEMS`); when each one's message was received (ms),
+    shape (n,); the messages refused, and how many said nothing.
     """
 
     items: pa.RecordBatch
-    offsets: I64
     received_at: I64
     rejections: tuple[Rejection, ...]
     ignored: int
@@ -153,16 +152,23 @@ def decode(messages: Sequence[Message]) -> DecodedSlates:
         except NotASlate as error:
             rejections.append(Rejection(message, error.errors))
             continue
-        kept.append((message.offset, message.timestamp))
-    counts = [len(slate.items) + len(slate.withheld) for slate in slates]
-    places = np.array(kept, np.int64).reshape(-1, 2)
-    offsets, received_at = np.repeat(places[:, 0], counts), np.repeat(places[:, 1], counts)
-    return DecodedSlates(to_items(slates), offsets, received_at, tuple(rejections), ignored)
+        kept.append((message.partition, message.offset, message.timestamp))
+    places = np.array(kept, np.int64).reshape(-1, 3)
+    received_at = np.repeat(places[:, 2], [_size(slate) for slate in slates])
+    return DecodedSlates(to_items(slates, places[:, :2]), received_at, tuple(rejections), ignored)
 
 
-def to_items(slates: Sequence[Slate]) -> pa.RecordBatch:
-    """A row an item, in order, a slate's shown ones before those withheld (schema `frames.EXPOSED_ITEMS`)."""
-    counts = [len(slate.items) + len(slate.withheld) for slate in slates]
+def _size(slate: Slate) -> int:
+    return len(slate.items) + len(slate.withheld)
+
+
+def to_items(slates: Sequence[Slate], places: I64 | None = None) -> pa.RecordBatch:
+    """A row an item, in order, a slate's shown ones before those withheld (schema `frames.EXPOSED_ITEMS`). `places`:
+    partition and offset of each slate's message, shape (n, 2); without it, its place among the slates.
+    """
+    if places is None:
+        places = np.stack([np.zeros(len(slates), np.int64), np.arange(len(slates))], axis=1)
+    counts = [_size(slate) for slate in slates]
     items = [item for slate in slates for item in (*slate.items, *slate.withheld)]
     withheld = [flag for s in slates for flag in (*[False] * len(s.items), *[True] * len(s.withheld))]
     of_slate: dict[str, Any] = {
@@ -173,6 +179,8 @@ def to_items(slates: Sequence[Slate]) -> pa.RecordBatch:
         "surface": [_SURFACE_CODES[s.surface] for s in slates],
         "arm": [_ARM_CODES[s.arm] for s in slates],
         "candidates": [s.candidates or 0 for s in slates],
+        "source_partition": places[:, 0].astype(np.int32),
+        "source_offset": places[:, 1],
     }
     of_item: dict[str, Any] = {
         "target": _hashes([i.target_id for i in items]),

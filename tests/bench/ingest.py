@@ -1,4 +1,4 @@
-"""Ingest's rows: JSON from an embedded broker to frames, beside bare loops over the same messages."""
+"""Ingest's rows: likes and slates, JSON from an embedded broker to frames, beside bare loops over the same messages."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from services.ingest.framing import FrameBuilder
+from services.ingest.framing import EXPOSURES_FRAMING, FrameBuilder
 from services.ingest.intake import Intake
+from services.ingest.runner import EXPOSURES_SOURCE
 from services.ingest.settings import IngestSettings
+from services.ingest.slate_intake import SlateIntake
 from shared import kafka
 from shared.contract.decode import FastLike, Message
+from shared.contract.slates import FastExposure
 from shared.events import Like
 from shared.frames import Progress
 from shared.settings import ServiceSettings
-from shared.topics import LIKES
+from shared.topics import EXPOSURES, LIKES
 from tests.bench.measuring import Bench, Row, fill, rate_of
 from truelike.cli.embedded import Broker
+from truelike.evaluation import choice_files
+from truelike.evaluation.choice_world import World, make
 
 TITLE: Final = "Ingest"
 
@@ -35,13 +40,18 @@ def rows(bench: Bench) -> list[Row]:
         try:
             asyncio.run(kafka.create_topics(settings))
             asyncio.run(fill(settings, keys, values))
-            return _rates(settings, len(values))
+            slates = list(choice_files.slates(make(World(people=_people(bench), slates=10), seed=1)))
+            actors = [slate["actor_id"].encode() for slate in slates]
+            asyncio.run(fill(settings, actors, [msgspec.json.encode(slate) for slate in slates], EXPOSURES))
+            return [*_rates(settings, len(values)), *_slate_rates(settings, slates)]
         finally:
             broker.stop()
 
 
-async def _drain(settings: ServiceSettings, count: int, take: Callable[[list[Message]], None]) -> int:
-    consumer = kafka.consumer(settings, LIKES)
+async def _drain(
+    settings: ServiceSettings, count: int, take: Callable[[list[Message]], None], topic: str = LIKES
+) -> int:
+    consumer = kafka.consumer(settings, topic)
     await consumer.start()
     found = 0
     while found < count:
@@ -92,4 +102,48 @@ def _rates(settings: ServiceSettings, count: int) -> list[Row]:
             f"{ours / pydantic_rate:.2f}",
         ),
         ("", "", f"bare aiokafka + msgspec {msgspec_rate:,.0f}", f"{ours / msgspec_rate:.2f}"),
+    ]
+
+
+def _people(bench: Bench) -> int:
+    return 300 if bench.short else 3000
+
+
+def _slate_rates(settings: ServiceSettings, slates: list[dict[str, Any]]) -> list[Row]:
+    """As `_rates`, of slates; in shown and withheld items a second."""
+    count, items = len(slates), sum(len(s.get("items", ())) + len(s.get("withheld", ())) for s in slates)
+    decoder = msgspec.json.Decoder(FastExposure)
+
+    def bare(messages: list[Message]) -> None:
+        for message in messages:
+            decoder.decode(message.value or b"")
+
+    def ingest() -> Callable[[list[Message]], None]:
+        own = IngestSettings()
+        intake = SlateIntake(own.ingest_remembered_ids, own.exposure_sample)
+        builder = FrameBuilder(settings.partitions, own.ingest_frame_rows, EXPOSURES_FRAMING)
+        closed = time.monotonic()
+
+        def take(messages: list[Message]) -> None:
+            nonlocal closed
+            at_once = EXPOSURES_SOURCE.at_once
+            for start in range(0, len(messages), at_once):
+                builder.add(intake.take(messages[start : start + at_once]).rows)
+                if builder.full or time.monotonic() - closed > own.ingest_frame_ms / 1000:
+                    builder.close(Progress(settings.partitions, {}))
+                    closed = time.monotonic()
+
+        return take
+
+    def run(new_take: Callable[[], Callable[[list[Message]], None]]) -> Callable[[], int]:
+        return lambda: asyncio.run(_drain(settings, count, new_take(), EXPOSURES)) and items
+
+    bare_rate, ours = rate_of(run(lambda: bare)), rate_of(run(ingest))
+    return [
+        (
+            f"exposures at ingest, slates of {items / count:.0f} items",
+            f"{ours:,.0f} items/s",
+            f"bare aiokafka + msgspec {bare_rate:,.0f}",
+            f"{ours / bare_rate:.2f}",
+        )
     ]

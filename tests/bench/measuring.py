@@ -61,11 +61,11 @@ def world_events(count: int) -> tuple[list[bytes], list[bytes]]:
     return [event["actor_id"].encode() for event in found], [msgspec.json.encode(event) for event in found]
 
 
-async def fill(settings: ServiceSettings, keys: list[bytes], values: list[bytes]) -> None:
-    """Put likes into `likes.v1`, sent now."""
+async def fill(settings: ServiceSettings, keys: list[bytes], values: list[bytes], topic: str = LIKES) -> None:
+    """Put messages into a topic, sent now."""
     producer = kafka.producer(settings)
     await producer.start()
-    sender = BatchProducer(producer, LIKES, settings.partitions)
+    sender = BatchProducer(producer, topic, settings.partitions)
     for n in range(0, len(values), 5000):
         await sender.send(keys[n : n + 5000], values[n : n + 5000], int(time.time() * 1000))
     await sender.flush()
