@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES
+from shared.exposures import ARMS
 from shared.labels import LABELS
 
 # Below this a frame is mostly schema, and compressing each small buffer costs more than it saves.
@@ -188,6 +189,7 @@ CODES: Final[dict[str, tuple[str, ...]]] = {
     "actor_kind": ACTOR_KINDS,
     "content_origin": CONTENT_ORIGINS,
     "surface": SURFACES,
+    "arm": ARMS,
     "label": LABELS,
     "previous_label": LABELS,
 }
