@@ -1,0 +1,94 @@
+"""What was put before people as likes come: the same however the log is cut, saved and taken up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.choice import bits
+from services.choice.log import ATTRIBUTION_MS, Likes, Shown
+from services.choice.mixture import Mixture
+from services.choice.recent_slates import SLATES
+from tests.likes import START_MS
+
+HOUR = 3_600_000
+SIZE = 4
+
+
+def made(seed: int, likes: int, slates: int, people: int = 7, items: int = 12, hours: int = 200) -> tuple[Likes, Shown]:
+    rng = np.random.default_rng(seed)
+    none = np.zeros(likes, np.uint64)
+    time = np.sort(START_MS + rng.integers(0, hours * HOUR, likes))
+    p = rng.uniform(0.001, 0.5, (2, likes))
+    given = Likes(
+        rng.integers(1, people + 1, likes).astype(np.uint64), rng.integers(1, items + 1, likes).astype(np.uint64), none,
+        time, np.zeros(likes, np.int8), np.ones(likes), p[0], p[1],
+    )  # fmt: skip
+    rows = np.repeat(np.arange(slates), SIZE)
+    zeros = np.zeros(len(rows), np.int64)
+    seen = np.sort(START_MS + rng.integers(0, hours * HOUR, slates))
+    shown = Shown(
+        rows, rng.integers(1, people + 1, slates).astype(np.uint64)[rows],
+        rng.integers(1, items + 1, len(rows)).astype(np.uint64), zeros.astype(np.uint64), seen[rows],
+        zeros.astype(np.int8), zeros.astype(np.int8), zeros, np.tile(np.arange(SIZE), slates),
+        np.full(len(rows), np.nan), zeros, rng.random(len(rows)) < 0.2,
+    )  # fmt: skip
+    return given, shown
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(1, 40), max_size=12), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_forecasts_do_not_depend_on_how_the_log_is_cut(seed: int, cuts: list[int], ahead: bool) -> None:
+    likes, shown = made(seed, 120, 150)
+    whole = bits.of(likes, shown)
+    mixture, found, at, slates = Mixture(), [], 0, 0
+    for cut in [*cuts, len(likes)]:
+        saved, mixture = mixture, Mixture()
+        mixture.restore(saved.snapshot())
+        part = likes.take(slice(at, at + cut))
+        at += cut
+        if not len(part):
+            break
+        # All slates of up to the last like; and, where slates are read ahead, some more.
+        reach = part.time[-1] + (9 * HOUR if ahead and at < len(likes) else 0)
+        until = int(np.searchsorted(shown.time, reach, side="right"))
+        found.append(bits.following(mixture, part, shown.take(slice(slates, max(until, slates)))))
+        slates = max(until, slates)
+    for name in ("history", "shown", "rest", "shown_first", "was_shown"):
+        assert np.array_equal(np.concatenate([getattr(one, name) for one in found]), getattr(whole, name)), name
+
+
+def test_the_latest_slates_of_the_window_are_looked_at_and_no_others() -> None:
+    likes, shown = made(3, 200, 400)
+    p_slate, _ = Mixture().forecast(likes, likes.p_history, shown)
+    seen = shown.take(~shown.withheld)
+    for i in range(len(likes)):
+        mine = (seen.actor == likes.actor[i]) & (seen.time <= likes.time[i])
+        mine &= seen.time >= likes.time[i] - ATTRIBUTION_MS
+        latest = np.unique(seen.slate[mine])[-SLATES:]
+        liked = np.isin(seen.slate, latest) & (seen.target == likes.target[i])
+        assert (p_slate[i] > 0) == liked.any()
+
+
+def test_what_has_passed_is_let_go() -> None:
+    likes, shown = made(4, 3000, 6000, hours=24 * 90)
+    mixture, at = Mixture(), 0
+    for start in range(0, len(likes), 50):
+        part = likes.take(slice(start, start + 50))
+        until = int(np.searchsorted(shown.time, part.time[-1], side="right"))
+        mixture.forecast(part, part.p_history, shown.take(slice(at, until)))
+        at = until
+    saved = mixture.snapshot()
+    # Of 90 days one is looked at: some 67 slates, and what is not dropped yet.
+    assert len(saved["slates.time"]) < 400
+    assert len(saved["slates.rings.key"]) <= 7
+
+
+@pytest.mark.parametrize("likes", [0, 5])
+def test_without_slates_history_alone_foretells(likes: int) -> None:
+    given, shown = made(5, likes, 0)
+    found = bits.of(given, shown)
+    assert np.array_equal(found.shown, np.zeros(likes))
+    assert not found.was_shown.any()
