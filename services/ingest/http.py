@@ -41,6 +41,23 @@ def _slates_actor(event: Event, now: int) -> str:
     return str(slates.parse(event.value, now).actor_id)
 
 
+def _in_place(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with all that it refers to in place: within an API's document references lead elsewhere."""
+    known = schema.get("$defs", {})
+
+    def resolved(node: Any) -> Any:
+        if isinstance(node, list):
+            return [resolved(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return resolved(known[node["$ref"].rpartition("/")[2]])
+        return {name: resolved(one) for name, one in node.items() if name != "$defs"}
+
+    found: dict[str, Any] = resolved(schema)
+    return found
+
+
 @dataclass(frozen=True)
 class Kind:
     """What may be posted: which topic it goes to, how to find its actor (raises NotALike, NotASlate, Ignored), what it
@@ -61,7 +78,7 @@ LIKE_KIND: Final = Kind(
     LIKE_OR_ENVELOPE,
     ("application/cloudevents+json", "application/activity+json"),
 )
-SLATE_KIND: Final = Kind(EXPOSURES, _slates_actor, "a slate", Exposure.model_json_schema())
+SLATE_KIND: Final = Kind(EXPOSURES, _slates_actor, "a slate", _in_place(Exposure.model_json_schema()))
 
 
 def _many(schema: dict[str, Any]) -> dict[str, Any]:

@@ -60,10 +60,10 @@ class Platform:
         self.broker.stop()
         return codes
 
-    async def send(self, events: list[dict[str, Any]]) -> None:
+    async def send(self, events: list[dict[str, Any]], topic: str = LIKES) -> None:
         producer = kafka.producer(self.settings)
         await producer.start()
-        sender = BatchProducer(producer, LIKES, self.settings.partitions)
+        sender = BatchProducer(producer, topic, self.settings.partitions)
         values = [msgspec.json.encode(e) for e in events]
         await sender.send([e["actor_id"].encode() for e in events], values, int(time.time() * 1000))
         await sender.flush()

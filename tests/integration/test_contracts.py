@@ -7,10 +7,10 @@ import asyncio
 import jsonschema_rs
 import pytest
 
-from shared.topics import CAMPAIGNS, LIKES, LIKES_REJECTED, TOPICS
+from shared.topics import CAMPAIGNS, EXPOSURES, EXPOSURES_REJECTED, LIKES, LIKES_REJECTED, TOPICS
 from tests.contracts import described_as, descriptions
 from tests.integration.platform import Platform
-from tests.likes import crowd, like
+from tests.likes import START_MS, crowd, like
 from truelike.cli.forget import forget
 
 pytestmark = pytest.mark.integration
@@ -26,6 +26,9 @@ def test_every_message_in_every_topic_is_as_described(platform: Platform) -> Non
     ]
     unfit = [like(99_000, rank=-1), like(99_001, action="adore")]
     asyncio.run(platform.send([*events, *unfit]))
+    items = [{"target_id": f"t{n}", "rank": n} for n in range(3)]
+    slate = {"slate_id": "s", "occurred_at": START_MS, "actor_id": "person1", "items": items}
+    asyncio.run(platform.send([slate, {**slate, "items": "all"}], EXPOSURES))
     platform.wait("predictor/predictor_likes_total", len(events))
     assert "predictor" in asyncio.run(forget(platform.settings, ["person0"], 30))
     platform.rest()
@@ -38,5 +41,7 @@ def test_every_message_in_every_topic_is_as_described(platform: Platform) -> Non
                 refused.append((topic.name, record.value))
     # A campaign is gone a month after its end, or when two turn out to be one: tests/unit/shared/test_contracts.py.
     assert found == descriptions() - {(CAMPAIGNS, "Tombstone")}
-    assert sorted(refused) == sorted((LIKES, r.value) for r in platform.read(LIKES_REJECTED))
-    assert len(refused) == len(unfit)
+    rejected = [(LIKES, r.value) for r in platform.read(LIKES_REJECTED)]
+    rejected += [(EXPOSURES, r.value) for r in platform.read(EXPOSURES_REJECTED)]
+    assert sorted(refused) == sorted(rejected)
+    assert len(refused) == len(unfit) + 1

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pyarrow as pa
 import pytest
 
-from shared import kafka
 from shared.hashing import hash_strings
 from shared.topics import EXPOSURES, EXPOSURES_BY_ACTOR, EXPOSURES_REJECTED
 from tests.integration.platform import Platform
@@ -32,28 +30,17 @@ def slate(number: int) -> dict[str, Any]:
     return {"slate_id": f"s{number}", "occurred_at": at, "actor_id": f"a{number % 300}", "items": items}
 
 
-async def send(platform: Platform, slates: list[dict[str, Any]]) -> None:
-    producer = kafka.producer(platform.settings)
-    await producer.start()
-    try:
-        sent = [
-            await producer.send(EXPOSURES, msgspec.json.encode(s), key=str(s.get("actor_id")).encode()) for s in slates
-        ]
-        await asyncio.gather(*sent)
-    finally:
-        await producer.stop()
-
-
 def test_each_slate_counts_once_through_a_crash(tmp_path: Path) -> None:
     platform = Platform(tmp_path, ["ingest"])
     try:
         first, second = [slate(n) for n in range(SLATES // 2)], [slate(n) for n in range(SLATES // 2, SLATES)]
-        asyncio.run(send(platform, [*first, *first[:TWICE], *({"actor_id": "x", "slate_id": n} for n in range(BAD))]))
+        bad = [{"actor_id": "x", "slate_id": n} for n in range(BAD)]
+        asyncio.run(platform.send([*first, *first[:TWICE], *bad], EXPOSURES))
         url = f"{platform.stack.url('ingest')}/v1/exposures"
         answer = httpx.post(url, json=[*second[:100], {"slate_id": "none"}], timeout=30)
         assert answer.json()["accepted"] == 100, answer.text
         platform.stack.kill("ingest")
-        asyncio.run(send(platform, [*second[100:], *second[:TWICE]]))
+        asyncio.run(platform.send([*second[100:], *second[:TWICE]], EXPOSURES))
         # Likes are read beside slates.
         asyncio.run(platform.send([like(n) for n in range(500)]))
         platform.stack.start("ingest")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema_rs
 import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared import contracts
 from shared.contract.decode import NO_RECEIPT, Message
 from shared.contract.slates import FastExposure, NotASlate, decode, of_event, parse, to_items
 from shared.events import SURFACES
 from shared.exposures import ARMS, Exposure
 from shared.frames import EXPOSED_ITEMS
 from shared.hashing import hash_strings
+from shared.topics import EXPOSURES
 
 NOW = 1_767_225_600_000
 ITEM = {"target_id": "song", "rank": 0, "propensity": 0.25, "creator_id": 7}
@@ -59,6 +62,20 @@ def test_the_fast_way_reads_nothing_that_the_contract_refuses_and_reads_the_same
     except NotASlate:
         found = None
     assert found == expected
+
+
+SCHEMA = jsonschema_rs.validator_for(contracts.schemas()[EXPOSURES])
+
+
+@given(CHANGES)
+@settings(max_examples=600, deadline=None)
+def test_the_schema_refuses_nothing_that_is_accepted(change: dict[str, Any]) -> None:
+    event = {**SLATE, **change}
+    try:
+        Exposure.model_validate(event)
+    except ValueError:
+        return
+    SCHEMA.validate(event)
 
 
 def test_a_plain_slate_takes_the_fast_way() -> None:
