@@ -21,15 +21,17 @@ WORKERS = 3
 HELD_AGAIN_SECONDS = 30.0
 # Partitions that each group hands out.
 GROUPS = {
-    "truelike-ingest": PARTITIONS,
+    "truelike-ingest": 2 * PARTITIONS,
     "truelike-detector": 3 * PARTITIONS + 1,
     "truelike-predictor": PARTITIONS,
     "truelike-exporter": 1,
 }
 ALL = range(PARTITIONS)
+# Metrics that there is one of for each partition held, and what it is held as.
+HELD = {"truelike_lag_likes": "{stage}", "truelike_lag_frames": "{stage}", "truelike_lag_slates": "{stage} of slates"}
 # (stage, partition) -> by how many workers each is to be held.
 EXPECTED: dict[str, Counter[tuple[str, str]]] = {
-    "ingest": Counter(("ingest", str(p)) for p in ALL),
+    "ingest": Counter((of, str(p)) for of in ("ingest", "ingest of slates") for p in ALL),
     "detector": Counter([("group", "0"), *((stage, str(p)) for stage in ("actor", "target", "verdict") for p in ALL)]),
     "exporter": Counter([("exporter", "0")]),
 }
@@ -41,8 +43,8 @@ def held(fixture: Fixture, name: str) -> Counter[tuple[str, str]]:
     for label in fixture.labels[name]:
         for family in text_string_to_metric_families(_metrics(fixture, label)):
             for sample in family.samples:
-                if sample.name in ("truelike_lag_likes", "truelike_lag_frames"):
-                    found[sample.labels["stage"], sample.labels["partition"]] += 1
+                if (of := HELD.get(sample.name)) is not None:
+                    found[of.format(**sample.labels), sample.labels["partition"]] += 1
     return found
 
 
