@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from shared import kafka
 from shared.frames import Output
@@ -109,7 +109,8 @@ class GroupWorker(Worker, ConsumerRebalanceListener):  # type: ignore[misc]
             assert self.consumer is not None
             try:
                 await self.consumer.commit({TopicPartition(topic, p): offset + 1 for p, offset in done.items()})
-            except CommitFailedError:
+            except (CommitFailedError, IllegalStateError):
+                # Before the broker knew of the commit, or before this process asked for it.
                 # The group has moved on; who has the partitions now starts from the snapshots.
                 log.warning("offsets not committed: the group has changed")
 
