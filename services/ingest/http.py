@@ -19,9 +19,8 @@ from shared.auth import too_many
 from shared.bodies import Event, split_body
 from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
 from shared.contract import decode, slates
-from shared.contract.decode import NotALike
+from shared.contract.decode import DoesNotFit
 from shared.contract.envelopes import Ignored
-from shared.contract.slates import NotASlate
 from shared.events import Like
 from shared.exposures import Exposure
 from shared.health import Health
@@ -60,7 +59,7 @@ def _in_place(schema: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Kind:
-    """What may be posted: which topic it goes to, how to find its actor (raises NotALike, NotASlate, Ignored), what it
+    """What may be posted: which topic it goes to, how to find its actor (raises DoesNotFit, Ignored), what it
     is called in a refusal, its schema.
     """
 
@@ -135,7 +134,7 @@ class Gate(BodyReader):
             for index, event in enumerate(events):
                 try:
                     actor = kind.actor(event, now)
-                except (NotALike, NotASlate) as error:
+                except DoesNotFit as error:
                     errors.append(EventError(index=index, errors=list(error.errors)))
                     continue
                 except Ignored:

@@ -101,12 +101,16 @@ class Decoded:
         return self.likes
 
 
-class NotALike(ValueError):
-    """Why a message does not fit, one entry an error."""
+class DoesNotFit(ValueError):
+    """Why a message does not fit its contract, one entry an error."""
 
     def __init__(self, *errors: str) -> None:
         super().__init__("; ".join(errors))
         self.errors = errors
+
+
+class NotALike(DoesNotFit):
+    """Of a message of `likes.v1`."""
 
 
 _fast = msgspec.json.Decoder(FastLike)

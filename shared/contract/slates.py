@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from shared.contract.block import LONGEST_ID
-from shared.contract.decode import BYTE_ORDER_MARK, FUTURE_TOLERANCE_MS, Message, Rejection, Tag, sentence
+from shared.contract.decode import BYTE_ORDER_MARK, FUTURE_TOLERANCE_MS, DoesNotFit, Message, Rejection, Tag, sentence
 from shared.contract.times import epoch_ms
 from shared.events import HIGHEST_RANK, SURFACES
 from shared.exposures import ARMS, LONGEST_NAME, LONGEST_SLATE_ID, MOST_CANDIDATES, MOST_ITEMS, Exposure
@@ -78,12 +78,8 @@ class DecodedSlates:
     ignored: int
 
 
-class NotASlate(ValueError):
-    """Why a message does not fit, one entry an error."""
-
-    def __init__(self, *errors: str) -> None:
-        super().__init__("; ".join(errors))
-        self.errors = errors
+class NotASlate(DoesNotFit):
+    """Of a message of `exposures.v1`."""
 
 
 _fast = msgspec.json.Decoder(FastExposure)
@@ -101,15 +97,10 @@ def parse(value: bytes, timestamp: int) -> Slate:
             raise msgspec.ValidationError
         slate = _normal(_fast.decode(value))
     except (msgspec.DecodeError, ValueError, RecursionError):
-        slate = _of_contract(_event(value))
+        slate = of_event(_event(value))
     if slate.occurred_at > timestamp + FUTURE_TOLERANCE_MS:  # type: ignore[operator]
         raise NotASlate("occurred_at: lies more than 5 minutes after the message was sent")
     return slate
-
-
-def of_event(event: Any) -> Exposure:
-    """One slate from a row of a file, as plain values. Raises NotASlate."""
-    return _of_contract(event)
 
 
 def _normal(slate: FastExposure) -> FastExposure:
@@ -126,7 +117,8 @@ def _event(value: bytes) -> Any:
         raise NotASlate(f"message: not JSON: {error}") from None
 
 
-def _of_contract(event: Any) -> Exposure:
+def of_event(event: Any) -> Exposure:
+    """One slate from plain values, as a row of a file has them. Raises NotASlate."""
     try:
         slate = Exposure.model_validate(event)
     except ValidationError as error:
