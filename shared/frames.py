@@ -175,6 +175,52 @@ TRUSTED_LIKES: Final = pa.schema(
     ]
 )
 
+# What the predictor had forecast of a trusted like before it came; corrections come without a forecast, and forecasts
+# are missing where there was nothing to go by.
+FORECASTS: Final = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("occurred_at", pa.int64()),
+        ("actor_id", pa.string()),
+        ("target_id", pa.string()),
+        ("creator_id", pa.string()),
+        ("action", pa.int8()),
+        ("surface", pa.int8()),
+        ("sent_at", pa.int64()),
+        # The probability that a person acted; 0 where the label is bot or agent.
+        ("weight", pa.float32()),
+        # The like came before, with another weight.
+        ("correction", pa.bool_()),
+        # Given that this user likes something now: by what all like, and by what this user liked. The latter is what
+        # the predictor stated for the like's place, or, of what was in no place, its part of the rest.
+        ("p_popular", pa.float32()),
+        ("p_history", pa.float32()),
+        # In the user's ranking of candidates, 1 the first, 0 where it was no candidate.
+        ("place", pa.int32()),
+        ("model", pa.string()),
+    ]
+)
+
+# Whose choice a like was, in bits (docs/choice.md). A later row of an event replaces an earlier one.
+CHOICES: Final = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("occurred_at", pa.int64()),
+        ("actor_id", pa.string()),
+        ("target_id", pa.string()),
+        ("surface", pa.int8()),
+        # 0 where it was taken back, or is none that a person gave.
+        ("weight", pa.float32()),
+        # Null where nothing was forecast of it: what it held, and what of it was foretold by the own past (H), by what
+        # was put before (E; also with E first), and by neither (R).
+        *((f"bits_{part}", pa.float32()) for part in ("popular", "history", "shown", "shown_first", "rest")),
+        # Whether it was among the first places of the user's ranking, in a slate of the attribution window, and kept
+        # back by chance within it.
+        *((name, pa.bool_()) for name in ("anticipated", "shown", "withheld")),
+        ("model", pa.string()),
+    ]
+)
+
 
 # A request to forget users, in trusted-likes.v1: so that all readers see it at one place in the order of likes.
 FORGET: Final = "forget"

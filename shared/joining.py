@@ -1,8 +1,8 @@
 """Runs a stage that joins several topics in event time, so that its effect is exactly once.
 
 The topics have equally many partitions, cut by the same key: partition p of each goes to the one task of p. What a
-snapshot contains of each topic is an offset of that topic; what the stage sends carries the step of event time it
-follows from, which is the same after any crash.
+snapshot contains of each topic is an offset of that topic; what the stage sends carries the step that it follows from,
+which is the same after any crash.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from shared.as_of_join import AsOfJoin, Step
 from shared.checkpoints import Arrays, CheckpointStore
-from shared.event_time_join import EventTimeJoin, Step
 from shared.frames import Output, from_message, lineage_of, numbered
 from shared.partitions import Partition, State
 from shared.stage import Send, StageRunner
@@ -33,7 +33,7 @@ class JoiningTask(State, Protocol):
 class _Joined:
     """A task with what waits to be joined, and up to where each topic was read."""
 
-    def __init__(self, task: JoiningTask, join: EventTimeJoin) -> None:
+    def __init__(self, task: JoiningTask, join: AsOfJoin) -> None:
         self.task, self.join = task, join
         self.counters = task.counters
         self.offsets: dict[str, int] = {}
@@ -53,7 +53,7 @@ class JoiningRunner(StageRunner):
         self,
         name: str,
         new_task: Callable[[int], JoiningTask],
-        new_join: Callable[[], EventTimeJoin],
+        new_join: Callable[[], AsOfJoin],
         store: CheckpointStore,
         send: Send,
         checkpoint_seconds: float,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, Field, Json, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, Json, WithJsonSchema
 
 from shared.labels import Label
 
@@ -103,6 +103,63 @@ class Preference(BaseModel):
     as_of: Annotated[Rfc3339, Field(description="Event time that the ranking reflects (RFC 3339)")]
     source_offset: Annotated[int, Field(ge=0, description="Offset in trusted-likes.v1 that it follows from")]
     predictions: list[PredictedItem]
+
+
+Bits = Annotated[float | None, Field(description="A mean over the likes that were forecast; null: not identified")]
+
+
+class ChoiceReport(BaseModel):
+    """What foretold a user's latest likes (docs/choice.md): for that user to read."""
+
+    user_id: str
+    as_of: Annotated[Rfc3339, Field(description="Event time of the latest like that it reflects (RFC 3339)")]
+    source_offset: Annotated[int, Field(ge=0, description="Offset in trusted-likes.v1 that it follows from")]
+    model: Annotated[str, Field(description="Name and version of the model that forecast the likes")]
+    likes: Annotated[int, Field(ge=0, description="Likes that stand, of those that are kept")]
+    forecast: Annotated[int, Field(ge=0, le=120, description="The latest of them that were forecast: the report's own")]
+    identified: Annotated[bool, Field(description="Whether these are enough to say what foretold them")]
+    popular: Annotated[Bits, Field(description="What a like held, in bits, given what all like")]
+    history: Annotated[Bits, Field(description="H: what of it the user's own past foretold")]
+    shown: Annotated[Bits, Field(description="E: what was put before the user foretold of the rest")]
+    shown_first: Annotated[Bits, Field(description="E where it comes before the own past: the other end of the range")]
+    rest: Annotated[Bits, Field(description="R: what neither foretold")]
+    put_before: Annotated[
+        int | None, Field(description="Likes of what was in a slate of the day before; null: unknown")
+    ]
+    exposures_known: Annotated[bool, Field(description="Whether it is known what was put before the user")]
+    sentence: Annotated[str, Field(description="The same, for people to read")]
+
+
+class ChoiceFigure(BaseModel):
+    """One of the figures of docs/choice.md. What else it says (policy, rank, `bits_of`, ...) is the figure's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    figure: str
+    identified: bool
+    value: float | None
+    low: Annotated[float | None, Field(description="Holds at every look at `level`; at level 1, a bound")]
+    high: float | None
+    level: Probability
+    n: Annotated[int, Field(ge=0)]
+    unknown_share: Probability
+    first_at: Ms
+    last_at: Ms
+    why: Annotated[str | None, Field(description="Why it is not identified")]
+    sentence: Annotated[str, Field(description="The same, for people to read")]
+
+
+class PlatformChoice(BaseModel):
+    """Whose choice the platform's likes were, of groups only."""
+
+    as_of: Annotated[Rfc3339, Field(description="Event time of the latest like or slate that it reflects (RFC 3339)")]
+    model: Annotated[str | None, Field(description="Name and version of the model that forecast the likes")]
+    attribution_hours: Annotated[
+        float, Field(description="What a slate is said to have caused may come this much later")
+    ]
+    exposure_sample: Annotated[float, Field(gt=0, le=1, description="Share of the actors whose slates were taken in")]
+    partitions: Annotated[int, Field(ge=1, description="Of how many partitions it is")]
+    figures: list[ChoiceFigure]
 
 
 class RejectionHeaders(BaseModel):

@@ -12,6 +12,15 @@ CAMPAIGNS: Final = f"{PREFIX}campaigns-latest"
 # A sorted set: start of a window -> the same.
 WINDOWS: Final = f"{PREFIX}windows"
 
+# JSON: whose choice the platform's likes were; and a hash: partition -> what that is made of (services/choice).
+PLATFORM_CHOICE: Final = f"{PREFIX}platform-choice"
+PLATFORM_CHOICE_STATES: Final = f"{PREFIX}platform-choice-states"
+
+
+def choice_report(user_id: str) -> str:
+    """JSON: what foretold a user's latest likes."""
+    return f"{PREFIX}choice:{user_id}"
+
 
 def predictions(user_id: str) -> str:
     """JSON: what a user is likely to like next, and what that follows from."""

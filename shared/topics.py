@@ -30,6 +30,9 @@ CAMPAIGNS: Final = "campaigns.v1"
 WINDOW_SUMMARIES: Final = "window-summaries.v1"
 TRUSTED_LIKES: Final = "trusted-likes.v1"
 PREFERENCES: Final = "preferences.v1"
+FORECASTS: Final = "forecasts.v1"
+CHOICES: Final = "choices.v1"
+CHOICE_REPORTS: Final = "choice-reports.v1"
 
 # The group that reads likes.v1 and exposures.v1: what it has committed is in frames by actor, in the rejected ones'
 # topic, or had come before.
@@ -200,6 +203,14 @@ TOPICS: Final = (
         Json(Preference, tombstones=True),
         "user_id",
         {"cleanup.policy": "compact"},
+    ),
+    Topic(
+        FORECASTS,
+        True,
+        "What was forecast of each trusted like before it came, corrections of likes, and requests to forget users",
+        Arrow({"forecasts": frames.FORECASTS, frames.FORGET: frames.FORGET_REQUESTS}),
+        "hash of actor_id",
+        _retained(7),
     ),
 )
 

@@ -1,4 +1,6 @@
-"""Predictor: reads all trusted likes in order, and writes the users of its shares to Redis and `preferences.v1`."""
+"""Predictor: reads all trusted likes in order, and writes the users of its shares to Redis and `preferences.v1`; the
+leader says what it forecast.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,10 @@ from services.predictor.settings import PredictorSettings
 from services.predictor.shares import GROUP
 from services.predictor.task import warm_up
 from shared import kafka, redis_connection
+from shared.frames import Output
 from shared.health import Latency, Sample
 from shared.probes import RedisProbe
-from shared.topics import PREFERENCES, TRUSTED_LIKES
+from shared.topics import FORECASTS, PREFERENCES, TRUSTED_LIKES
 from shared.worker import Worker
 
 LOG = TopicPartition(TRUSTED_LIKES, 0)
@@ -34,8 +37,8 @@ class PredictorWorker(Worker):
     OWN_STATE = frozenset({"state"})
 
     def __init__(self, settings: PredictorSettings, redis: Redis) -> None:
-        super().__init__("predictor", settings, [TRUSTED_LIKES, PREFERENCES])
-        self.runner = PredictorRunner(settings, redis)
+        super().__init__("predictor", settings, [TRUSTED_LIKES, PREFERENCES, FORECASTS])
+        self.runner = PredictorRunner(settings, redis, self.send)
         self.shares = self.runner.shares
         self.in_group(
             GROUP,
@@ -55,6 +58,10 @@ class PredictorWorker(Worker):
     def positions(self) -> dict[TopicPartition, int]:
         return {LOG: self.runner.held[LOG.partition].offset} if self.runner.held else {}
 
+    async def send(self, output: Output) -> asyncio.Future[Any]:
+        assert self._producer is not None
+        return await kafka.send(self._producer, output)
+
     async def start(self) -> None:
         await self.runner.assign(LOG.partition)
         self._producer = kafka.producer(self.settings)
@@ -66,6 +73,8 @@ class PredictorWorker(Worker):
 
     async def step(self) -> None:
         assert self._consumer is not None
+        if await self.runner.follow_shares():
+            self._consumer.seek(LOG, self.runner.held[LOG.partition].offset + 1)
         fetched = await self._consumer.getmany(timeout_ms=100, max_records=FRAMES_AT_ONCE)
         for record in fetched.get(LOG, ()):
             await self.runner.handle(LOG.partition, record.offset, record.value, record.headers)

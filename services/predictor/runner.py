@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from services.predictor.publishing import neighbour_commands, summary_commands
 from services.predictor.settings import PredictorSettings
-from services.predictor.shares import Shares
+from services.predictor.shares import LEADER, Shares
 from services.predictor.task import PredictorTask
 from shared import forgetting
 from shared.checkpoints import Checkpoint, CheckpointStore
@@ -23,25 +23,27 @@ from shared.frames import FORGET, Frame, Output
 from shared.health import Latency, Sample
 from shared.idempotent_redis import IdempotentWriter
 from shared.partitions import Partition
-from shared.stage import StageRunner, sends_nothing
+from shared.stage import Send, StageRunner
 from shared.topics import TRUSTED_LIKES
 
-# Who holds this share does once what all could do: snapshots, figures, neighbours, counters.
-LEADER = 0
 # Items' neighbours written at once, and at once while no frames come.
 LISTS_AT_ONCE = 64
 LISTS_AT_REST = 512
 
 
 class PredictorRunner(StageRunner):
-    """A stage whose effect is in Redis: a frame is done once Redis has it, and waits while Redis is away."""
+    """A stage whose effect is in Redis, and forecasts: a frame is done once Redis has it, and waits while Redis is
+    away. Only the leader says forecasts, and saves snapshots, of what was said only: so who comes to lead says all that
+    may be missing by reading again from the last one. Readers ignore what they hear twice. A worker that does not know
+    yet whether it leads says them, too.
+    """
 
-    def __init__(self, settings: PredictorSettings, redis: Redis) -> None:
+    def __init__(self, settings: PredictorSettings, redis: Redis, send: Send) -> None:
         super().__init__(
             "predictor",
             lambda _: PredictorTask(settings.partitions),
             CheckpointStore(settings.checkpoint_dir, "predictor"),
-            sends_nothing,
+            send,
             settings.checkpoint_seconds,
         )
         self.writer = IdempotentWriter(redis, "predictor-items", TRUSTED_LIKES)
@@ -60,14 +62,32 @@ class PredictorRunner(StageRunner):
     async def deliver(
         self, entry: Partition, frame: Frame, offset: int, outputs: Sequence[Output]
     ) -> list[asyncio.Future[Any]]:
-        """Nothing yet: several frames that were fetched together are published together."""
+        """Forecasts only: what several frames that were fetched together lead to in Redis is published together."""
         assert isinstance(entry.task, PredictorTask)
         if frame.kind == FORGET:
             self.requests.append((forgetting.of_frame(frame), entry.task.last_forgotten))
         else:
             first = frame.batch.column("revision").to_numpy() == 0
             self.unpublished.append(frame.batch.column("sent_at").to_numpy()[first])
-        return []
+        return await super().deliver(entry, frame, offset, outputs)
+
+    async def follow_shares(self) -> bool:
+        """Say forecasts or not, as shares were handed out. Returns whether this worker came to lead without having said
+        them: then its state is the last snapshot's, and the log is to be read from there.
+        """
+        again = False
+        for partition, entry in list(self.held.items()):
+            assert isinstance(entry.task, PredictorTask)
+            if self.shares.leads and not entry.task.says_forecasts:
+                # What is unsent names users by numbers of the state that goes.
+                await self.publish()
+                await self.checkpoint([partition])
+                self.drop(partition)
+                await self.assign(partition)
+                again = True
+            elif self.shares.leads is False:
+                entry.task.says_forecasts = False
+        return again
 
     async def publish(self) -> None:
         """Bring Redis up to the frames handled so far."""
@@ -102,11 +122,15 @@ class PredictorRunner(StageRunner):
                 await self.writer.dependency.when_available(
                     partial(self.shares.flush_preferences, entry.task, entry.offset)
                 )
-            if LEADER in self.shares.held:
+            if self._may_save(entry):
                 await self._summarise(entry)
             else:
                 entry.saved_at, entry.dirty = self._clock(), False
-        return await super().checkpoint(partitions) if LEADER in self.shares.held else {}
+        return await super().checkpoint([p for p in partitions if self._may_save(self.held[p])])
+
+    def _may_save(self, entry: Partition) -> bool:
+        assert isinstance(entry.task, PredictorTask)
+        return LEADER in self.shares.held and entry.task.says_forecasts
 
     async def look_after_shares(self) -> None:
         """Without a frame: write what a share taken over, or a Redis that was emptied, lacks."""

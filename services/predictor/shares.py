@@ -46,6 +46,8 @@ I64 = npt.NDArray[np.int64]
 Available = Callable[[Callable[[], Awaitable[Any]]], Coroutine[Any, Any, Any]]
 
 GROUP = "truelike-predictor"
+# Who holds this share does once what all could do: forecasts, snapshots, figures, neighbours, counters.
+LEADER = 0
 RANKED_AT_ONCE = 4096
 NEVER = -1
 LEAVE_SECONDS = 3.0
@@ -59,6 +61,8 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         self.redis: Any = redis
         self.ttl_seconds = ttl_seconds
         self.held: set[int] = set()
+        # As of the last time that shares were handed out; None: they never were to this worker.
+        self.leads: bool | None = None
         self.preferences: BatchProducer | None = None
         self._publish = self.redis.register_script(PUBLISH_SCRIPT)
         self._mark = self.redis.register_script(MARK_SCRIPT)
@@ -121,6 +125,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         assert self._consumer is not None
         self._consumer.pause(*assigned)
         self.held = {tp.partition for tp in assigned}
+        self.leads = LEADER in self.held
         self._written = NEVER
         self._handed_out += 1
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.predictor import publishing
+from services.predictor import forecast_frames, publishing
 from services.predictor.model import CoPreference
 from services.predictor.prequential import ByGroup, Scored
 from services.predictor.trending import DAY_MS
@@ -55,6 +55,10 @@ class PredictorTask:
         # Items whose neighbours in Redis are older than those here, the longest waiting first.
         self.stale: dict[int, None] = {}
         self.as_of = 0
+        # How far event time is in the log, ms: what the likes' slates are waited for.
+        self.clock = 0
+        # Whether this worker says what it forecast: else nobody needs the frames.
+        self.says_forecasts = True
         # By user: the offset of the last frame that changed their likes, their share, and whether not forgotten.
         self.changed_at: I64 = np.zeros(0, np.int64)
         self.share_of: I64 = np.zeros(0, np.int64)
@@ -75,13 +79,18 @@ class PredictorTask:
             self.counters["forgotten_users"] += len(request.user_ids)
             self.forgotten += [(offset, user) for user in request.user_ids]
             del self.forgotten[: -self.FORGOTTEN_REMEMBERED]
-            return []
-        _, _, users, items = self._take(frame.batch)
+            said = self.says_forecasts
+            return forecast_frames.forgotten(frame, self.shares, offset, self.clock) if said else []
+        first, scored, users, items = self._take(frame.batch)
         # A correction of one who was forgotten must not bring them back.
         self._changed(np.unique(users[users >= 0]), offset)
         self.stale.update(dict.fromkeys(np.unique(items[items >= 0]).tolist()))
         self.as_of = max(self.as_of, int(frame.batch.column("occurred_at").to_numpy().max()))
-        return []
+        self.clock = forecast_frames.advanced(self.clock, frame.batch)
+        if not self.says_forecasts:
+            return []
+        rows = forecast_frames.forecast(frame.batch, trust_of(frame.batch), first, scored)
+        return forecast_frames.outputs(rows, self.shares, offset, self.clock)
 
     def _changed(self, users: I64, offset: int) -> None:
         known, count = len(self.share_of), len(self.model.users.ids)
@@ -128,22 +137,24 @@ class PredictorTask:
 
     def learn(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Scored | None]:
         """Take corrections in, then score and learn the likes that come for the first time; returns these."""
-        likes, scored, _, _ = self._take(batch)
-        return likes, scored
+        first, scored, _, _ = self._take(batch)
+        return batch.filter(pa.array(first)), scored
 
-    def _take(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Scored | None, I64, I64]:
-        """`learn`, and the users and items that a batch is about, by number; -1 for those that are not known."""
+    def _take(self, batch: pa.RecordBatch) -> tuple[npt.NDArray[np.bool_], Scored | None, I64, I64]:
+        """`learn`; which rows come for the first time, and the users and items that a batch is about, by number; -1 for
+        those that are not known.
+        """
         first = pc.is_null(batch.column("previous_probability")).to_numpy(zero_copy_only=False)
         corrections = batch.filter(pa.array(~first))
         of_corrections = self._correct(corrections) if corrections.num_rows else NONE
         likes = batch.filter(pa.array(first))
         self.counters["predictor_likes"] += likes.num_rows
         if not likes.num_rows:
-            return likes, None, *of_corrections
+            return first, None, *of_corrections
         numbers = self.model.number(likes.column("actor_id"), likes.column("target_id"))
         scored = self._learn(likes, *numbers)
         users, items = (np.concatenate(parts) for parts in zip(of_corrections, numbers, strict=True))
-        return likes, scored, users, items
+        return first, scored, users, items
 
     def _learn(self, likes: pa.RecordBatch, users: I64, items: I64) -> Scored:
         unlike = likes.column("action").to_numpy() == UNLIKE
@@ -205,7 +216,7 @@ class PredictorTask:
             "by_language": self.by_language.total.copy(),
             "by_surface": self.by_surface.total.copy(),
             "language_of": self.language_of[: len(self.model.items.ids)].copy(),
-            "as_of": np.array([self.as_of]),
+            "as_of": np.array([self.as_of, self.clock]),
             "changed_at": self.changed_at[: len(self.share_of)].copy(),
             "forgotten": pack([user for _, user in self.forgotten]),
             "forgotten_at": np.array([offset for offset, _ in self.forgotten], np.int64),
@@ -219,7 +230,8 @@ class PredictorTask:
         self.by_language.restore(unpack(arrays["languages"]), arrays["by_language"])
         self.by_surface.restore(unpack(arrays["surfaces"]), arrays["by_surface"])
         self.language_of = arrays["language_of"].copy()
-        self.as_of = int(arrays["as_of"][0])
+        # A snapshot of before has no clock.
+        self.as_of, self.clock = (int(time) for time in np.r_[arrays["as_of"], 0][:2])
         self.changed_at = arrays["changed_at"].copy()
         self.share_of = shares_of(pa.array(self.model.users.ids[: len(self.changed_at)], pa.string()), self.shares)
         self.present = np.array([user != "" for user in self.model.users.ids[: len(self.changed_at)]], np.bool_)
@@ -250,6 +262,7 @@ def warm_up() -> None:
     """
     like = {
         "occurred_at": EARLIEST_MS,
+        "sent_at": EARLIEST_MS,
         "actor_id": "u",
         "action": 0,
         "surface": 0,

@@ -62,6 +62,7 @@ def frame(number: int, actor: str = "ann") -> Frame:
         {
             "event_id": f"e{number}-{target}",
             "occurred_at": START_MS + number,
+            "sent_at": START_MS + number,
             "actor_id": actor,
             "target_id": target,
             "action": 0,

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from shared.as_of_join import JOINED_AT, AsOfJoin, Input, Step
 from shared.checkpoints import Arrays, pack, unpack
-from shared.event_time_join import JOINED_AT, EventTimeJoin, Input, Step
 from shared.frames import Frame, Lineage, Output, to_outputs
 
 LIKES: Final = "shown-test.likes"
@@ -19,19 +19,14 @@ LIKE: Final = pa.schema(
     [("event_id", pa.string()), ("occurred_at", pa.int64()), ("actor_id", pa.string()), ("target_id", pa.string())]
 )
 EXPOSURE: Final = pa.schema([("shown_at", pa.int64()), ("actor_id", pa.string()), ("target_id", pa.string())])
-ANSWER: Final = pa.schema([("event_id", pa.string()), ("shown", pa.bool_()), ("late", pa.bool_())])
+ANSWER: Final = pa.schema([("event_id", pa.string()), ("shown", pa.bool_())])
 
-STEP_MS: Final = 60_000
 ATTRIBUTION_MS: Final = 3_600_000
 SOURCES: Final = 2
 
 
-def new_join() -> EventTimeJoin:
-    inputs = (
-        Input(EXPOSURES, {"exposures": (EXPOSURE, "shown_at")}, SOURCES),
-        Input(LIKES, {"likes": (LIKE, "occurred_at")}, SOURCES),
-    )
-    return EventTimeJoin(inputs, STEP_MS, lateness_ms=0)
+def new_join() -> AsOfJoin:
+    return AsOfJoin(LIKES, [Input(EXPOSURES, "exposures", EXPOSURE, "shown_at", SOURCES)], lateness_ms=0)
 
 
 class ShownTask:
@@ -43,24 +38,22 @@ class ShownTask:
         self._shown: dict[tuple[str, str], int] = {}
 
     def process(self, step: Step) -> list[Output]:
-        """Of one step exposures come before likes."""
-        self._shown = {k: at for k, at in self._shown.items() if at >= step.ends_at - STEP_MS - ATTRIBUTION_MS}
         for row in step.rows["exposures"].to_pylist():
             self._shown[row["actor_id"], row["target_id"]] = row[JOINED_AT]
         answers = [
-            {
-                "event_id": row["event_id"],
-                "shown": row[JOINED_AT] - self._shown.get((row["actor_id"], row["target_id"]), 0) <= ATTRIBUTION_MS,
-                "late": row[JOINED_AT] > row["occurred_at"],
-            }
-            for row in step.rows["likes"].to_pylist()
+            {"event_id": row["event_id"], "shown": self._within(row["occurred_at"], row["actor_id"], row["target_id"])}
+            for row in step.frame.batch.to_pylist()
         ]
+        self._shown = {k: at for k, at in self._shown.items() if at >= step.clock - 2 * ATTRIBUTION_MS}
         self.counters["answered_likes"] += len(answers)
         if not answers:
             return []
-        lineage = Lineage("shown", self.partition, step.number, step.ends_at)
+        lineage = Lineage("shown", self.partition, step.number, step.clock)
         frame = Frame("answers", pa.RecordBatch.from_pylist(answers, ANSWER), lineage)
         return to_outputs(frame, ANSWERS, self.partition)
+
+    def _within(self, liked_at: int, actor: str, target: str) -> bool:
+        return 0 <= liked_at - self._shown.get((actor, target), 0) <= ATTRIBUTION_MS
 
     def snapshot(self) -> Arrays:
         return {

@@ -27,6 +27,7 @@ from services.ingest.runner import EXPOSURES_SOURCE, _to_output
 from services.ingest.slate_intake import SlateIntake
 from services.predictor.model import CoPreference
 from services.predictor.publishing import Basis, Documents
+from services.predictor.task import PredictorTask
 from services.simulator.events import events
 from services.simulator.sender import MALFORMED
 from services.simulator.settings import WorldSettings
@@ -36,13 +37,14 @@ from shared.compiled import PROJECT
 from shared.contract.decode import Message, Rejection
 from shared.events import Like
 from shared.forgetting import Request, to_detector, to_message
-from shared.frames import Frame, Lineage, Output, Progress
+from shared.frames import Frame, Lineage, Output, Progress, from_message
 from shared.health import Health
 from shared.labels import LABELS
 from shared.rejections import MOST_BYTES
 from shared.topics import EXPOSURES, LIKES, LIKES_REJECTED, PREFERENCES, TOPICS, Arrow, Json
 from tests.contracts import described_as, descriptions, of_topic
 from tests.likes import START_MS, crowd, like
+from tests.trusted_likes import made
 from truelike.cli.app import app as cli
 from truelike.cli.contracts import not_current
 from truelike.files.offline import OfflineIngest
@@ -141,6 +143,17 @@ def sent_by_the_predictor() -> Iterator[Output]:
     rankings = model.ranked(model.users.of(pa.array(asked)))
     for user, record in zip(asked, Documents().of_topic(basis, model, rankings), strict=True):
         yield Output(PREFERENCES, record, 0, user.encode())
+    yield from forecasts()
+
+
+def forecasts() -> list[Output]:
+    """Of likes that the predictor had something to go by, and of those it had not; and a request to forget."""
+    task, request = PredictorTask(2), to_message(Request("r3", ["u1"], START_MS))
+    likes = pa.RecordBatch.from_pylist(made(60), frames.TRUSTED_LIKES)
+    return [
+        *task.process(Frame("trusted-likes", likes), 0),
+        *task.process(from_message(request.value, request.headers), 1),
+    ]
 
 
 def sent_by_the_simulator() -> Iterator[Output]:

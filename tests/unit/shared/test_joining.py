@@ -7,16 +7,18 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import joining
 from shared.checkpoints import CheckpointStore
-from shared.frames import Output, from_message, lineage_of
+from shared.frames import UNKNOWN_TIME, Output, from_message, lineage_of, to_output
 from shared.joining import JoiningRunner
 from tests.joining.logs import Sent, exposures_frame, last_frames, likes_frame
 from tests.joining.shown import EXPOSURES, LIKES, ShownTask, new_join
@@ -117,16 +119,48 @@ def test_neither_the_order_of_reading_nor_crashes_change_what_comes_out(
 
 
 async def test_a_like_is_answered_by_what_was_shown_before_it(tmp_path: Path) -> None:
-    exposures: list[Sent] = [(0, 0, [(60, 1, 1), (5_000, 1, 3)]), (1, 0, [(600, 1, 2)])]
-    # Seen 9 minutes before, 67 minutes before, only afterwards; and one that comes when its topic was farther.
-    likes: list[Sent] = [(0, 4_200, [(1_140, 1, 2), (4_100, 1, 1), (4_120, 1, 3)]), (1, 4_200, []), (1, 0, [(3, 2, 2)])]
-    answers = await undisturbed(logs_of(likes, exposures), tmp_path)
-    assert [(row["event_id"], row["shown"], row["late"]) for row in answers.rows] == [
-        ("0-0-0", True, False),
-        ("0-0-1", False, False),
-        ("0-0-2", False, False),
-        ("0-2-0", False, True),
+    # The last one comes when its topic was farther: it counts as shown then, after the like.
+    exposures: list[Sent] = [
+        (0, 2_000, [(60, 1, 1), (5_000, 1, 3)]),
+        (1, 2_000, [(600, 1, 2)]),
+        (1, 2_000, [(9, 1, 4)]),
     ]
+    # Seen 9 minutes before, 67 minutes before, only afterwards, too late.
+    likes: list[Sent] = [(0, 4_200, [(1_140, 1, 2), (4_100, 1, 1), (4_120, 1, 3)]), (1, 4_300, [(1_200, 1, 4)])]
+    answers = await undisturbed(logs_of(likes, exposures), tmp_path)
+    assert [(row["event_id"], row["shown"]) for row in answers.rows] == [
+        ("0-0-0", True),
+        ("0-0-1", False),
+        ("0-0-2", False),
+        ("0-1-0", False),
+    ]
+
+
+async def test_a_frame_waits_for_all_of_its_parts_and_what_was_said_as_of_then(tmp_path: Path) -> None:
+    logs = logs_of([(0, 100, [(100, 1, 1)]), (0, 100, [(100, 1, 2)])], [(0, 50, [(40, 1, 2)]), (1, 100, [])])
+    first, second = logs[LIKES][:2]
+    # Two parts of one frame: the first one does not say how far event time is.
+    part = from_message(first.value, first.headers)
+    assert part.lineage is not None
+    begun = to_output(replace(part, lineage=msgspec.structs.replace(part.lineage, watermark=UNKNOWN_TIME)), LIKES, 0)
+    end = msgspec.structs.replace(part.lineage, part=1)
+    logs[LIKES][:2] = [begun, to_output(replace(from_message(second.value, second.headers), lineage=end), LIKES, 0)]
+    answers = Answers()
+    runner = runner_in(tmp_path, answers)
+    await runner.assign(0)
+    for topic, offsets, rows in (
+        (EXPOSURES, (0, 1), 0),
+        (LIKES, (0, 1), 0),
+        (EXPOSURES, (2,), 0),
+        (EXPOSURES, (3,), 2),
+    ):
+        for offset in offsets:
+            await take(runner, logs, topic, offset)
+        assert len(answers.rows) == rows, (topic, offsets)
+        await runner.checkpoint([0])
+        runner = runner_in(tmp_path, answers)
+        await runner.assign(0)
+    assert [row["shown"] for row in answers.rows] == [False, True]
 
 
 async def test_a_topic_that_is_far_ahead_waits_for_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,9 +194,8 @@ async def test_a_partition_that_is_given_away_keeps_no_reader_waiting(
     logs = logs_of([(n % 2, 100 * n, [(100 * n + k, 1, 1) for k in range(5)]) for n in range(1, 6)], [])
     runner = runner_in(tmp_path, Answers())
     await runner.assign(0)
-    for offset in (0, 1):
-        await take(runner, logs, LIKES, offset)
-    reading = asyncio.create_task(take(runner, logs, LIKES, 2))
+    await take(runner, logs, LIKES, 0)
+    reading = asyncio.create_task(take(runner, logs, LIKES, 1))
     await asyncio.sleep(0.01)
     assert not reading.done()
     runner.drop(0)

@@ -1,0 +1,78 @@
+"""What was forecast of each trusted like before it came, as frames of `forecasts.v1`: keyed by user, in log order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from services.predictor.model import VERSION
+from services.predictor.prequential import Scored
+from shared.frames import FORECASTS, Frame, Lineage, Output, by_owner, to_outputs
+from shared.hashing import hash_strings
+from shared.topics import FORECASTS as FORECASTS_TOPIC
+
+I64 = npt.NDArray[np.int64]
+
+STAGE: Final = "predictor"
+_AS_THEY_CAME: Final = (
+    "event_id",
+    "occurred_at",
+    "actor_id",
+    "target_id",
+    "creator_id",
+    "action",
+    "surface",
+    "sent_at",
+)
+
+
+def forecast(
+    batch: pa.RecordBatch, weight: npt.NDArray[np.float32], first: npt.NDArray[np.bool_], scored: Scored | None
+) -> pa.RecordBatch:
+    """All rows of a batch of trusted likes; `scored` counts those that come for the first time. Schema FORECASTS."""
+    n = batch.num_rows
+    numbers = np.zeros((2, n), np.float32)
+    place, known = np.zeros(n, np.int32), np.zeros(n, np.bool_)
+    if scored is not None:
+        at = np.flatnonzero(first)[scored.at]
+        numbers[:, at] = scored.p_popular, scored.p_history
+        place[at], known[at] = scored.rank, True
+    columns = [batch.column(name) for name in _AS_THEY_CAME]
+    columns += [pa.array(weight), pa.array(~first)]
+    columns += [pa.array(column, mask=~known) for column in (*numbers, place)]
+    columns.append(pa.array([VERSION]).take(pa.array(np.zeros(n, np.int64))))
+    return pa.RecordBatch.from_arrays(columns, schema=FORECASTS)
+
+
+def outputs(batch: pa.RecordBatch, partitions: int, offset: int, clock: int) -> list[Output]:
+    """Rows that follow from the frame at `offset` of trusted-likes.v1, each at its user's partition. `clock`: how far
+    event time is (ms) in that log.
+    """
+    return _to_users(Frame("forecasts", batch), hash_strings(batch.column("actor_id")), partitions, offset, clock)
+
+
+def forgotten(request: Frame, partitions: int, offset: int, clock: int) -> list[Output]:
+    """The same of a request to forget users."""
+    return _to_users(request, hash_strings(request.batch.column("user_id")), partitions, offset, clock)
+
+
+def _to_users(frame: Frame, users: npt.NDArray[np.uint64], partitions: int, offset: int, clock: int) -> list[Output]:
+    owners = (users % np.uint64(partitions)).astype(np.int64)
+    lineage = Lineage(STAGE, 0, offset, clock)
+    found = []
+    for partition, rows in enumerate(by_owner(frame.batch, owners, partitions)):
+        if rows.num_rows:
+            found += to_outputs(replace(frame, batch=rows, lineage=lineage), FORECASTS_TOPIC, partition)
+    return found
+
+
+def advanced(clock: int, batch: pa.RecordBatch) -> int:
+    """How far event time is after a batch of likes: no like is taken for later than when it was sent, so that one
+    dated ahead lets nobody wait.
+    """
+    times = np.minimum(batch.column("occurred_at").to_numpy(), batch.column("sent_at").to_numpy())
+    return max(clock, int(times.max(initial=clock)))

@@ -1,0 +1,31 @@
+"""Rows of trusted-likes.v1 for tests, seeded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tests.likes import START_MS
+
+
+def row(number: int, actor: str, target: str, **more: Any) -> dict[str, Any]:
+    return {
+        "event_id": f"e{number}",
+        "occurred_at": START_MS + number * 1000,
+        "actor_id": actor,
+        "target_id": target,
+        "creator_id": f"by-{target}",
+        "action": 0,
+        "surface": 2,
+        "sent_at": START_MS + number * 1000 + 5,
+        "human_probability": 0.9,
+        "label": 0,
+        "revision": 0,
+        **more,
+    }
+
+
+def made(n: int, seed: int = 1) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    return [row(k, f"u{rng.integers(9)}", f"i{int(30 * rng.random() ** 2)}") for k in range(n)]
