@@ -14,14 +14,36 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-Scope = Literal["likes:write", "read", "admin"]
-SCOPES: Final[tuple[Scope, ...]] = ("likes:write", "read", "admin")
+from shared.contract.identifiers import MOST_BYTES, text_of
+
+Scope = Literal["likes:write", "read", "admin", "users:read"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+# Not what foretold a person's likes: that is for the person alone.
+_OF_ADMIN: Final[frozenset[Scope]] = frozenset({"likes:write", "read", "admin"})
+# Beside these, one user's own: this and the id, whatever that holds.
+USER: Final = "user:"
+ALLOWED: Final = f"{', '.join(SCOPES)}, {USER}ID with an id of 1 to {MOST_BYTES} bytes of UTF-8 without NUL"
 # A caller may use this many seconds of its rate at once.
 BURST_SECONDS: Final = 2.0
+
+
+def granted(scope: str) -> str:
+    """The scope, if a token may have it. Raises ValueError with a sentence that names what it may be."""
+    if scope in SCOPES or (scope.startswith(USER) and _is_id(scope.removeprefix(USER))):
+        return scope
+    raise ValueError(f"one of {ALLOWED}")
+
+
+def _is_id(text: str) -> bool:
+    try:
+        # What is no UTF-8 came in as lone surrogates.
+        return bool(text_of(text).encode())
+    except ValueError:
+        return False
 
 
 class Token(BaseModel):
@@ -31,7 +53,7 @@ class Token(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    scopes: Annotated[frozenset[Scope], Field(min_length=1)]
+    scopes: Annotated[frozenset[Annotated[str, AfterValidator(granted)]], Field(min_length=1)]
     rate: Annotated[float, Field(gt=0)]
 
 
@@ -62,11 +84,19 @@ class Caller:
     """Who has shown a token that is known."""
 
     name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
     bucket: Bucket
 
     def may(self, scope: Scope) -> bool:
-        return scope in self.scopes or "admin" in self.scopes
+        return scope in self.scopes or ("admin" in self.scopes and scope in _OF_ADMIN)
+
+    def is_user(self) -> bool:
+        """Whether something is this caller's own: whose, `may_read_of` says."""
+        return any(scope.startswith(USER) for scope in self.scopes)
+
+    def may_read_of(self, user_id: str, anybodys: Scope) -> bool:
+        """Whether what is told of a user is this caller's own, or `anybodys`, which reads it of anybody, is its."""
+        return f"{USER}{user_id}" in self.scopes or self.may(anybodys)
 
 
 class Access:
@@ -102,7 +132,7 @@ def load(path: Path) -> list[Token]:
         raise ValueError(f"{path}: no list of tokens as `truelike token add` writes it: {', '.join(places)}") from None
 
 
-def add(path: Path, name: str, scopes: frozenset[Scope], rate: float) -> str:
+def add(path: Path, name: str, scopes: frozenset[str], rate: float) -> str:
     """Add a token to the file, in the place of one of the same name. Returns it: it is nowhere else. Raises ValueError,
     OSError.
     """

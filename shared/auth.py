@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 import time
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from shared.access_tokens import Access, Caller
 from shared.access_tokens import Scope as AccessScope
 from shared.problems import problem
 
+# Who calls; None where everybody may. A route that looks here and finds nothing is not behind this check.
 CALLER: Final = "truelike.caller"
 # Orchestrators ask these without a token; they say nothing of anybody.
 OPEN: Final = frozenset({"/healthz", "/readyz", "/", "/page.js", "/page.css", "/docs", "/openapi.json"})
@@ -30,6 +32,19 @@ class WriteRoutes:
 
     paths: frozenset[str]
     checked: bool = False
+
+
+@dataclass(frozen=True)
+class OwnRoutes:
+    """Where a service tells of one user. `paths`: whole paths, as they are sent. Of whom is known only where an id has
+    been decoded, so each of these routes checks `Caller.may_read_of` itself. `anybodys`: the scope that reads all.
+    """
+
+    paths: tuple[re.Pattern[str], ...]
+    anybodys: AccessScope
+
+    def hold(self, path: str) -> bool:
+        return any(pattern.fullmatch(path) for pattern in self.paths)
 
 
 LIKES_ROUTES: Final = WriteRoutes(frozenset({"/v1/likes", "/v1/exposures"}))
@@ -53,10 +68,17 @@ HEADERS: Final = {
 class AuthMiddleware:
     """Lets in who may come in. `access` None: everybody, for a service that only this machine reaches."""
 
-    def __init__(self, app: ASGIApp, access: Access | None, write_routes: WriteRoutes = LIKES_ROUTES) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access | None,
+        write_routes: WriteRoutes = LIKES_ROUTES,
+        own_routes: Sequence[OwnRoutes] = (),
+    ) -> None:
         self._app = app
         self._access = access
         self._write_routes = write_routes
+        self._own_routes = own_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,6 +96,8 @@ class AuthMiddleware:
 
         # A write route comes first: one at "/" is not open because a page there would be.
         is_open = self._write_routes.checked if scope["path"] in self._write_routes.paths else scope["path"] in OPEN
+        if self._access is None:
+            scope[CALLER] = None
         refusal = self._refusal(self._access, scope) if self._access is not None and not is_open else None
         await (refusal or self._app)(scope, receive, with_headers)
 
@@ -85,13 +109,20 @@ class AuthMiddleware:
         if caller is None:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             return problem(401, "this token is not known here", challenge)
-        wanted: AccessScope = "likes:write" if scope["path"] in self._write_routes.paths else "read"
-        if not caller.may(wanted):
-            challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{wanted}"'}
-            return problem(403, f"this token lacks the scope {wanted}", challenge)
+        writes = scope["path"] in self._write_routes.paths
+        own = None if writes else next((own for own in self._own_routes if own.hold(scope["path"])), None)
+        wanted: AccessScope = "likes:write" if writes else own.anybodys if own is not None else "read"
+        if not caller.may(wanted) and not (own is not None and caller.is_user()):
+            return problem(403, *lacking(wanted))
         scope[CALLER] = caller
         # Likes are counted by who reads the body.
-        return too_many(scope, 1) if wanted == "read" else None
+        return None if writes else too_many(scope, 1)
+
+
+def lacking(wanted: AccessScope) -> tuple[str, dict[str, str]]:
+    """What an answer with status 403 says, and its headers. They name no user: an id may hold what no header may."""
+    challenge = f'Bearer error="insufficient_scope", scope="{wanted}"'
+    return f"this token lacks the scope {wanted}", {"WWW-Authenticate": challenge}
 
 
 def too_many(scope: MutableMapping[str, Any], units: int) -> Response | None:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from shared import access_tokens
 from shared.access_tokens import Access
-from shared.auth import LIKES_ROUTES, AuthMiddleware, WriteRoutes, only_this_machine
+from shared.auth import LIKES_ROUTES, AuthMiddleware, OwnRoutes, WriteRoutes, only_this_machine
 from shared.health import Health
 from shared.logs import configure_logs
 from shared.probes import Probe
@@ -85,11 +85,12 @@ class Service:
         health: Health,
         probes: Sequence[Probe] = (),
         write_routes: WriteRoutes = LIKES_ROUTES,
+        own_routes: Sequence[OwnRoutes] = (),
     ) -> None:
         self.name = name
         self.settings = settings
         self.stopping = asyncio.Event()
-        self._app = AuthMiddleware(app, access_of(settings), write_routes)
+        self._app = AuthMiddleware(app, access_of(settings), write_routes, own_routes)
         self._health = health
         self._probes = probes
         self._probing: list[asyncio.Task[None]] = []

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from shared import kafka
+from shared.auth import OwnRoutes
 from shared.dependency import until_available
 from shared.health import Health, Latency, Sample, StallWatch
 from shared.membership import MembershipProbe
@@ -35,6 +36,8 @@ class Worker(ABC):
 
     # Of `missing`, what no wait for a dependency is: it must not excuse a standstill.
     OWN_STATE: frozenset[str] = frozenset()
+    # Of `app`, where it tells of one user.
+    OWN_ROUTES: Sequence[OwnRoutes] = ()
 
     def __init__(self, name: str, settings: ServiceSettings, topics: Sequence[str]) -> None:
         """`topics`: those that must be there before it starts."""
@@ -98,7 +101,8 @@ class Worker(ABC):
 
     async def run(self) -> None:
         health = Health(self.name, self.ready, self.live, self.samples, self.vital)
-        async with Service(self.name, self.settings, self.app(health), health, self.probes) as service:
+        app = self.app(health)
+        async with Service(self.name, self.settings, app, health, self.probes, own_routes=self.OWN_ROUTES) as service:
             awaited = {"kafka": lambda: kafka.require_topics(self.settings, *self.topics), **self.awaited}
             for name, attempt in awaited.items():
                 if not await until_available(name, attempt, service.stopping):

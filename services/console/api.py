@@ -16,8 +16,9 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.console import campaign_routes, schemas, window_routes
+from services.console import campaign_routes, choice_routes, own_routes, schemas, window_routes
 from services.console.ids import Identifier, query_is_utf8
+from services.console.own_routes import PredictionsOf
 from shared import redis_keys
 from shared.health import Health
 from shared.labels import LABELS
@@ -127,7 +128,7 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def as_problem(_: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail))
+        return problem(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def as_unprocessable(_: Request, error: RequestValidationError) -> Response:
@@ -138,17 +139,19 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
     async def as_unavailable(_: Request, __: RedisError) -> Response:
         return problem(503, "Redis cannot be reached", {"Retry-After": "2"})
 
-    @app.get("/v1/users/{user_id:id}/predictions")
-    @app.get("/v1/predictions")
-    async def predictions(user_id: Identifier) -> Predictions:
+    by_path, by_query = own_routes.PREDICTIONS
+
+    @app.get(by_path)
+    @app.get(by_query)
+    async def predictions(user: PredictionsOf) -> Predictions:
         """What the user is likely to like next."""
-        document = await redis.get(redis_keys.predictions(user_id))
+        document = await redis.get(redis_keys.predictions(user))
         if document is None:
-            raise HTTPException(404, f"no predictions for user {user_id!r}")
+            raise HTTPException(404, f"no predictions for user {user!r}")
         found = msgspec.json.decode(document)
         rows = zip(found["targets"], found["probabilities"], found["because"], strict=True)
         return Predictions(
-            user_id=user_id,
+            user_id=user,
             model=found["model"],
             as_of=found["as_of"],
             source_offset=found["source_offset"],
@@ -217,7 +220,8 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
             predictions=msgspec.json.decode(figures) if figures else {},
         )
 
-    for router in (campaign_routes.router(redis), window_routes.router(redis), schemas.router):
+    of_redis = (campaign_routes, choice_routes, window_routes)
+    for router in (*(routes.router(redis) for routes in of_redis), schemas.router):
         app.include_router(router)
 
     for path, name, kind in (

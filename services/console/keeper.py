@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
-from services.console import campaign_view, views, window_view
+from services.console import campaign_view, own_routes, views, window_view
 from services.console.api import build_app
 from shared import kafka, redis_keys
 from shared.frames import lineage_of
@@ -55,6 +55,8 @@ class ViewsKeeper(Worker):
     The place is in Redis, beside what follows from it: after a crash, and with several consoles, nothing is counted
     twice, and a Redis that was emptied is filled again from the log.
     """
+
+    OWN_ROUTES = own_routes.ALL
 
     def __init__(self, settings: ServiceSettings, redis: Redis) -> None:
         super().__init__("console", settings, list(VIEWS))

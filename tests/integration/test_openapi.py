@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from shared import redis_keys
 from tests.integration.platform import Platform
 from tests.likes import crowd
+from tests.unit.console.test_choice_routes import PLATFORM
 
 pytestmark = pytest.mark.integration
 
@@ -28,6 +31,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         events = crowd(seed=9)
         asyncio.run(running.send(events))
         running.wait("predictor/predictor_likes_total", len(events))
+        # What the service that measures choices writes, so that not all is 404.
+        with redis.Redis.from_url(running.redis.url) as store:
+            store.set(redis_keys.PLATFORM_CHOICE, PLATFORM.model_dump_json())
         yield running
     finally:
         running.stop()

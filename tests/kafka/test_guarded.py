@@ -57,7 +57,8 @@ class Closed:
         self.front = Proxy(free_port(), self.redis.port, tls)
         self.tokens = folder / "tokens.json"
         self.shown = {
-            scope: access_tokens.add(self.tokens, scope, frozenset({scope}), 1000) for scope in ("likes:write", "read")
+            scope: access_tokens.add(self.tokens, scope, frozenset({scope}), 1000)
+            for scope in ("likes:write", "read", "user:u0")
         }
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.kafka.guarded_port}",
@@ -127,6 +128,9 @@ def test_the_whole_way_through_closed_doors(closed: Closed) -> None:
             assert time.monotonic() < deadline, path
             time.sleep(0.3)
         assert answer.status_code == 200, answer.text
+    own = {user: f"{console}/v1/users/{user}/predictions" for user in ("u0", "u1")}
+    found = {user: httpx.get(path, headers=bearer(closed.shown["user:u0"])) for user, path in own.items()}
+    assert {user: answer.status_code for user, answer in found.items()} == {"u0": 200, "u1": 403}
     metrics = "".join(
         httpx.get(f"{closed.stack.url(n)}/metrics", headers=bearer(closed.shown["read"])).text for n in SERVICES
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from shared import access_tokens
 from truelike.cli.output import fail, out
@@ -20,7 +21,7 @@ TokensFile = Annotated[Path, typer.Option("--file", envvar="ACCESS_TOKENS_FILE",
 def add(
     name: Annotated[str, typer.Argument(help="Who gets it, e.g. web-backend; one token a name")],
     file: TokensFile,
-    scope: Annotated[list[str], typer.Option(help=f"{', '.join(access_tokens.SCOPES)}; repeat for several")],
+    scope: Annotated[list[str], typer.Option(help=f"{', '.join(access_tokens.SCOPES)}, user:ID; repeat for several")],
     rate: Annotated[
         float, typer.Option(help="Requests a second; likes a second where likes are written", min=0.1)
     ] = 50,
@@ -33,13 +34,15 @@ def add(
 
     Example: `truelike token add web-backend --scope likes:write --rate 5000 --file access/tokens.json`
     """
-    unknown = set(scope) - set(access_tokens.SCOPES)
-    if unknown:
-        raise fail(f"--scope {sorted(unknown)[0]}: one of {', '.join(access_tokens.SCOPES)}")
+    for one in scope:
+        try:
+            access_tokens.granted(one)
+        except ValueError as error:
+            raise fail(f"--scope {_shown(one)}: {error}") from None
     try:
         if once and file.exists() and any(token.name == name for token in access_tokens.load(file)):
             return
-        token = access_tokens.add(file, name, frozenset(s for s in access_tokens.SCOPES if s in scope), rate)
+        token = access_tokens.add(file, name, frozenset(scope), rate)
         if into is not None:
             into.touch(0o600)
             into.write_text(token + "\n")
@@ -60,5 +63,10 @@ def list_tokens(file: TokensFile) -> None:
         raise fail(str(error)) from None
     table = Table("name", "scopes", "rate a second")
     for token in tokens:
-        table.add_row(token.name, ", ".join(sorted(token.scopes)), f"{token.rate:,g}")
+        table.add_row(token.name, Text(", ".join(map(_shown, sorted(token.scopes)))), f"{token.rate:,g}")
     out.print(table)
+
+
+def _shown(scope: str) -> str:
+    """As it is, or quoted where an id in it could pass for another scope, or command a terminal."""
+    return scope if scope.isprintable() and " " not in scope else repr(scope)

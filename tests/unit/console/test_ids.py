@@ -207,6 +207,7 @@ def test_keys_of_ids_never_meet(names: list[str]) -> None:
     kinds = (redis_keys.predictions, redis_keys.neighbours, redis_keys.verdict, redis_keys.target)
     more = (redis_keys.trending, redis_keys.forget_report, redis_keys.likes_of, redis_keys.campaign)
     more += (redis_keys.campaigns_of_kind, redis_keys.campaigns_of_actor, redis_keys.campaigns_of_target)
+    more += (redis_keys.choice_report,)
     made = {key(name): (key, name) for key in (*kinds, *more) for name in names}
     assert len(made) == len(set(names)) * (len(kinds) + len(more))
     ours = {
@@ -215,6 +216,8 @@ def test_keys_of_ids_never_meet(names: list[str]) -> None:
         redis_keys.CAMPAIGNS,
         redis_keys.trending(),
         redis_keys.WINDOWS,
+        redis_keys.PLATFORM_CHOICE,
+        redis_keys.PLATFORM_CHOICE_STATES,
     }
     ours |= {redis_keys.source("predictions", "trusted-likes.v1", 0), redis_keys.marks("console", "trusted-likes.v1")}
     assert not ours & made.keys()

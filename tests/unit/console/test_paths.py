@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.console import own_routes
 from services.console.api import build_app as console_app
 from services.ingest.http import Gate
 from services.ingest.http import build_app as ingest_app
@@ -90,6 +91,13 @@ NOWHERE = [
     "/v1/users/a/predictions/",
     "/v1/users/a%2Fpredictions",
     "/v1/users/predictions",
+    "/v1/users/a/choice%0A",
+    "/v1/users/a/choice/",
+    "/v1/users/a%2Fchoice",
+    "/v1/users/choice",
+    "/v1/choice/",
+    "/v1/choice%2Dreport",
+    "/v1/choice-report%0A",
     "/v1/users/",
 ]
 
@@ -111,7 +119,7 @@ async def test_no_other_path_writes_likes(known: tuple[Access, str, str, str], t
 @pytest.mark.parametrize("target", NOWHERE)
 async def test_no_path_leads_past_the_tokens(known: tuple[Access, str, str, str], target: str) -> None:
     tokens, writer, reader, admin = known
-    app = AuthMiddleware(console_app(Forgetful(), health()), tokens)  # type: ignore[arg-type]
+    app = AuthMiddleware(console_app(Forgetful(), health()), tokens, own_routes=own_routes.ALL)  # type: ignore[arg-type]
     asked = {token: await ask(app, target, token) for token in ("", writer, reader, admin)}
     found = {token: answer.status for token, answer in asked.items()}
     assert found == {"": 401, writer: 403, reader: 404, admin: 404}

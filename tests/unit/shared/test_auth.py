@@ -17,7 +17,7 @@ from services.ingest.http import Gate
 from services.ingest.http import build_app as ingest_app
 from services.ingest.settings import IngestSettings
 from shared import access_tokens
-from shared.access_tokens import BURST_SECONDS, Access, Bucket
+from shared.access_tokens import BURST_SECONDS, Access, Bucket, Caller
 from shared.auth import AuthMiddleware, only_this_machine
 from shared.body_reader import BODIES_BYTES, LIKES_UNDER_WAY
 from shared.health import Health
@@ -98,6 +98,34 @@ async def test_each_route_asks_for_its_scope(tokens: tuple[Access, dict[str, str
     assert (await reading.get("/metrics", headers=bearer(shown["reader"]))).status_code == 200
     for path in ("/healthz", "/readyz", "/", "/page.js", "/docs"):
         assert (await reading.get(path)).status_code == 200, path
+
+
+async def test_a_users_token_opens_nothing_where_no_route_is_a_users_own(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    shown = [access_tokens.add(path, scope, frozenset({scope}), 1000) for scope in ("user:ann", "users:read")]
+    known = Access(access_tokens.load(path))
+    client, gate = ingest(known)
+    for token in shown:
+        assert (await client.post("/v1/likes", json=like(1), headers=bearer(token))).status_code == 403
+        for path_of_ann in ("/metrics", "/v1/stats", "/v1/users/ann/choice", "/v1/predictions?user_id=ann"):
+            assert (await console(known).get(path_of_ann, headers=bearer(token))).status_code == 403, path_of_ann
+        assert (await client.get("/healthz", headers=bearer(token))).status_code == 200
+    assert not gate.producer.sent  # type: ignore[union-attr]
+
+
+def test_what_foretold_a_persons_likes_is_in_no_other_scope() -> None:
+    def caller(*scopes: str) -> Caller:
+        return Caller("x", frozenset(scopes), Bucket(1))
+
+    for scope in ("likes:write", "read", "admin"):
+        assert caller("admin").may(scope)
+        assert not caller("users:read", "user:admin", "user:read", "user:*").may(scope)
+        assert not caller(scope, "user:bob", "user:*").may_read_of("ann", "users:read")
+        assert not caller(scope).is_user()
+    assert not caller("admin").may("users:read")
+    assert caller("user:ann").may_read_of("ann", "users:read")
+    assert caller("users:read").may_read_of("ann", "users:read")
+    assert not caller("users:read").may_read_of("ann", "read")
 
 
 async def test_a_token_has_its_own_rate(tokens: tuple[Access, dict[str, str], Path]) -> None:
@@ -184,7 +212,20 @@ def test_the_file_of_tokens_holds_no_token(tokens: tuple[Access, dict[str, str],
     assert renewed.caller(again) is not None
 
 
-@pytest.mark.parametrize("content", ["", "{}", '[{"name": "x", "sha256": "geheim", "scopes": ["read"], "rate": 1}]'])
+def of_scope(scope: str) -> str:
+    return json.dumps([{"name": "x", "sha256": "0" * 64, "scopes": [scope, "geheim"], "rate": 1}])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        '[{"name": "x", "sha256": "geheim", "scopes": ["read"], "rate": 1}]',
+        of_scope("read"),
+        of_scope("user:ann"),
+    ],
+)
 def test_a_broken_file_of_tokens_stops_the_start_and_is_not_printed(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,6 +264,67 @@ def test_token_add_shows_a_token_once(tmp_path: Path) -> None:
     assert Access(access_tokens.load(path)).caller(shown.stdout.strip()) is not None
     assert runner.invoke(cli, ["token", "add", "a", "--scope", "all", "--file", str(path)]).exit_code == 2
     assert "likes:write" in runner.invoke(cli, ["token", "list", "--file", str(path)]).stdout
+
+
+USERS = ["ann", "*", "a b, admin", "[/red]", "\x1b[2J", "a\nb", "0", "é" * 256, "read", "at://did:plc:x/y"]
+
+
+def test_a_user_has_a_scope_whatever_the_id_holds(tmp_path: Path) -> None:
+    path, runner = tmp_path / "tokens.json", CliRunner()
+    for user in USERS:
+        arguments = ["token", "add", "u", "--scope", f"user:{user}", "--scope", "read", "--file", str(path)]
+        token = runner.invoke(cli, arguments).stdout.strip()
+        caller = Access(access_tokens.load(path)).caller(token)
+        assert caller is not None, user
+        assert caller.scopes == {f"user:{user}", "read"}
+        assert [other for other in USERS if caller.may_read_of(other, "users:read")] == [user]
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"),
+    [
+        ("ann", "user:ann, users:read"),
+        ("a, admin", "'user:a, admin', users:read"),
+        ("[/red]", "user:[/red], users:read"),
+        ("\x1b[2J", "'user:\\x1b[2J', users:read"),
+    ],
+)
+def test_the_list_of_tokens_shows_no_id_for_another_scope(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, shown: str
+) -> None:
+    path = tmp_path / "tokens.json"
+    monkeypatch.setenv("COLUMNS", "200")
+    access_tokens.add(path, "u", frozenset({f"user:{user}", "users:read"}), 1)
+    listed = CliRunner().invoke(cli, ["token", "list", "--file", str(path)])
+    assert listed.exit_code == 0
+    assert shown in listed.stdout
+    assert "\x1b[2J" not in listed.stdout
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "all",
+        "user",
+        "user:",
+        "users:",
+        "users:write",
+        "User:ann",
+        " user:ann",
+        "user:a\0b",
+        "user:\udcff",
+        f"user:{'a' * 513}",
+        f"user:{'é' * 257}",
+    ],
+)
+def test_a_scope_that_is_none_is_refused_with_those_that_are(tmp_path: Path, scope: str) -> None:
+    path = tmp_path / "tokens.json"
+    refused = CliRunner().invoke(cli, ["token", "add", "a", "--scope", "read", "--scope", scope, "--file", str(path)])
+    assert refused.exit_code == 2
+    assert "likes:write, read, admin, users:read, user:ID with an id of 1 to 512 bytes of UTF-8" in refused.stderr
+    assert not path.exists()
+    with pytest.raises(ValueError, match="user:ID"):
+        access_tokens.granted(scope)
 
 
 def test_log_lines_name_nobody_and_hold_no_secret() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 
 from shared import worker
+from shared.auth import OwnRoutes
 from shared.health import Latency, Sample
 from shared.partitions import SnapshotBudget
 from shared.settings import ServiceSettings
@@ -111,6 +114,26 @@ async def test_who_has_not_started_is_not_out_of_its_group() -> None:
     await one.membership.look()
     assert asked == 1
     assert one.vital() == {"group": None}
+
+
+async def test_the_check_of_tokens_is_told_what_is_a_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = (OwnRoutes((re.compile("/v1/me/.+"),), "users:read"),)
+
+    class Told(Exception):
+        pass
+
+    def service(*_: Any, own_routes: Any) -> None:
+        assert own_routes is own
+        raise Told
+
+    async def step() -> None:
+        await asyncio.sleep(0)
+
+    one = Stepping(step)
+    monkeypatch.setattr(Stepping, "OWN_ROUTES", own)
+    monkeypatch.setattr(worker, "Service", service)
+    with pytest.raises(Told):
+        await one.run()
 
 
 def test_all_partitions_of_a_process_share_one_budget_for_snapshots() -> None:
