@@ -13,34 +13,19 @@ and theta are parameters of a forecast, and no effects.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from services.choice.log import F64, I64, Likes, Shown
+from services.choice.log import Bits, Likes, Log, Shown
 from services.choice.mixture import Mixture
 
 LEAST_PROBABILITY: Final = 2.0**-16
 
 
-@dataclass(frozen=True)
-class Bits:
-    """Of likes with forecasts, shapes (n,): `at`, places among the log's likes; `shown` and `shown_first` are E in
-    the two orders of the chain: whoever comes first takes the credit.
-    """
-
-    at: I64
-    popular: F64
-    history: F64
-    shown: F64
-    rest: F64
-    # E where what was shown comes before one's own past.
-    shown_first: F64
-    p_shown: F64
-    # Whether the liked item was in a slate of the window.
-    was_shown: npt.NDArray[np.bool_]
+def of_log(log: Log) -> Bits:
+    """As they were found when the likes came, or else now."""
+    return log.bits if log.bits is not None else of(log.likes, log.shown)
 
 
 def of(likes: Likes, shown: Shown) -> Bits:
@@ -65,6 +50,6 @@ def following(mixture: Mixture, likes: Likes, shown: Shown) -> Bits:
         np.log2(p_shown / p_history),
         -np.log2(p_shown),
         np.log2(other / p_popular),
-        p_shown,
+        rho > 0,
         p_slate > 0,
     )

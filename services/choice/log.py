@@ -77,13 +77,39 @@ class Shown(Rows):
 
 
 @dataclass(frozen=True)
+class Bits(Rows):
+    """Of likes with forecasts, shapes (n,): `at`, places among the log's likes; `popular`, what a like held; `shown`
+    and `shown_first` are E in the two orders of the chain: whoever comes first takes the credit (services/choice/bits).
+    """
+
+    at: I64
+    popular: F64
+    history: F64
+    shown: F64
+    rest: F64
+    # E where what was shown comes before one's own past.
+    shown_first: F64
+    # Whether the actor was shown anything within the window, and the liked item.
+    exposed: Bools
+    was_shown: Bools
+
+    @property
+    def p_shown(self) -> F64:
+        """How probable the like was, given what was shown."""
+        return np.exp2(-self.rest)
+
+
+@dataclass(frozen=True)
 class Log:
-    """Likes that stand and what was shown, up to a moment; `policies`: names by number."""
+    """Likes that stand and what was shown, up to a moment; `policies`: names by number; `bits`: the likes', where they
+    were found as the likes came.
+    """
 
     likes: Likes
     shown: Shown
     policies: tuple[str, ...]
     now_ms: int
+    bits: Bits | None = None
 
     @cached_property
     def matured(self) -> Shown:

@@ -13,8 +13,9 @@ import numpy as np
 from numba import njit
 
 from services.choice.log import ATTRIBUTION_MS, F64, Likes, Shown
-from services.choice.recent_slates import SLATES, RecentSlates
+from services.choice.recent_slates import MOST_ITEMS, SLATES, RecentSlates
 from shared.checkpoints import Arrays
+from shared.hashing import U64
 
 RANKS: Final = 200
 # What rho and theta begin as, and for how many likes that counts.
@@ -27,8 +28,8 @@ class Mixture:
     are cut into calls, as long as a call has all slates of up to its last like.
     """
 
-    def __init__(self) -> None:
-        self._slates = RecentSlates(RANKS)
+    def __init__(self, most_items: int = MOST_ITEMS) -> None:
+        self._slates = RecentSlates(RANKS, most_items)
         # Of each rank: likes that were due to it, and how many had been due to it with theta 1 (minorisation).
         self._due, self._asked, self._theta = np.full(RANKS, PRIOR / 10), np.full(RANKS, PRIOR / 10), np.ones(RANKS)
         # Likes that were due to slates, of those that had some.
@@ -48,6 +49,10 @@ class Mixture:
         )  # fmt: skip
         slates.pass_time(int(likes.time.max(initial=0)))
         return p_slate, rho
+
+    def forget(self, actors: U64) -> None:
+        """What these actors were shown; what was learnt of all together stays."""
+        self._slates.forget(actors)
 
     def snapshot(self) -> Arrays:
         learnt = {"due": self._due, "asked": self._asked, "theta": self._theta, "of_shown": self._of_shown}
@@ -74,18 +79,19 @@ def _weights(theta: Any, shown: Any, rank: Any, target: Any) -> tuple[float, flo
 @njit(cache=True)
 def _learn(
     target: Any, time: Any, p_history: Any, slot_of_like: Any,
-    slate_time: Any, slot_of_slate: Any, begin: Any, end: Any, shown: Any, rank: Any, ring: Any, count: Any, first: int,
-    inserted: int, clock: int,
+    slate_time: Any, begin: Any, end: Any, first: int, first_item: int, shown: Any, rank: Any,
+    slots: Any, ring: Any, count: Any, inserted: int, clock: int,
     due: Any, asked: Any, theta: Any, of_shown: Any, p_slate: Any, rho_of: Any,
 ) -> int:  # fmt: skip
     """Fill in each like's forecast, then learn it. A slate is known to likes from its time on. Returns how many slates
     are in their actors' rings now.
     """
     mine = np.empty(SLATES, np.int64)
+    were = inserted
     for i in range(len(target)):
         clock = max(clock, time[i])
         while inserted < len(slate_time) and slate_time[inserted] <= clock:
-            slot = slot_of_slate[inserted]
+            slot = slots[inserted - were]
             ring[slot, count[slot] % SLATES] = first + inserted
             count[slot] += 1
             inserted += 1
@@ -102,7 +108,8 @@ def _learn(
         rho = of_shown[0] / of_shown[1]
         p = 0.0
         for s in mine[:known]:
-            whole, here = _weights(theta, shown[begin[s] : end[s]], rank[begin[s] : end[s]], target[i])
+            place = slice(begin[s] - first_item, end[s] - first_item)
+            whole, here = _weights(theta, shown[place], rank[place], target[i])
             p += here / whole / known
         p_slate[i], rho_of[i] = p, rho
         by_slate = rho * p / (rho * p + (1 - rho) * p_history[i])
@@ -111,11 +118,12 @@ def _learn(
         if by_slate == 0.0:
             continue
         for s in mine[:known]:
-            whole, here = _weights(theta, shown[begin[s] : end[s]], rank[begin[s] : end[s]], target[i])
+            place = slice(begin[s] - first_item, end[s] - first_item)
+            whole, here = _weights(theta, shown[place], rank[place], target[i])
             credit = by_slate * (here / whole / known) / p
             if credit == 0.0:
                 continue
-            for k in range(begin[s], end[s]):
+            for k in range(place.start, place.stop):
                 asked[rank[k]] += credit / whole
                 if shown[k] == target[i]:
                     due[rank[k]] += credit * theta[rank[k]] / here

@@ -2,44 +2,82 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from services.choice import bits
-from services.choice.log import Log
+from services.choice.log import Bits, Log
 
 # Of fewer likes a mean says nothing about the person.
 LEAST_LIKES: Final = 50
 # The latest ones.
 MOST_LIKES: Final = 120
+PARTS: Final = ("popular", "history", "shown", "shown_first", "rest")
+# Decimals of a report's bits.
+DECIMALS: Final = 4
+
+
+@dataclass(frozen=True)
+class Person:
+    """`likes` that stand; of the latest of them that were forecast: how many (`forecast`), what their bits add up to in
+    each of PARTS, how many were of what was put before the person, and whether it is known what was.
+    """
+
+    likes: int
+    forecast: int
+    bits: tuple[float, ...]
+    put_before: int
+    exposures_known: bool
+
+    @classmethod
+    def of(cls, likes: int, found: Bits) -> Person:
+        """Of the bits of a person's likes, the latest last."""
+        held = found.take(slice(max(0, len(found) - MOST_LIKES), None))
+        sums = tuple(float(getattr(held, part).sum()) for part in PARTS)
+        return cls(likes, len(held), sums, int(held.was_shown.sum()), bool(held.exposed.any()))
+
+    @property
+    def identified(self) -> bool:
+        return self.forecast >= LEAST_LIKES
+
+    def described(self) -> dict[str, Any]:
+        """For a report: means, and the same as a sentence. What is not identified is null."""
+        means: list[float | None] = [None] * len(PARTS)
+        if self.identified:
+            means = [round(total / self.forecast, DECIMALS) for total in self.bits]
+        found: dict[str, Any] = dict(zip(PARTS, means, strict=True))
+        if not self.exposures_known:
+            found["shown"] = found["shown_first"] = None
+        return {
+            "likes": self.likes,
+            "forecast": self.forecast,
+            "identified": self.identified,
+            **found,
+            "put_before": self.put_before if self.exposures_known else None,
+            "exposures_known": self.exposures_known,
+            "sentence": self.sentence(),
+        }
+
+    def sentence(self) -> str:
+        """What the report says. Predictable is not unchosen: it speaks of what was foretold, and of nobody's will."""
+        n = self.forecast
+        if not self.identified:
+            had = {0: "None of your likes was", 1: "One of your likes was"}.get(n, f"{n} of your likes were")
+            return f"{had} forecast before it came; it takes {LEAST_LIKES} to say what foretold them."
+        popular, history, shown, shown_first, rest = (total / n for total in self.bits)
+        held = f"Of the {popular:.1f} bits that each of your last {n} likes held in the mean"
+        past = f"{history:.1f} were foretold by your own past"
+        if not self.exposures_known:
+            return f"{held}, {past}; {rest:.1f} were not. What was put before you is not known."
+        low, high = sorted((shown, shown_first))
+        put_before = f"between {low:.1f} and {high:.1f} by what was put before you"
+        return f"{held}, {past}, {put_before}; {rest:.1f} were neither."
 
 
 def report(log: Log, actor: int) -> dict[str, Any]:
-    """Of the actor with this hash: means of the latest likes' bits, and the same as a sentence."""
-    mine = np.flatnonzero(log.likes.actor == np.uint64(actor))
-    own = log.likes.take(mine)
-    found = bits.of(log.likes, log.shown)
-    held = np.flatnonzero(np.isin(found.at, mine))[-MOST_LIKES:]
-    known = bool((~log.shown.withheld & (log.shown.actor == np.uint64(actor))).any())
-    report: dict[str, Any] = {"likes": len(own), "forecast": len(held), "identified": len(held) >= LEAST_LIKES}
-    if report["identified"]:
-        means = {name: float(getattr(found, name)[held].mean()) for name in ("popular", "history", "shown", "rest")}
-        report |= means | {"shown_first": float(found.shown_first[held].mean()), "exposures_known": known}
-        report["put_before"] = int(found.was_shown[held].sum()) if known else None
-    return report | {"sentence": sentence(report)}
-
-
-def sentence(report: dict[str, Any]) -> str:
-    """What a report says. Predictable is not unchosen: it speaks of what was foretold, and of nobody's will."""
-    n = report["forecast"]
-    if not report["identified"]:
-        had = {0: "None of your likes was", 1: "One of your likes was"}.get(n, f"{n} of your likes were")
-        return f"{had} forecast before it came; it takes {LEAST_LIKES} to say what foretold them."
-    held = f"Of the {report['popular']:.1f} bits that each of your last {n} likes held in the mean"
-    past = f"{report['history']:.1f} were foretold by your own past"
-    if not report["exposures_known"]:
-        return f"{held}, {past}; {report['rest']:.1f} were not. What was put before you is not known."
-    low, high = sorted((report["shown"], report["shown_first"]))
-    put_before = f"between {low:.1f} and {high:.1f} by what was put before you"
-    return f"{held}, {past}, {put_before}; {report['rest']:.1f} were neither."
+    """Of the actor with this hash."""
+    mine = log.likes.actor == np.uint64(actor)
+    found = bits.of_log(log)
+    return Person.of(int(mine.sum()), found.take(mine[found.at])).described()

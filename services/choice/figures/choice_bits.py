@@ -8,10 +8,9 @@ from typing import Final
 import numpy as np
 
 from services.choice import bits, confidence
-from services.choice.bits import Bits
 from services.choice.cells import Cell, Cells
 from services.choice.figure import Figure, measured, not_identified
-from services.choice.log import Log
+from services.choice.log import Bits, Log
 from services.choice.measure import Measure
 from services.choice.units import Units, UnitSums
 from shared.events import SURFACES
@@ -24,7 +23,7 @@ WEIGHT, POPULAR, HISTORY, REST, SHOWN, SHOWN_FIRST = range(6)
 
 def state(log: Log) -> Cells:
     """The mixture of `bits` is learnt over the likes of this log, in order: another one's is another."""
-    return of_bits(log, bits.of(log.likes, log.shown))
+    return of_bits(log, bits.of_log(log))
 
 
 def of_bits(log: Log, found: Bits) -> Cells:

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from services.choice import bits, states
-from services.choice.bits import Bits
 from services.choice.figure import Figure
 from services.choice.figures import choice_bits, measure
-from services.choice.log import I64, Bools, Log
+from services.choice.log import I64, Bits, Bools, Log
 from services.choice.states import States
 from shared.events import SURFACES
 from shared.hashing import U64, mix
