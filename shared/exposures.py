@@ -92,3 +92,8 @@ class Exposure(BaseModel):
         if not self.items and not self.withheld:
             raise ValueError("items: a slate shows or withholds at least one item")
         return self
+
+
+def highest_in_sample(share: float) -> int:
+    """An actor is in a sample of this share of all if the hash of the actor's id is at most this."""
+    return min(int(share * 2.0**64), 2**64 - 1)

@@ -19,8 +19,9 @@ from shared.idempotent_redis import Command
 from shared.topics import FRAMES_BY_ACTOR, TRUSTED_LIKES
 
 REPORT_TTL_SECONDS: Final = 86_400
-# Who must report before a request is done, beside the detector: `detector/PARTITION` for each that knows a user.
+# Who must report before a request is done; of the others each partition that knows a user, as `detector/PARTITION`.
 SERVICES: Final = ("predictor", "exporter", "console")
+BY_USER: Final = ("detector", "choice")
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ def messages(request: Request, partitions: int) -> list[Output]:
 
 def reporters(user_ids: Sequence[str], partitions: int) -> list[str]:
     """Who must report before a request is done."""
-    owners = _by_partition(Request("", list(user_ids), 0), partitions)
-    return [*SERVICES, *(f"detector/{p}" for p in sorted(owners))]
+    owners = sorted(_by_partition(Request("", list(user_ids), 0), partitions))
+    return [*SERVICES, *(f"{service}/{p}" for service in BY_USER for p in owners)]
 
 
 def of_frame(frame: Frame) -> Request:

@@ -208,8 +208,10 @@ CHOICES: Final = pa.schema(
         ("occurred_at", pa.int64()),
         ("actor_id", pa.string()),
         ("target_id", pa.string()),
+        # An unlike takes back its actor's earlier likes of its target, of which no row is repeated.
+        ("action", pa.int8()),
         ("surface", pa.int8()),
-        # 0 where it was taken back, or is none that a person gave.
+        # 0 where it is none that a person gave.
         ("weight", pa.float32()),
         # Null where nothing was forecast of it: what it held, and what of it was foretold by the own past (H), by what
         # was put before (E; also with E first), and by neither (R).

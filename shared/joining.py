@@ -119,6 +119,11 @@ class JoiningRunner(StageRunner):
         return total
 
 
+def task_of(entry: Partition) -> Any:
+    """The joining stage's own state of a partition."""
+    return _joined(entry).task
+
+
 def _joined(entry: Partition) -> _Joined:
     assert isinstance(entry.task, _Joined)
     return entry.task

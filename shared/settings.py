@@ -57,6 +57,12 @@ class ServiceSettings(BaseSettings):
     checkpoint_seconds: float = Field(
         5.0, gt=0, le=600, description="Time between snapshots, s; a restart replays at most this much"
     )
+    exposure_sample: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of actors, by the hash of their id, whose exposures are taken in; figures are of these",
+    )
     http_host: str = Field("127.0.0.1", description="Address that health and API listen on")
     http_port: int = Field(0, ge=0, le=65535, description="Port for health and API; 0 takes a free one")
     access_tokens_file: Path | None = Field(

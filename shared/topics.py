@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from shared import frames
 from shared.events import Like
 from shared.exposures import Exposure
-from shared.messages import Campaign, Preference, RejectionHeaders, Verdict, WindowSummary
+from shared.messages import Campaign, ChoiceReport, Preference, RejectionHeaders, Verdict, WindowSummary
 
 LIKES: Final = "likes.v1"
 LIKES_REJECTED: Final = "likes.rejected.v1"
@@ -211,6 +211,22 @@ TOPICS: Final = (
         Arrow({"forecasts": frames.FORECASTS, frames.FORGET: frames.FORGET_REQUESTS}),
         "hash of actor_id",
         _retained(7),
+    ),
+    Topic(
+        CHOICES,
+        True,
+        "Likes in choice bits: what foretold them, and whether they were anticipated, shown or withheld",
+        Arrow({"choices": frames.CHOICES}),
+        "hash of actor_id",
+        _retained(30),
+    ),
+    Topic(
+        CHOICE_REPORTS,
+        True,
+        "Users' own choice reports",
+        Json(ChoiceReport, tombstones=True),
+        "user_id",
+        {"cleanup.policy": "compact"},
     ),
 )
 

@@ -29,19 +29,22 @@ async def read_topic(settings: ServiceSettings, topic: str, partitions: int = 1)
 
 
 async def read_frames(
-    settings: ServiceSettings, topic: str, partitions: int = 1
+    settings: ServiceSettings, topic: str, partitions: int = 1, only: int | None = None
 ) -> tuple[list[tuple[int, Frame]], int]:
-    """Frames of a topic with their offsets, partition by partition, and how many repetitions after a crash were left
-    out by lineage, as docs/reliability.md tells every reader to.
+    """Frames of a topic, or of one of its partitions, with their offsets, partition by partition, and how many
+    repetitions after a crash were left out by lineage, as docs/reliability.md tells every reader to.
     """
-    marks: dict[str, int] = {}
+    marks: dict[tuple[int, str], int] = {}
     found, repetitions = [], 0
     for record in await read_topic(settings, topic, partitions):
+        if only not in (None, record.partition):
+            continue
         lineage = lineage_of(record.headers)
         if lineage is not None:
-            if lineage.place <= marks.get(lineage.source, -1):
+            source = (record.partition, lineage.source)
+            if lineage.place <= marks.get(source, -1):
                 repetitions += 1
                 continue
-            marks[lineage.source] = lineage.place
+            marks[source] = lineage.place
         found.append((record.offset, from_message(record.value, record.headers)))
     return found, repetitions

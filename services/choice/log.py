@@ -142,7 +142,7 @@ def likes_of(batch: pa.RecordBatch, p_popular: F64 | None = None, p_history: F64
     return Likes(
         actor[kept],
         target[kept],
-        _hashes(batch.column("creator_id"))[kept],
+        hashes(batch.column("creator_id"))[kept],
         batch.column("occurred_at").to_numpy()[kept],
         batch.column("surface").to_numpy()[kept],
         np.ones(len(kept)),
@@ -168,7 +168,7 @@ def shown_of(items: pa.RecordBatch) -> tuple[Shown, tuple[str, ...]]:
     return Shown(*found), tuple(policies.dictionary.to_pylist())
 
 
-def _hashes(column: pa.Array) -> U64:
-    """NOBODY where nothing is said."""
+def hashes(column: pa.Array) -> U64:
+    """Of ids, NOBODY where none is said. Shape (n,)."""
     hashes = hash_strings(column.fill_null(""))
     return np.where(column.is_null().to_numpy(zero_copy_only=False), np.uint64(NOBODY), hashes)

@@ -16,6 +16,8 @@ from services.choice.figure import Figure
 from services.choice.figures import FIGURES
 from services.choice.log import Log
 
+# Of the bytes of `encode`: another number where what a figure adds up is another.
+VERSION: Final = 1
 MEASURES: Final = {measure.name: measure for measure in FIGURES.values()}
 
 

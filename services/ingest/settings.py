@@ -18,9 +18,6 @@ class IngestSettings(ServiceSettings):
         ge=0,
         description="How many messages of a partition back a like can be taken back by its event_id (a URI) alone",
     )
-    exposure_sample: float = Field(
-        1.0, gt=0, le=1, description="Share of actors, by the hash of their id, whose exposures are taken in"
-    )
     schema_registry_url: str | None = Field(
         None, description="Schema registry for likes framed by Confluent's serializers (Avro, JSON Schema)"
     )

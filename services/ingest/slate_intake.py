@@ -13,6 +13,7 @@ from shared.checkpoints import Arrays
 from shared.contract import slates
 from shared.contract.confluent import Reader
 from shared.contract.decode import Message, Rejection
+from shared.exposures import highest_in_sample
 from shared.slots import SlotTable
 
 
@@ -34,8 +35,7 @@ class SlateIntake:
         self.counters = {f"slates_{name}": 0 for name in names}
         self.latest_event_ms = NO_WATERMARK
         self._seen = SlotTable({}, max_rows=remembered)
-        # An actor is in the sample whose hash is at most this.
-        self._highest = np.uint64(min(int(sample * 2.0**64), 2**64 - 1))
+        self._highest = np.uint64(highest_in_sample(sample))
 
     def take(self, messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> TakenSlates:
         """Messages must come in log order. Plain JSON only: a schema registry's `readers` are for likes."""

@@ -9,6 +9,9 @@ from shared.compiled import PROJECT
 
 # In a process of its own: tests before this one may have compiled what the warm-up does not.
 SCRIPT = """
+from services.choice.states import States
+from services.choice.task import ChoiceTask
+from services.choice.warm_up import warm_up as warm_up_choice
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.detector.warm_up import warm_up as warm_up_detector
@@ -16,10 +19,13 @@ from services.predictor.publishing import Basis, Documents
 from services.predictor.task import PredictorTask, warm_up as warm_up_predictor
 from shared.frames import from_message
 from shared.topics import TRUSTED_LIKES
+from tests.choice_steps import slates, steps
 from tests.compiled import signatures
 from tests.likes import crowd, ingest_in_batches, like
+from tests.trusted_likes import made
 
 warm_up_detector()
+warm_up_choice()
 warm_up_predictor()
 warm = signatures("services.")
 events = crowd()
@@ -40,6 +46,11 @@ task.trending()
 task.figures()
 task.model.forget(["person1"])
 assert task.counters["unlearnt_likes"], "no correction"
+choice = ChoiceTask(0, 1000, 1000)
+for step in steps([made(300), made(300)[:9], ["u1"]], slates(99)):
+    choice.process(step)
+choice.reports(choice.users())
+States.of_log(choice.kept().log(2**64 - 1))
 print(*sorted(signatures("services.") - warm), sep="\\n")
 """
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from services.choice.task import ChoiceTask
 from services.console.api import build_app
 from services.detector.group import GroupTask
 from services.detector.pipeline import Detector
@@ -41,7 +42,8 @@ from shared.frames import Frame, Lineage, Output, Progress, from_message
 from shared.health import Health
 from shared.labels import LABELS
 from shared.rejections import MOST_BYTES
-from shared.topics import EXPOSURES, LIKES, LIKES_REJECTED, PREFERENCES, TOPICS, Arrow, Json
+from shared.topics import CHOICE_REPORTS, EXPOSURES, LIKES, LIKES_REJECTED, PREFERENCES, TOPICS, Arrow, Json
+from tests.choice_steps import slates, steps
 from tests.contracts import described_as, descriptions, of_topic
 from tests.likes import START_MS, crowd, like
 from tests.trusted_likes import made
@@ -156,6 +158,15 @@ def forecasts() -> list[Output]:
     ]
 
 
+def sent_by_choice() -> Iterator[Output]:
+    """Likes with and without bits, and a user who is forgotten; the report as the service sends it."""
+    task = ChoiceTask(0, 1000, 1000)
+    for step in steps([made(60), ["u1"]], slates(9)):
+        yield from task.process(step)
+    for user, report in zip(task.users(), task.reports(task.users()), strict=True):
+        yield Output(CHOICE_REPORTS, report, 0, user.encode())
+
+
 def sent_by_the_simulator() -> Iterator[Output]:
     world = World(WorldSettings(seed=1), START_MS)
     for event in events(world, world.take(2000), 0):
@@ -167,7 +178,13 @@ def sent() -> list[Output]:
     ingest = list(sent_by_ingest())
     by_actor = [output for output in ingest if output.topic != LIKES_REJECTED]
     asked = to_message(Request("r1", ["ann"], START_MS))
-    others = *sent_by_the_detector(by_actor), *sent_by_groups(), *sent_by_the_predictor(), *sent_by_the_simulator()
+    others = (
+        *sent_by_the_detector(by_actor),
+        *sent_by_groups(),
+        *sent_by_the_predictor(),
+        *sent_by_choice(),
+        *sent_by_the_simulator(),
+    )
     return [*ingest, *sent_with_exposures(), *others, asked]
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from services.choice.settings import ChoiceSettings
 from services.connector.settings import ConnectorSettings
 from services.console.app import ConsoleSettings
 from services.detector.settings import DetectorSettings
@@ -24,6 +25,7 @@ KINDS = (
     DetectorSettings,
     PredictorSettings,
     ExporterSettings,
+    ChoiceSettings,
     ConsoleSettings,
     ConnectorSettings,
     SimulatorSettings,

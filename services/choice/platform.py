@@ -1,0 +1,110 @@
+"""The platform's figures: each partition's states in Redis, merged by whoever holds the first partition."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.choice import states
+from services.choice.kept import Kept
+from services.choice.log import ATTRIBUTION_MS
+from services.choice.settings import ChoiceSettings
+from services.choice.states import VERSION, States
+from services.choice.task import ChoiceTask
+from shared import redis_keys
+from shared.events import rfc3339
+from shared.exposures import highest_in_sample
+from shared.idempotent_redis import IdempotentWriter
+from shared.topics import FORECASTS
+
+# Who holds this partition merges what all say.
+MERGES: Final = 0
+# Of the time that reckoning may take.
+SHARE: Final = 0.05
+HOUR_MS: Final = 3_600_000
+
+
+class PlatformFigures:
+    """Reckoned now and then, beside the loop, from copies of what tasks keep."""
+
+    def __init__(self, settings: ChoiceSettings, redis: Redis, held: Callable[[], list[ChoiceTask]]) -> None:
+        self.redis: Any = redis
+        self.writer = IdempotentWriter(redis, "choice-figures", FORECASTS)
+        self._held = held
+        self._seconds = settings.choice_figures_seconds
+        self._sample = settings.exposure_sample
+        self._merged: dict[bytes, bytes] = {}
+        self._due_at = 0.0
+        self._reckoning: asyncio.Task[None] | None = None
+
+    def look(self) -> None:
+        """Begin to reckon if it is time. Raises what ended the last time."""
+        if self._reckoning is not None:
+            if not self._reckoning.done():
+                return
+            self._reckoning.result()
+            self._reckoning = None
+        if time.monotonic() >= self._due_at:
+            self._reckoning = asyncio.create_task(self._reckon())
+
+    async def stop(self) -> None:
+        if self._reckoning is not None:
+            self._reckoning.cancel()
+            await asyncio.wait([self._reckoning])
+
+    async def _reckon(self) -> None:
+        began = time.monotonic()
+        try:
+            for task in self._held():
+                if task.step > await self.writer.newest(task.partition):
+                    await self._write(task)
+            if any(task.partition == MERGES for task in self._held()):
+                await self._merge()
+        except RedisError as error:
+            # What was not written is reckoned again.
+            self.writer.dependency.error = str(error)
+        else:
+            self.writer.dependency.error = None
+        now = time.monotonic()
+        self._due_at = now + max(self._seconds, (now - began) / SHARE)
+
+    async def _write(self, task: ChoiceTask) -> None:
+        step, kept = task.step, task.kept()
+        data = await asyncio.to_thread(_states_of, kept, highest_in_sample(self._sample))
+        field = f"{VERSION}:{task.partition}"
+        await self.writer.apply(task.partition, step, [("HSET", redis_keys.PLATFORM_CHOICE_STATES, field, data)])
+
+    async def _merge(self) -> None:
+        found: dict[bytes, bytes] = await self.redis.hgetall(redis_keys.PLATFORM_CHOICE_STATES)
+        # Others may be of a version that adds up something else.
+        parts = {field: data for field, data in found.items() if field.startswith(b"%d:" % VERSION)}
+        if parts and parts != self._merged:
+            model = next((task.model for task in self._held() if task.model), None)
+            document = await asyncio.to_thread(_document, list(parts.values()), model, self._sample)
+            await self.redis.set(redis_keys.PLATFORM_CHOICE, document)
+            self._merged = parts
+
+
+def _states_of(kept: Kept, highest_actor: int) -> bytes:
+    return states.encode(States.of_log(kept.log(highest_actor)))
+
+
+def _document(parts: list[bytes], model: str | None, sample: float) -> bytes:
+    """What `GET /v1/choice` answers (shared.messages.PlatformChoice)."""
+    whole = states.merge(states.decode(part) for part in parts)
+    return msgspec.json.encode(
+        {
+            "as_of": rfc3339(whole.window[1]),
+            "model": model,
+            "attribution_hours": ATTRIBUTION_MS / HOUR_MS,
+            "exposure_sample": sample,
+            "partitions": len(parts),
+            "figures": [figure.described(whole.window) for figure in whole.figures()],
+        }
+    )

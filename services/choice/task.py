@@ -1,0 +1,228 @@
+"""Stage choice: a user's likes, what was forecast of them, and what was put before the user, as choice bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from services.choice import bits
+from services.choice.kept import Kept
+from services.choice.log import ATTRIBUTION_MS, I64, LIKE, Bools, Likes, Shown, hashes, shown_of
+from services.choice.mixture import Mixture
+from services.choice.person import PARTS
+from services.choice.retained import NONE, RetainedLikes, RetainedSlates
+from shared import forgetting, frames
+from shared.as_of_join import JOINED_AT, Step
+from shared.checkpoints import Arrays, pack, unpack
+from shared.events import UNLIKE, rfc3339
+from shared.frames import FORGET, Frame, Lineage, Output, to_outputs
+from shared.hashing import U64, hash_strings, mix
+from shared.slots import SlotTable
+from shared.topics import CHOICE_REPORTS, CHOICES
+
+STAGE: Final = "choice"
+# A like of what was among so many of the user's ranking was anticipated.
+ANTICIPATED: Final = 10
+_AS_THEY_CAME: Final = ("event_id", "occurred_at", "actor_id", "target_id", "action", "surface")
+HOUR_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What a step changed, beside what it sends: of whom the report is another now, who is forgotten by which request
+    and what of them was removed, and when its likes were sent (ms).
+    """
+
+    users: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    request_id: str = ""
+    removed: dict[str, int] = field(default_factory=dict)
+    sent_at: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+class ChoiceTask:
+    """One partition's users: all of their likes, forecasts and slates come here."""
+
+    def __init__(self, partition: int, most_likes: int, most_items: int) -> None:
+        self.partition = partition
+        self.counters = dict.fromkeys(
+            ("choice_likes", "forecast_likes", "corrected_likes", "unlikes", "shown_items", "repeated_items"), 0
+        )
+        self.likes = RetainedLikes(most_likes)
+        self.slates = RetainedSlates(most_items)
+        self.effects = Effects()
+        # How far event time is, the steps that were processed last, and the model that forecast.
+        self.clock, self.step, self.step_before = 0, NONE, NONE
+        self.model = ""
+        self._mixture = Mixture(most_items)
+        # Slates that came within the window, since ingest may say them again; and what was withheld from whom.
+        self._slates_seen = SlotTable({}, most_items)
+        self._withheld = SlotTable({}, most_items)
+
+    def process(self, step: Step) -> list[Output]:
+        self.clock, self.step, self.step_before = max(self.clock, step.clock), step.number, self.step
+        shown = self._take_slates(step.rows["exposures"])
+        if step.frame.kind == FORGET:
+            # What was shown before the request is forgotten, too.
+            self._take_likes(frames.join([], frames.FORECASTS), shown)
+            return self._forget(step.frame)
+        return self._take_likes(step.frame.batch, shown)
+
+    def _take_slates(self, rows: pa.RecordBatch) -> Shown:
+        """Keep what was not seen before; returns it with the times at which it joined the log."""
+        new = self._not_seen(rows)
+        items = rows.take(pa.array(new[np.argsort(rows.column("occurred_at").to_numpy()[new], kind="stable")]))
+        shown, policies = shown_of(items)
+        self.slates.append(shown, policies)
+        self.counters["shown_items"] += len(shown)
+        self.counters["repeated_items"] += rows.num_rows - len(shown)
+        withheld = np.flatnonzero(shown.withheld)
+        slots, _ = self._withheld.insert(mix(shown.actor[withheld], shown.target[withheld]))
+        np.maximum.at(self._withheld["touched"], slots, shown.time[withheld])
+        return replace(shown, time=items.column(JOINED_AT).to_numpy())
+
+    def _not_seen(self, rows: pa.RecordBatch) -> I64:
+        """Which items are of slates that no step before had, each once, in order."""
+        slate, target, rank = (rows.column(name).to_numpy() for name in ("slate", "target", "rank"))
+        known = self._slates_seen.find(slate) >= 0
+        place = rank.astype(np.uint64) * np.uint64(2) + rows.column("withheld").to_numpy(zero_copy_only=False)
+        _, first = np.unique(mix(mix(slate, target), place), return_index=True)
+        first.sort()
+        new: I64 = first[~known[first]]
+        slots, _ = self._slates_seen.insert(slate[new])
+        self._slates_seen["touched"][slots] = rows.column(JOINED_AT).to_numpy()[new]
+        hour = (self.clock - ATTRIBUTION_MS) // HOUR_MS * HOUR_MS
+        for table in (self._slates_seen, self._withheld):
+            table.expire_once(hour)
+        return new
+
+    def _take_likes(self, rows: pa.RecordBatch, shown: Shown) -> list[Output]:
+        action = rows.column("action").to_numpy()
+        correction = rows.column("correction").to_numpy(zero_copy_only=False)
+        actors, targets, events = (hash_strings(rows.column(name)) for name in ("actor_id", "target_id", "event_id"))
+        weight = rows.column("weight").to_numpy()
+        first = np.flatnonzero((action == LIKE) & ~correction)
+        likes, events_of = _likes_of(rows, actors, targets, first), events[first]
+        found = bits.following(self._mixture, likes, shown)
+        flags = {"anticipated": _anticipated(rows)[first], "withheld": self._was_withheld(likes)}
+        numbers = np.full(len(actors), NONE)
+        base = self.likes.rows.stop
+        numbers[first] = self.likes.append(events_of, likes, found, flags)
+        self.likes.name(actors[first], rows.column("actor_id").take(pa.array(first)))
+        again = np.flatnonzero(correction & (action == LIKE))
+        numbers[again] = self.likes.find(events[again])
+        kept = again[numbers[again] != NONE]
+        self.likes.reweigh(numbers[kept], weight[kept])
+        unlikes = np.flatnonzero((action == UNLIKE) & ~correction)
+        # Of this frame's own likes those that came before the unlike.
+        before = base + np.searchsorted(first, unlikes)
+        self.likes.take_back(actors[unlikes], targets[unlikes], before)
+        for name, count in (("choice_likes", first), ("forecast_likes", found.at), ("corrected_likes", kept)):
+            self.counters[name] += len(count)
+        self.counters["unlikes"] += len(unlikes)
+        if rows.num_rows:
+            self.model = rows.column("model")[rows.num_rows - 1].as_py()
+        said = np.sort(np.concatenate([first, kept, unlikes]))
+        users = rows.column("actor_id").take(pa.array(said)).unique().to_pylist()
+        self.effects = Effects(users=users, sent_at=rows.column("sent_at").to_numpy()[first])
+        return self._said(rows.take(pa.array(said)), numbers[said])
+
+    def _was_withheld(self, likes: Likes) -> Bools:
+        slots = self._withheld.find(mix(likes.actor, likes.target))
+        at = np.where(slots >= 0, self._withheld["touched"][slots], -ATTRIBUTION_MS)
+        found: Bools = (slots >= 0) & (at <= likes.time) & (likes.time <= at + ATTRIBUTION_MS)
+        return found
+
+    def _said(self, rows: pa.RecordBatch, numbers: I64) -> list[Output]:
+        """Choices of these rows; unlikes have no number. A later row of an event replaces an earlier one."""
+        if not rows.num_rows:
+            return []
+        like = numbers != NONE
+        known = like & self.likes.values("forecast", numbers)
+        weight = np.where(like, self.likes.values("weight", numbers), rows.column("weight").to_numpy())
+        columns = [rows.column(name) for name in _AS_THEY_CAME]
+        columns.append(pa.array(weight))
+        for names, there in ((PARTS, known), (("anticipated", "was_shown", "withheld"), like)):
+            columns += [pa.array(self.likes.values(name, numbers), mask=~there) for name in names]
+        columns.append(rows.column("model"))
+        batch = pa.RecordBatch.from_arrays(columns, schema=frames.CHOICES)
+        lineage = Lineage(STAGE, self.partition, self.step, self.clock)
+        return to_outputs(Frame("choices", batch, lineage), CHOICES, self.partition)
+
+    def _forget(self, frame: Frame) -> list[Output]:
+        request = forgetting.of_frame(frame)
+        actors = hash_strings(pa.array(request.user_ids, pa.string()))
+        items, withheld = self.slates.forget(actors)
+        removed = {"likes": self.likes.forget(actors), "shown_items": items}
+        self._withheld.drop(withheld)
+        self._mixture.forget(actors)
+        self.effects = Effects(forgotten=request.user_ids, request_id=request.request_id, removed=removed)
+        gone = (Output(CHOICE_REPORTS, b"", self.partition, user.encode(), tombstone=True) for user in request.user_ids)
+        return list(gone)
+
+    def reports(self, users: list[str]) -> list[bytes]:
+        """Each one's choice report as it is now: messages of choice-reports.v1."""
+        as_of = rfc3339(self.clock)
+        people = self.likes.people(hash_strings(pa.array(users, pa.string())))
+        return [
+            msgspec.json.encode(
+                {
+                    "user_id": user,
+                    "as_of": as_of,
+                    "source_offset": self.step,
+                    "model": self.model,
+                    **person.described(),
+                }
+            )
+            for user, person in zip(users, people, strict=True)
+        ]
+
+    def users(self) -> list[str]:
+        """All who have a report."""
+        return list(self.likes.names.values())
+
+    def kept(self) -> Kept:
+        """The log as it is now."""
+        return Kept(self.likes.rows.copied(), self.slates.rows.copied(), tuple(self.slates.policies), self.clock)
+
+    def snapshot(self) -> Arrays:
+        return {
+            **self.likes.snapshot(),
+            **self.slates.snapshot(),
+            **self._mixture.snapshot(),
+            **self._slates_seen.snapshot("seen"),
+            **self._withheld.snapshot("withheld"),
+            "choice": np.array([self.clock, self.step]),
+            "model": pack([self.model]),
+        }
+
+    def restore(self, arrays: Arrays) -> None:
+        self.likes.restore(arrays)
+        self.slates.restore(arrays)
+        self._mixture.restore(arrays)
+        self._slates_seen.restore("seen", arrays)
+        self._withheld.restore("withheld", arrays)
+        self.clock, self.step = arrays["choice"].tolist()
+        (self.model,) = unpack(arrays["model"])
+
+
+def _likes_of(rows: pa.RecordBatch, actors: U64, targets: U64, which: I64) -> Likes:
+    """These rows as likes. A like that no person gave is not forecast: nothing is learnt from it."""
+    weight = rows.column("weight").to_numpy()[which].astype(np.float64)
+    p_popular, p_history = (
+        rows.column(name).fill_null(np.nan).to_numpy()[which].astype(np.float64) for name in ("p_popular", "p_history")
+    )
+    time, surface = (rows.column(name).to_numpy()[which] for name in ("occurred_at", "surface"))
+    creators = hashes(rows.column("creator_id"))[which]
+    p_history = np.where(weight > 0, p_history, np.nan)
+    return Likes(actors[which], targets[which], creators, time, surface, weight, p_popular, p_history)
+
+
+def _anticipated(rows: pa.RecordBatch) -> Bools:
+    place = rows.column("place").fill_null(0).to_numpy()
+    found: Bools = (place > 0) & (place <= ANTICIPATED)
+    return found

@@ -1,0 +1,233 @@
+"""The choice stage: bits as files have them, and all that is taken back is gone, however the log is cut and saved."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.choice import bits
+from services.choice.log import likes_of, shown_of
+from services.choice.person import PARTS
+from services.choice.states import States
+from services.choice.task import ChoiceTask
+from shared.as_of_join import Step
+from shared.contract.slates import to_items
+from shared.events import UNLIKE
+from shared.frames import Output, from_message
+from shared.hashing import hash_strings
+from shared.labels import LABELS
+from shared.messages import ChoiceReport
+from shared.topics import CHOICE_REPORTS, CHOICES
+from tests.choice_steps import slates, steps
+from tests.likes import START_MS
+from tests.trusted_likes import made, row
+
+Row = dict[str, Any]
+ALL = 2**64 - 1
+
+
+def task() -> ChoiceTask:
+    return ChoiceTask(0, 10_000, 10_000)
+
+
+def ran(given: list[Step], into: ChoiceTask | None = None) -> tuple[ChoiceTask, list[Output]]:
+    state = into or task()
+    return state, [output for step in given for output in state.process(step)]
+
+
+def rows_of(outputs: list[Output]) -> list[Row]:
+    said = [output for output in outputs if output.topic == CHOICES]
+    return [r for output in said for r in from_message(output.value, output.headers).batch.to_pylist()]
+
+
+def in_blocks(rows: list[Row], size: int = 40) -> list[list[Row]]:
+    return [rows[at : at + size] for at in range(0, len(rows), size)]
+
+
+def test_choices_are_the_bits_that_files_have() -> None:
+    rows, shown = made(400), slates(150)
+    given = steps(list(in_blocks(rows)), shown)
+    state, outputs = ran(given)
+    found = rows_of(outputs)
+    forecasts = pa.Table.from_batches([step.frame.batch for step in given]).combine_chunks().to_batches()[0]
+    p_popular, p_history = (
+        forecasts.column(name).fill_null(np.nan).to_numpy().astype(np.float64) for name in ("p_popular", "p_history")
+    )
+    likes = likes_of(forecasts, p_popular, p_history)
+    expected = bits.of(likes, shown_of(to_items(shown))[0])
+    assert [r["event_id"] for r in found] == [r["event_id"] for r in rows]
+    for name in PARTS:
+        said = [found[at][f"bits_{name}"] for at in expected.at.tolist()]
+        assert said == getattr(expected, name).astype(np.float32).tolist(), name
+    assert [found[at]["shown"] for at in expected.at.tolist()] == expected.was_shown.tolist()
+    assert expected.was_shown.sum() > 20
+    assert 0 < sum(r["withheld"] for r in found) < 100
+    assert 0 < sum(r["anticipated"] for r in found) < 400
+    others = set(range(400)) - set(expected.at.tolist())
+    assert all(found[at]["bits_rest"] is None for at in others)
+    assert state.counters["shown_items"] == to_items(shown).num_rows
+
+
+# What happens to likes later: corrections, unlikes, requests to forget.
+happenings = st.lists(
+    st.tuples(st.sampled_from(["bot", "human", "unlike", "forget", "like"]), st.integers(0, 119), st.integers(0, 8)),
+    max_size=25,
+)
+
+
+def with_happenings(rows: list[Row], happens: list[tuple[str, int, int]]) -> list[list[Row] | list[str]]:
+    """Blocks of a log, and behind each some of what happens."""
+    blocks: list[list[Row] | list[str]] = []
+    cut = in_blocks(rows, 30)
+    for number, block in enumerate(cut):
+        later: list[Row] = []
+        for kind, at, user in happens[number :: len(cut)]:
+            now, then = 10_000 * (number + 1) + len(later), rows[min(at, 30 * (number + 1) - 1)]
+            if kind == "forget":
+                blocks += [[*block, *later], [f"u{user}"]] if block or later else [[f"u{user}"]]
+                block, later = [], []
+            elif kind == "unlike":
+                later.append(
+                    row(then_s(number), then["actor_id"], then["target_id"], action=UNLIKE, event_id=f"x{now}")
+                )
+            elif kind == "like":
+                later.append(row(then_s(number), then["actor_id"], then["target_id"], event_id=f"x{now}"))
+            else:
+                weight, label = (0.0, LABELS.index("bot")) if kind == "bot" else (0.8, LABELS.index("human"))
+                later.append({**then, "human_probability": weight, "label": label, "previous_probability": 0.9})
+        blocks += [[*block, *later]] if block or later else []
+    return blocks
+
+
+def then_s(number: int) -> int:
+    return 30 * (number + 1)
+
+
+def standing(blocks: list[list[Row] | list[str]]) -> dict[str, tuple[str, str, int, float]]:
+    """Event by event what is left, one row at a time: actor, target, time, weight."""
+    left: dict[str, tuple[str, str, int, float]] = {}
+    gone: set[str] = set()
+    for block in blocks:
+        for r in block:
+            if isinstance(r, str):
+                gone |= {e for e, (actor, *_) in left.items() if actor == r}
+            elif r["action"] == UNLIKE:
+                gone |= {e for e, kept in left.items() if kept[:2] == (r["actor_id"], r["target_id"])}
+            else:
+                weight = 0.0 if r["label"] == LABELS.index("bot") else r["human_probability"]
+                left[r["event_id"]] = (r["actor_id"], r["target_id"], r["occurred_at"], weight)
+    return {event: kept for event, kept in left.items() if event not in gone and kept[3] > 0}
+
+
+@given(happenings, st.integers(0, 5))
+@settings(deadline=None, max_examples=60)
+def test_what_is_taken_back_is_gone(happens: list[tuple[str, int, int]], seed: int) -> None:
+    rows, shown = made(120, seed), slates(60, seconds=120)
+    blocks = with_happenings(rows, happens)
+    state, outputs = ran(steps(blocks, shown))
+    log, left = state.kept().log(ALL), standing(blocks)
+    expected = sorted(
+        (time, int(hash_strings(pa.array([actor]))[0]), weight) for actor, _, time, weight in left.values()
+    )
+    found = sorted(zip(log.likes.time.tolist(), log.likes.actor.tolist(), log.likes.weight.tolist(), strict=True))
+    assert [(time, actor) for time, actor, _ in found] == [(time, actor) for time, actor, _ in expected]
+    assert [w for *_, w in found] == pytest.approx([w for *_, w in expected])
+    # Each user's report is of what is left, and of bits as they were found when the likes came.
+    said = {r["event_id"]: r for r in rows_of(outputs)}
+    for number in range(9):
+        mine = [said[event] for event, (actor, *_) in left.items() if actor == f"u{number}"]
+        held = [r for r in mine if r["bits_rest"] is not None]
+        (person,) = state.likes.people(hash_strings(pa.array([f"u{number}"])))
+        assert (person.likes, person.forecast) == (len(mine), len(held))
+        assert person.bits == pytest.approx([sum(r[f"bits_{part}"] for r in held) for part in PARTS], rel=1e-5)
+        assert person.put_before == sum(r["shown"] for r in held)
+    States.of_log(log)
+
+
+@given(happenings, st.lists(st.booleans(), min_size=8, max_size=8))
+@settings(deadline=None, max_examples=30)
+def test_a_restart_anywhere_changes_nothing(happens: list[tuple[str, int, int]], restarts: list[bool]) -> None:
+    given = steps(with_happenings(made(120), happens), slates(60, seconds=120))
+    whole, outputs = ran(given)
+    state, again = task(), []
+    for number, step in enumerate(given):
+        if restarts[number % len(restarts)]:
+            saved, state = state, task()
+            state.restore(saved.snapshot())
+        again += state.process(step)
+    assert again == outputs
+    users = [f"u{n}" for n in range(9)]
+    assert state.reports(users) == whole.reports(users)
+    assert sorted(state.users()) == sorted(whole.users())
+    one, other = state.kept().log(ALL), whole.kept().log(ALL)
+    for rows, others in ((one.likes, other.likes), (one.shown, other.shown), (one.bits, other.bits)):
+        assert all(np.array_equal(getattr(rows, f.name), getattr(others, f.name), equal_nan=True) for f in fields(rows))
+
+
+def test_a_slate_that_is_said_again_counts_once() -> None:
+    (first, second) = steps(list(in_blocks(made(80))), slates(30, seconds=40))
+    again = {"exposures": first.rows["exposures"]}
+    state, _ = ran([first, Step(second.number, second.clock, second.frame, again)])
+    assert state.counters["repeated_items"] == first.rows["exposures"].num_rows
+    assert len(state.kept().log(ALL).shown) == first.rows["exposures"].num_rows
+
+
+def test_the_oldest_go_where_there_is_no_room() -> None:
+    state = ChoiceTask(0, 1000, 1000)
+    ran(steps(list(in_blocks(made(4000), 100)), slates(1500, seconds=4000)), state)
+    log = state.kept().log(ALL)
+    assert 800 < len(log.likes) <= 1000
+    assert 800 < len(log.shown) <= 1000
+    assert int(log.likes.time[-1]) == START_MS + 3_999_000
+    for table in (state.likes.events, state.likes.pairs, state.likes.actors):
+        assert len(table) <= 1000
+    people = state.likes.people(hash_strings(pa.array([f"u{n}" for n in range(9)])))
+    assert sum(person.likes for person in people) == len(log.likes)
+    assert all(person.forecast == 120 for person in people if person.likes >= 125)
+
+
+def test_only_a_sample_of_actors_is_in_the_figures() -> None:
+    state, _ = ran(steps(list(in_blocks(made(200))), []))
+    hashes = np.sort(np.unique(state.kept().log(ALL).likes.actor))
+    log = state.kept().log(int(hashes[3]))
+    assert np.unique(log.likes.actor).tolist() == hashes[:4].tolist()
+    assert log.bits is not None
+    assert log.bits.at.max() < len(log.likes)
+
+
+def test_who_is_forgotten_has_no_report_and_nothing_stays_of_what_they_were_shown() -> None:
+    blocks: list[Any] = [*in_blocks(made(200)), ["u1", "u2"]]
+    state, outputs = ran(steps(blocks, slates(80, seconds=200)))
+    gone = [(o.key, o.tombstone) for o in outputs if o.topic == CHOICE_REPORTS]
+    assert gone == [(b"u1", True), (b"u2", True)]
+    assert state.effects.removed["likes"] > 20
+    assert state.effects.removed["shown_items"] > 20
+    theirs = set(hash_strings(pa.array(["u1", "u2"])).tolist())
+    for name, array in state.snapshot().items():
+        if array.dtype == np.uint64:
+            assert not theirs & set(array.tolist()), name
+    assert not {"u1", "u2"} & set(state.users())
+
+
+def test_a_report_is_as_the_contract_says() -> None:
+    state, _ = ran(steps(list(in_blocks(made(900))), slates(300, seconds=900)))
+    (known, unknown) = (ChoiceReport.model_validate_json(r) for r in state.reports(["u1", "nobody"]))
+    assert (known.identified, known.exposures_known, unknown.identified) == (True, True, False)
+    assert known.sentence.startswith("Of the ")
+    assert (unknown.likes, unknown.popular, unknown.put_before) == (0, None, None)
+    assert msgspec.json.decode(state.reports(["u1"])[0])["source_offset"] == state.step
+
+
+def test_a_like_that_no_person_gave_is_not_forecast() -> None:
+    rows = made(200)
+    machine = [{**r, "human_probability": 0.0} if r["actor_id"] == "u3" else r for r in rows]
+    _, outputs = ran(steps(list(in_blocks(machine)), slates(40, seconds=200)))
+    found = rows_of(outputs)
+    assert all(r["bits_rest"] is None for r in found if r["actor_id"] == "u3")
