@@ -37,13 +37,25 @@ class Moments:
         return np.where(known, first, 0), np.where(known, stop, 0)
 
 
-def outcomes(shown: Shown, likes: Likes) -> F64:
+def outcomes(shown: Shown, likes: Likes, before: I64 | None = None) -> F64:
     """The weight of the first like that each row's actor gave its target within the attribution window from when it
-    was shown or withheld; 0 without one. Shape (n,).
+    was shown or withheld, and, where that is given, before a moment (ms); 0 without one. Shapes (n,).
     """
     given = Moments(mix(likes.actor, likes.target), likes.time)
-    first, stop = given.between(mix(shown.actor, shown.target), shown.time, shown.time + ATTRIBUTION_MS + 1)
+    until = shown.time + ATTRIBUTION_MS + 1
+    until = until if before is None else np.minimum(until, before)
+    first, stop = given.between(mix(shown.actor, shown.target), shown.time, until)
     liked = np.zeros(len(shown))
     hit = first < stop
     liked[hit] = likes.weight[given.order[first[hit]]]
     return liked
+
+
+def shown_again(shown: Shown) -> I64:
+    """When each row's actor was next shown its target, ms: a like of from then on is due to that. Shape (n,)."""
+    key = mix(shown.actor, shown.target)
+    order = np.lexsort((shown.time, key))
+    again = np.full(len(shown), np.iinfo(np.int64).max)
+    same = key[order[1:]] == key[order[:-1]]
+    again[order[:-1][same]] = shown.time[order[1:][same]]
+    return again

@@ -1,4 +1,4 @@
-"""Simulator: a made world's likes to `likes.v1`."""
+"""Simulator: a made world's likes to `likes.v1`, and what was shown in it to `exposures.v1`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.batches import BatchProducer
 from shared.dependency import until_available
 from shared.health import Health
 from shared.service import Service
-from shared.topics import LIKES
+from shared.topics import EXPOSURES, LIKES
 
 log = structlog.get_logger()
 
@@ -32,10 +32,13 @@ async def main(settings: SimulatorSettings) -> None:
         simulator.samples,
     )
     async with Service("simulator", settings, Starlette(routes=health.routes()), health) as service:
-        if not await until_available("kafka", lambda: kafka.require_topics(settings, LIKES), service.stopping):
+        if not await until_available(
+            "kafka", lambda: kafka.require_topics(settings, LIKES, EXPOSURES), service.stopping
+        ):
             return
         producer = kafka.producer(settings)
         await producer.start()
+        simulator.slates_producer = BatchProducer(producer, EXPOSURES, settings.partitions)
         simulator.producer = BatchProducer(producer, LIKES, settings.partitions)
         # SIGUSR1: send no more, but stay, so that figures can be compared while the likes drain.
         enough = asyncio.Event()

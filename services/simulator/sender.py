@@ -1,4 +1,6 @@
-"""Sends a simulated world's likes to `likes.v1`, at a steady rate or as its time passes, and writes down the truth."""
+"""Sends a simulated world's likes to `likes.v1` and what was shown to `exposures.v1`, at a steady rate or as its time
+passes, and writes down the truth.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ import structlog
 from services.simulator.events import events
 from services.simulator.likes import Likes
 from services.simulator.settings import DAY_MS, PAST_DAYS, SimulatorSettings, WorldSettings
+from services.simulator.slates import Slates, slate_events
+from services.simulator.stream import Stream
 from services.simulator.world import KINDS, World
 from shared.batches import BatchProducer
 from shared.health import Latency, Sample
@@ -40,10 +44,17 @@ class Simulator:
             ),
             begin_ms,
         )
+        self.stream = Stream(self.world, settings.simulator_exposures)
         self.rng = np.random.default_rng((settings.simulator_seed, begin_ms))
-        self.counters = {"simulated_likes": 0, "simulated_duplicates": 0, "simulated_malformed": 0}
+        self.counters = {
+            "simulated_likes": 0,
+            "simulated_duplicates": 0,
+            "simulated_malformed": 0,
+            "simulated_slates": 0,
+        }
         self.event_ms = begin_ms
         self.producer: BatchProducer | None = None
+        self.slates_producer: BatchProducer | None = None
         self.finished = False
         # Of this process alone, so that one that is started again repeats no event id.
         self.first_number = 0 if settings.simulator_start is not None else time.time_ns() // 1000
@@ -64,7 +75,9 @@ class Simulator:
                 if s.simulator_likes is not None and self.counters["simulated_likes"] >= s.simulator_likes:
                     break
                 until = min(elapsed, done + 4 * STEP_SECONDS)
-                likes = self._due(done, until)
+                likes, slates = self._due(done, until)
+                if len(slates):
+                    await self._send_slates(slates)
                 if len(likes):
                     rows = await self._send(likes)
                     if truth is not None:
@@ -72,21 +85,30 @@ class Simulator:
                 done = until
                 await asyncio.sleep(max(0.0, STEP_SECONDS - (time.monotonic() - began - elapsed)))
         finally:
-            if self.producer is not None:
-                await self.producer.flush()
+            for producer in (self.producer, self.slates_producer):
+                if producer is not None:
+                    await producer.flush()
             if truth is not None:
                 truth.close()
             self.finished = True
             log.info("simulator finished", **self.counters)
 
-    def _due(self, done: float, until: float) -> Likes:
-        """Likes to send between these seconds since the beginning; never what has not happened yet."""
+    def _due(self, done: float, until: float) -> tuple[Likes, Slates]:
+        """What to send between these seconds since the beginning; never what has not happened yet."""
         s = self.settings
         now_ms = int(time.time() * 1000)
         if s.simulator_speed is None:
-            return self.world.take(round(until * s.simulator_rate) - round(done * s.simulator_rate), now_ms)
+            return self.stream.take(round(until * s.simulator_rate) - round(done * s.simulator_rate), now_ms)
         passed_ms = self.begin_ms + round(until * s.simulator_speed * 1000)
-        return self.world.take(MOST_A_STEP, min(passed_ms, now_ms))
+        return self.stream.take(MOST_A_STEP, min(passed_ms, now_ms))
+
+    async def _send_slates(self, slates: Slates) -> None:
+        assert self.slates_producer is not None
+        first_number = self.first_number + self.counters["simulated_slates"]
+        found = slate_events(slates, first_number, self.settings.simulator_seed)
+        keys = [e["actor_id"].encode() for e in found]
+        await self.slates_producer.send(keys, [msgspec.json.encode(e) for e in found], int(time.time() * 1000))
+        self.counters["simulated_slates"] += len(found)
 
     async def _send(self, likes: Likes) -> str:
         assert self.producer is not None

@@ -78,6 +78,7 @@ class SimulatorSettings(ServiceSettings):
     simulator_likes: int | None = Field(None, gt=0, description="Stop sending after this many likes; empty: never")
     simulator_seed: int = Field(7, ge=0, description="Seed of the world")
     simulator_items: int = Field(20_000, ge=100, description="Items in the world's catalogue; more come as it goes")
+    simulator_exposures: bool = Field(True, description="Whether the world also shows slates, to exposures.v1")
     simulator_bot_share: float = Field(0.1, ge=0, le=0.9, description="Share of likes that bots give")
     simulator_faults: float = Field(
         0.002, ge=0, lt=0.5, description="Share of likes sent twice, and of malformed messages"

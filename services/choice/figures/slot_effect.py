@@ -17,7 +17,7 @@ from services.choice.cells import Cell, Cells
 from services.choice.figure import Figure, measured, not_identified
 from services.choice.log import F64, Likes, Log, Shown
 from services.choice.measure import Measure
-from services.choice.moments import outcomes
+from services.choice.moments import outcomes, shown_again
 from services.choice.units import Units, UnitSums
 from shared.hashing import mix
 
@@ -39,21 +39,21 @@ LOGGED: Final = "logged"
 def state(log: Log) -> Cells:
     """By policy and rank, of what was shown with a known propensity; and by policy, how much of all that is."""
     shown = log.matured.take(~log.matured.withheld)
+    liked = _outcomes(shown, log.likes)
     sums: dict[Cell, UnitSums] = {}
     for policy, name in enumerate(log.policies):
-        mine = shown.take(shown.policy == policy)
+        mine = np.flatnonzero(shown.policy == policy)
         if not len(mine):
             continue
-        logged = np.isfinite(mine.propensity) & (mine.candidates > 0)
-        sums[name, LOGGED] = Units(mine.actor).sums(logged)
-        for rank, of_rank in enumerate(_by_rank(mine.take(logged), log.likes)):
+        logged = mine[np.isfinite(shown.propensity[mine]) & (shown.candidates[mine] > 0)]
+        sums[name, LOGGED] = Units(shown.actor[mine]).sums(np.isin(mine, logged))
+        for rank, of_rank in enumerate(_by_rank(shown.take(logged), liked[logged])):
             sums[name, str(rank)] = of_rank
     return Cells(len(log.shown), sums)
 
 
-def _by_rank(shown: Shown, likes: Likes) -> Iterator[UnitSums]:
+def _by_rank(shown: Shown, liked: F64) -> Iterator[UnitSums]:
     """RANKS + 1 of them, the last of all that is further down; each of everybody: who has nothing there is a unit."""
-    liked = _outcomes(shown, likes)
     weight = 1 / (shown.candidates * shown.propensity)
     top = shown.rank == 0
     units = Units(shown.actor)
@@ -73,10 +73,11 @@ def _by_rank(shown: Shown, likes: Likes) -> Iterator[UnitSums]:
 
 def _outcomes(shown: Shown, likes: Likes) -> F64:
     """Of likes by way of the slate's own surface, shape (n,): the item's, since a policy's others may be in another
-    partition.
+    partition. A like is due to the latest slate that showed its target.
     """
     on = [mix(rows.target, rows.surface.astype(np.uint64)) for rows in (shown, likes)]
-    return outcomes(replace(shown, target=on[0]), replace(likes, target=on[1]))
+    mine = replace(shown, target=on[0])
+    return outcomes(mine, replace(likes, target=on[1]), shown_again(mine))
 
 
 def figures(state: Cells) -> Iterator[Figure]:

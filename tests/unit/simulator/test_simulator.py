@@ -36,6 +36,7 @@ class Producer:
 async def run(begin_ms: int, **settings: Any) -> tuple[Simulator, Producer]:
     simulator, producer = Simulator(SimulatorSettings(**settings), begin_ms), Producer()
     simulator.producer = producer  # type: ignore[assignment]
+    simulator.slates_producer = Producer()  # type: ignore[assignment]
     await simulator.run(asyncio.Event(), asyncio.Event())
     return simulator, producer
 
