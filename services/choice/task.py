@@ -50,7 +50,16 @@ class ChoiceTask:
     def __init__(self, partition: int, most_likes: int, most_items: int) -> None:
         self.partition = partition
         self.counters = dict.fromkeys(
-            ("choice_likes", "forecast_likes", "corrected_likes", "unlikes", "shown_items", "repeated_items"), 0
+            (
+                "joined_likes",
+                "choice_likes",
+                "forecast_likes",
+                "corrected_likes",
+                "unlikes",
+                "shown_items",
+                "repeated_items",
+            ),
+            0,
         )
         self.likes = RetainedLikes(most_likes)
         self.slates = RetainedSlates(most_items)
@@ -124,6 +133,7 @@ class ChoiceTask:
         for name, count in (("choice_likes", first), ("forecast_likes", found.at), ("corrected_likes", kept)):
             self.counters[name] += len(count)
         self.counters["unlikes"] += len(unlikes)
+        self.counters["joined_likes"] += int((~correction).sum())
         if rows.num_rows:
             self.model = rows.column("model")[rows.num_rows - 1].as_py()
         said = np.sort(np.concatenate([first, kept, unlikes]))

@@ -31,9 +31,11 @@ class Stream:
         """
         if self._recommender is None:
             return self._world.take(most, before_ms), NO_SLATES
+        if most <= 0:
+            return NONE, NO_SLATES
         while True:
             stop = min(int(np.searchsorted(self._likes.times_ms, before_ms)), most)
-            reached = int(self._likes.times_ms[stop - 1]) if stop == most > 0 else before_ms - 1
+            reached = int(self._likes.times_ms[stop - 1]) if stop == most else before_ms - 1
             # No like that is still to come has a slate of before this.
             if len(self._likes) > stop and self._likes.times_ms[-1] - EARLIER_MS[1] >= reached:
                 break

@@ -20,6 +20,7 @@ STAGES = (
     ("detector", "counted by actor", "actor/likes_total"),
     ("detector", "weighed", "verdict/judged_likes_total"),
     ("predictor", "scored and learnt", "predictor/predictor_likes_total"),
+    ("choice", "joined with what was shown", "choice/joined_likes_total"),
     ("exporter", "exported or waiting", "exporter/exported_likes_total"),
 )
 COLOURS = {"human": "green", "suspect": "yellow", "bot": "red", "agent": "blue"}
@@ -43,10 +44,10 @@ def _health(metrics: Metrics) -> Table:
     event_seconds = metrics.get("simulator/event_time_seconds", 0)
     if event_seconds:
         table.add_row("event time", f"{datetime.fromtimestamp(event_seconds, UTC):%Y-%m-%d %H:%M} UTC")
-    for stage in ("ingest", "actor", "target", "verdict", "predictor", "exporter", "console"):
+    for stage in ("ingest", "actor", "target", "verdict", "predictor", "choice", "exporter", "console"):
         unit = "likes" if stage == "ingest" else "frames"
         table.add_row(f"lag {stage}", f"{metrics.get(f'{stage}/lag_{unit}', 0):,.0f} {unit}")
-    for stage, what in (("verdict", "p99 to weight"), ("predictor", "p99 to prediction")):
+    for stage, what in (("verdict", "p99 to weight"), ("predictor", "p99 to prediction"), ("choice", "p99 to report")):
         value = latency_quantile(metrics, stage, 0.99)
         table.add_row(what, f"{value:.2f} s" if value is not None else "")
     scored = metrics.get("predictor/scored_likes_total", 0)

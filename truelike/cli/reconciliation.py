@@ -30,6 +30,8 @@ def losses(metrics: Metrics) -> list[str]:
         ("counted by actor", accepted, at["actor/likes_total"]),
         ("weighed", judged, at["verdict/judged_likes_total"]),
         ("predicted", judged, at["predictor/predictor_likes_total"]),
+        ("slates taken in", at["simulator/simulated_slates_total"], at["ingest/slates_accepted_total"]),
+        ("joined with what was shown", judged, at["choice/joined_likes_total"]),
         ("exported", judged, at["exporter/exported_likes_total"]),
     ]
     return [f"{what}: expected {want:,}, found {have:,}" for what, want, have in checks if want != have]
@@ -47,6 +49,9 @@ _COUNTERS = (
     "verdict/judged_likes_total",
     "predictor/predictor_likes_total",
     "exporter/exported_likes_total",
+    "choice/joined_likes_total",
+    "simulator/simulated_slates_total",
+    "ingest/slates_accepted_total",
 )
 
 
@@ -98,6 +103,7 @@ def report(metrics: Metrics, found: dict[str, Any], seconds: float) -> dict[str,
         "rejected": int(metrics.get("ingest/rejected_total", 0)),
         "duplicates": int(metrics.get("ingest/duplicates_total", 0)),
         "late": int(metrics.get("actor/late_likes_total", 0)),
+        "slates": int(metrics.get("ingest/slates_accepted_total", 0)),
         "judged": judged,
         "verdicts": int(metrics.get("verdict/verdicts_total", 0)),
         "predicted": int(metrics.get("predictor/predictor_likes_total", 0)),
@@ -109,6 +115,7 @@ def report(metrics: Metrics, found: dict[str, Any], seconds: float) -> dict[str,
             "to_prediction_in_redis": {
                 q: latency_quantile(metrics, "predictor", v) for q, v in (("p50", 0.5), ("p99", 0.99))
             },
+            "to_choice_report": {q: latency_quantile(metrics, "choice", v) for q, v in (("p50", 0.5), ("p99", 0.99))},
         },
         "anticipated": {
             "scored": scored,
@@ -124,9 +131,9 @@ def report(metrics: Metrics, found: dict[str, Any], seconds: float) -> dict[str,
 
 def summary(found: dict[str, Any]) -> Table:
     """Truth against label, a row a kind."""
-    p99 = found["latency_seconds"]["to_provisional_weight"]["p99"]
+    p99, report_p99 = (found["latency_seconds"][to]["p99"] for to in ("to_provisional_weight", "to_choice_report"))
     title = (
         f"{found['accepted']:,} likes accepted, {found['rejected']:,} rejected, {found['duplicates']:,} duplicates; "
-        f"{found['likes_per_second']:,.0f} likes/s; p99 to weight {p99} s"
+        f"{found['likes_per_second']:,.0f} likes/s; p99 to weight {p99} s, to a choice report {report_p99} s"
     )
     return confusion_table(found, title)

@@ -20,6 +20,7 @@ COUNTS = (
     "judged_likes_total",
     "verdicts_total",
     "predictor_likes_total",
+    "joined_likes_total",
     "exported_likes_total",
     "viewed_frames_total",
     "simulated_likes_total",

@@ -42,7 +42,7 @@ def taken(*most: int) -> tuple[Events, Events]:
 
 
 def test_what_comes_does_not_depend_on_how_much_is_taken_at_a_time() -> None:
-    assert taken(3000) == taken(1, 700, 1299, 1000)
+    assert taken(3000) == taken(0, 1, 700, 0, 1299, 1000)
 
 
 def test_slates_come_before_what_is_liked_of_them_and_none_later_than_the_likes() -> None:
