@@ -9,6 +9,8 @@ from services.choice.confidence import LEVEL, Interval
 
 # Of fewer nothing is said: it could be told whose it is.
 LEAST_PEOPLE: Final = 20
+# Why there is nothing of slates that are younger than the attribution window.
+NOT_MATURED: Final = "all that was shown is of the last 24 hours: likes of it may still come"
 
 
 @dataclass(frozen=True)

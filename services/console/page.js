@@ -59,9 +59,44 @@ async function likes() {
   const p = stats.predictions;
   show("figures", "predictions" in p ? [row("likes predicted beforehand, among the first 10", (100 * p["hr@10"]).toFixed(1) + " %"), row("among the first 20", (100 * p["hr@20"]).toFixed(1) + " %"), row("mean surprise", p.surprise_bits.toFixed(2) + " bits"), row("predictions scored", p.predictions.toLocaleString())] : [row("none yet")]);
 }
+// What a like held in the mean, in bits, and what foretold it: the other order of the chain is in the sentence.
+const parts = [["history", "their own past"], ["shown", "what was put before them"], ["rest", "neither"]];
+const bits = most => ([surface, of]) => {
+  const line = make("div"), bar = make("div", "", "track"), value = part => of[part]?.value ?? 0;
+  const held = parts.reduce((sum, [part]) => sum + Math.max(0, value(part)), 0);
+  bar.style.width = 100 * held / most + "%";
+  bar.append(...parts.map(([part]) => { const e = make("i", "", part); e.style.flexGrow = Math.max(0, value(part)); return e; }));
+  bar.title = parts.map(([part]) => of[part]?.sentence ?? "").join(" ");
+  line.append(make("span", surface), bar, make("small", parts.map(([part, by]) => of[part]?.identified ? `${of[part].value.toFixed(1)} by ${by}` : "").filter(Boolean).join(", ")));
+  return line;
+};
+// A share, from 0 to 1: where it may lie, and where it is.
+const interval = f => {
+  const track = make("div", "", "interval");
+  if (!f.identified || f.low === null || f.high === null || f.high > 1) return track;
+  const low = Math.max(0, f.low), range = make("i"); range.style.left = 100 * low + "%"; range.style.width = Math.max(0.5, 100 * (f.high - low)) + "%";
+  track.append(range);
+  if (f.value !== null) { const at = make("b"); at.style.left = 100 * Math.max(0, f.value) + "%"; track.append(at); }
+  track.title = `${f.value === null ? "" : f.value.toFixed(3) + ", "}${f.low.toFixed(3)} to ${f.high.toFixed(3)}; n ${f.n.toLocaleString()}`;
+  return track;
+};
+const figure = f => {
+  const r = make("tr"), said = make("td", f.identified ? f.sentence : `${f.figure.replaceAll("_", " ")}: ${f.sentence.toLowerCase()}`, f.identified ? "" : "unknown"), drawn = make("td");
+  drawn.append(interval(f)); r.append(said, drawn); return r;
+};
+async function choice() {
+  const found = await read("/v1/choice").catch(error => { if (error.message === "no likes have been measured yet") return null; throw error; });
+  const figures = found ? found.figures : [], of_bits = figures.filter(f => f.figure === "choice_bits" && f.identified), by = new Map();
+  for (const f of of_bits) by.set(f.surface, { ...by.get(f.surface), [f.bits_of]: f });
+  const held = of => parts.reduce((sum, [part]) => sum + Math.max(0, of[part]?.value ?? 0), 0);
+  show("choice-about", found ? [`Of likes that people gave, until ${found.as_of.slice(0, 16).replace("T", " ")}; of groups only. Intervals hold at every look.`] : ["none measured yet"]);
+  show("bits-key", by.size ? parts.map(([part, what]) => { const e = make("span"); e.append(make("i", "", part), "foretold by " + what); return e; }) : []);
+  show("bits", [...by].map(bits(Math.max(1, ...[...by.values()].map(held)))));
+  show("choice", figures.filter(f => f.figure !== "choice_bits" || !f.identified).map(figure));
+}
 async function refresh() {
   try {
-    await Promise.all([likes(), windows(), campaigns()]);
+    await Promise.all([likes(), windows(), choice(), campaigns()]);
     show("state", []);
   } catch (error) { failed(error); }
   setTimeout(refresh, 2000);

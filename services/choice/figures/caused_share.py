@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from services.choice import confidence
 from services.choice.cells import Cell, Cells
-from services.choice.figure import Figure, measured, not_identified
+from services.choice.figure import NOT_MATURED, Figure, measured, not_identified
 from services.choice.log import Likes, Log, Shown
 from services.choice.measure import Measure
 from services.choice.moments import outcomes
@@ -56,6 +56,9 @@ def figures(state: Cells) -> Iterator[Figure]:
     """
     if not state.exposures:
         yield not_identified(NAME, {}, 0, "there are no exposures")
+    elif not any(sums.rows for sums in state.sums.values()):
+        yield not_identified(NAME, {}, 0, NOT_MATURED)
+        return
     for (policy, by), sums in sorted(state.sums.items()):
         yield _of(sums, {"policy": policy, "withheld_by": by})
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from services.choice import confidence
 from services.choice.cells import Cell, Cells
-from services.choice.figure import Figure, measured, not_identified
+from services.choice.figure import NOT_MATURED, Figure, measured, not_identified
 from services.choice.log import F64, Likes, Log, Shown
 from services.choice.measure import Measure
 from services.choice.moments import outcomes, shown_again
@@ -84,6 +84,8 @@ def figures(state: Cells) -> Iterator[Figure]:
     """theta_k / theta_0 by policy and rank k, of likes on the slate's own surface."""
     if not state.exposures:
         yield not_identified(NAME, {}, 0, "there are no exposures")
+    elif not state.sums:
+        yield not_identified(NAME, {}, 0, NOT_MATURED)
     for policy in sorted(policy for policy, of in state.sums if of == LOGGED):
         logged = state.sums[policy, LOGGED]
         about: dict[str, Any] = {"policy": policy}

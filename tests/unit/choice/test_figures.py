@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.choice.figure import Figure
+from services.choice.figure import NOT_MATURED, Figure
 from services.choice.figures import FIGURES, caused_share, measure, self_directed_novelty, slot_effect, surface_mix
 from services.choice.log import Likes, Log, Shown
 from services.choice.off_policy import OffPolicySums
@@ -180,7 +180,9 @@ def test_a_place_in_a_slate_does_nothing_for_likes_by_another_surface() -> None:
 def test_what_has_not_matured_is_left_out() -> None:
     made = make(World(people=600), 1).log
     early = made.until(int(made.shown.time[0]) + 3_600_000)
-    assert said(list(caused_share.measure(early)), withheld_by="item").n == 0
+    for one in (caused_share, slot_effect):
+        (figure,) = one.measure(early)
+        assert (figure.n, figure.why) == (0, NOT_MATURED)
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 10), st.integers(0, 1)), min_size=2, max_size=30), st.integers(1, 29))
