@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import pyarrow as pa
 
 from services.choice.runner import followed
 from services.choice.settings import ChoiceSettings
 from services.choice.task import ChoiceTask
 from services.predictor.task import PredictorTask
+from shared import frames as schemas
 from shared import redis_connection, redis_keys
 from shared.as_of_join import AsOfJoin
-from shared.frames import Frame, Output, from_message
+from shared.frames import FORGET, Frame, Output, from_message
 from shared.settings import ServiceSettings
 from shared.topics import CHOICE_REPORTS, CHOICES, EXPOSURES_BY_ACTOR, FORECASTS, TRUSTED_LIKES
 from tests.topics import read_frames, read_topic
 
-Rows = list[dict[str, Any]]
+Rows = pa.Table
 
 
 @dataclass
@@ -72,8 +74,19 @@ async def reports_in_topic(settings: ServiceSettings) -> dict[str, Any]:
     return {user: json.loads(report) for user, report in newest.items() if report is not None}
 
 
+def _first_difference(found: Rows, expected: Rows) -> str:
+    rows = zip(found.to_pylist(), expected.to_pylist(), strict=False)
+    return next((f"row {n}: {a!r:.300} for {b!r:.300}" for n, (a, b) in enumerate(rows) if a != b), "the rest is equal")
+
+
 async def _rows(settings: ServiceSettings, topic: str, partition: int) -> Rows:
-    return [row for frame in await _frames(settings, topic, partition) for row in frame.batch.to_pylist()]
+    return _table(await _frames(settings, topic, partition), topic)
+
+
+def _table(frames: list[Frame], topic: str) -> Rows:
+    """Of frames of likes; requests to forget are none."""
+    schema = {FORECASTS: schemas.FORECASTS, CHOICES: schemas.CHOICES}[topic]
+    return pa.Table.from_batches([frame.batch for frame in frames if frame.kind != FORGET], schema)
 
 
 async def _frames(settings: ServiceSettings, topic: str, partition: int) -> list[Frame]:
@@ -101,11 +114,7 @@ async def undisturbed(settings: ServiceSettings) -> tuple[ChoiceOutcome, list[Ch
                 outputs += task.process(step)
                 users = task.effects.users
                 said.reports |= {u: json.loads(r) for u, r in zip(users, task.reports(users), strict=True)}
-        said.forecasts[task.partition] = [row for frame in mine for row in frame.batch.to_pylist()]
-        said.choices[task.partition] = _choices(outputs)
+        said.forecasts[task.partition] = _table(mine, FORECASTS)
+        choices = [from_message(o.value, o.headers) for o in outputs if o.topic == CHOICES]
+        said.choices[task.partition] = _table(choices, CHOICES)
     return said, tasks
-
-
-def _choices(outputs: Sequence[Output]) -> Rows:
-    said = [from_message(o.value, o.headers) for o in outputs if o.topic == CHOICES]
-    return [row for frame in said for row in frame.batch.to_pylist()]

@@ -64,7 +64,9 @@ class RetainedLikes:
         # Each with the number of the latest row; of actors, also how many of their likes stand.
         self.events = SlotTable({"row": np.int64}, 2 * most)
         self.pairs = SlotTable({"row": np.int64}, 2 * most)
-        self.actors = SlotTable({"row": np.int64, "standing": np.int64}, 2 * most)
+        # Where and when something was last said of them: the step, and how far event time was (ms).
+        said = {"step": np.int64, "clock": np.int64}
+        self.actors = SlotTable({"row": np.int64, "standing": np.int64, **said}, 2 * most)
         # Of each actor of these, by hash.
         self.names: dict[int, str] = {}
 
@@ -114,6 +116,19 @@ class RetainedLikes:
         _, first = np.unique(actors, return_index=True)
         new = [at for at in first.tolist() if int(actors[at]) not in self.names]
         self.names.update(zip(actors[new].tolist(), ids.take(pa.array(new, pa.int64())).to_pylist(), strict=True))
+
+    def touch(self, actors: U64, step: int, clock: int) -> Bools:
+        """Something is said of these actors now. Returns which of them any likes are kept of. Shape (n,)."""
+        slots = self.actors.find(actors)
+        known: Bools = slots >= 0
+        self.actors["step"][slots[known]], self.actors["clock"][slots[known]] = step, clock
+        return known
+
+    def last_said(self, actors: U64) -> list[tuple[int, int]]:
+        """Step and time of the last `touch` of each, 0 of who is not known."""
+        slots = self.actors.find(actors)
+        columns = (np.where(slots >= 0, self.actors[name][slots], 0).tolist() for name in ("step", "clock"))
+        return list(zip(*columns, strict=True))
 
     def find(self, events: U64) -> I64:
         """Numbers of the likes of these events, NONE where they are not kept. Shape (n,)."""

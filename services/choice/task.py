@@ -137,7 +137,8 @@ class ChoiceTask:
         if rows.num_rows:
             self.model = rows.column("model")[rows.num_rows - 1].as_py()
         said = np.sort(np.concatenate([first, kept, unlikes]))
-        users = rows.column("actor_id").take(pa.array(said)).unique().to_pylist()
+        known = said[self.likes.touch(actors[said], self.step, self.clock)]
+        users = rows.column("actor_id").take(pa.array(known)).unique().to_pylist()
         self.effects = Effects(users=users, sent_at=rows.column("sent_at").to_numpy()[first])
         return self._said(rows.take(pa.array(said)), numbers[said])
 
@@ -175,20 +176,20 @@ class ChoiceTask:
         return list(gone)
 
     def reports(self, users: list[str]) -> list[bytes]:
-        """Each one's choice report as it is now: messages of choice-reports.v1."""
-        as_of = rfc3339(self.clock)
-        people = self.likes.people(hash_strings(pa.array(users, pa.string())))
+        """Each one's choice report: messages of choice-reports.v1."""
+        actors = hash_strings(pa.array(users, pa.string()))
+        rows = zip(users, self.likes.people(actors), self.likes.last_said(actors), strict=True)
         return [
             msgspec.json.encode(
                 {
                     "user_id": user,
-                    "as_of": as_of,
-                    "source_offset": self.step,
+                    "as_of": rfc3339(clock),
+                    "source_offset": step,
                     "model": self.model,
                     **person.described(),
                 }
             )
-            for user, person in zip(users, people, strict=True)
+            for user, person, (step, clock) in rows
         ]
 
     def users(self) -> list[str]:

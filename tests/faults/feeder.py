@@ -1,14 +1,15 @@
-"""Sends a log to `likes.v1` at a rate, as a platform's own producer would, whatever happens to the broker."""
+"""Sends a log to `likes.v1` and `exposures.v1` at a rate, as a platform would, whatever happens to the broker."""
 
 from __future__ import annotations
 
 import asyncio
+import bisect
 import time
 
 from shared import kafka
 from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
-from shared.topics import LIKES
+from shared.topics import EXPOSURES, LIKES
 from tests.background import Background
 from tests.faults.log import Log, closing
 
@@ -32,12 +33,20 @@ class Feeder(Background):
         producer = kafka.producer(self.settings)
         await producer.start()
         sender = BatchProducer(producer, LIKES, self.settings.partitions)
+        shower = BatchProducer(producer, EXPOSURES, self.settings.partitions)
+        shown = 0
         while self.sent < len(self.log):
             part = slice(self.sent, min(len(self.log), self.sent + round(STEP_SECONDS * self.rate)))
+            until = bisect.bisect_left(self.log.slates, part.stop, shown, key=lambda slate: slate[0])
+            if until > shown:
+                _, keys, values = zip(*self.log.slates[shown:until], strict=True)
+                await shower.send(keys, values, round(time.time() * 1000))
+                shown = until
             await sender.send(self.log.keys[part], self.log.values[part], round(time.time() * 1000))
             self.sent = part.stop
             await asyncio.sleep(STEP_SECONDS)
-        await sender.flush()
+        for one in (sender, shower):
+            await one.flush()
         # Each partition's last, so only once all before it is there.
         last = [closing(partition) for partition in range(self.settings.partitions)]
         keys, values = zip(*last, strict=True)

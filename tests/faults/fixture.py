@@ -37,6 +37,7 @@ WORK = {
     "ingest": "ingest/received_total",
     "detector": "actor/likes_total",
     "predictor": "predictor/predictor_likes_total",
+    "choice": "choice/joined_likes_total",
     "exporter": "exporter/exported_likes_total",
     "console": "console/viewed_frames_total",
 }

@@ -1,4 +1,6 @@
-"""A seeded log of `likes.v1` whose every message's fate is known: trusted, duplicate, rejected or too late."""
+"""A seeded log of `likes.v1` whose every message's fate is known: trusted, duplicate, rejected or too late; and what
+was shown before.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ import numpy as np
 
 from services.simulator import events as simulated
 from services.simulator.settings import WorldSettings
+from services.simulator.slates import slate_events
+from services.simulator.stream import Stream
 from services.simulator.world import World
 from tests.likes import START_MS
 
@@ -21,7 +25,9 @@ ONE_IN = 400
 
 @dataclass(frozen=True)
 class Log:
-    """Messages in the order of sending, and what must become of them."""
+    """Messages in the order of sending, and what must become of them. `slates`: before which message each is sent, its
+    key and value.
+    """
 
     keys: list[bytes]
     values: list[bytes]
@@ -29,6 +35,9 @@ class Log:
     duplicates: int
     late: int
     rejected: int
+    slates: list[tuple[int, bytes, bytes]]
+    slates_twice: int
+    items: int
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -41,13 +50,22 @@ def make(seed: int, likes: int) -> Log:
     rng = np.random.default_rng(seed)
     # So many people that they give these likes in about six hours.
     world = World(WorldSettings(seed=seed, people=max(500, likes // 4), items=max(500, likes // 10)), START_MS)
+    stream = Stream(world, slates=True)
+    slates: list[tuple[int, bytes, bytes]] = []
+    slates_twice = shown_items = 0
     keys, values = [], []
     trusted: set[str] = set()
     counts = {"duplicates": 0, "late": 0, "rejected": 0}
     steps = HOURS * 60
     made = 0
     for number in range(steps):
-        drawn = world.take(likes * (number + 1) // steps - likes * number // steps)
+        drawn, shown = stream.take(likes * (number + 1) // steps - likes * number // steps, START_MS + 90 * DAY_MS)
+        for event in slate_events(shown, len(slates) - slates_twice, seed):
+            slate = (len(keys), event["actor_id"].encode(), msgspec.json.encode(event))
+            again = int(rng.integers(ONE_IN)) == 0
+            slates += [slate, slate] if again else [slate]
+            slates_twice += again
+            shown_items += len(event["items"]) + len(event["withheld"])
         if not len(drawn):
             continue
         begin = int(drawn.times_ms[0])
@@ -76,7 +94,7 @@ def make(seed: int, likes: int) -> Log:
                 keys.append(actor.encode())
                 values.append(_like(f"slow-{len(keys)}", actor, begin - 3_600_000))
                 trusted.add(f"slow-{len(keys)}")
-    return Log(keys, values, trusted, **counts)
+    return Log(keys, values, trusted, **counts, slates=slates, slates_twice=slates_twice, items=shown_items)
 
 
 def closing(partition: int) -> tuple[bytes, bytes]:

@@ -19,6 +19,8 @@ from shared import redis_connection, redis_keys
 from shared.labels import LABELS
 from shared.settings import ServiceSettings
 from shared.topics import CAMPAIGNS, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
+from tests import choice_outcome
+from tests.choice_outcome import ChoiceOutcome
 from tests.faults.log import Log
 from tests.topics import read_frames, read_topic
 
@@ -46,6 +48,10 @@ class Outcome:
     preferences: dict[str, dict[str, Any]] = field(default_factory=dict)
     # The same, by an undisturbed predictor over the very same trusted-likes.v1.
     expected_rankings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # What was said of choices, and what an undisturbed predictor and choice service say over the same logs.
+    choice: ChoiceOutcome = field(default_factory=ChoiceOutcome)
+    expected_choice: ChoiceOutcome = field(default_factory=ChoiceOutcome)
+    choice_reports: dict[str, Any] = field(default_factory=dict)
     repetitions: int = 0
 
 
@@ -77,6 +83,9 @@ async def _read(settings: ServiceSettings, export: Path) -> Outcome:
             latest[row["event_id"]] = (row["revision"], row["human_probability"], LABELS.index(row["label"]))
     found.exported_weights = {k: v[1:] for k, v in latest.items()}
     await _redis(settings, found)
+    found.choice, _ = await choice_outcome.read(settings)
+    found.expected_choice, _ = await choice_outcome.undisturbed(settings)
+    found.choice_reports = await choice_outcome.reports_in_topic(settings)
     return found
 
 
@@ -177,6 +186,11 @@ def check(log: Log, found: Outcome, counters: dict[str, float], partitions: int)
         "verdict/judged_likes_total": len(trusted),
         "predictor/predictor_likes_total": len(trusted),
         "exporter/exported_likes_total": len(trusted),
+        "ingest/slates_received_total": len(log.slates),
+        "ingest/slates_accepted_total": len(log.slates) - log.slates_twice,
+        "ingest/slates_duplicates_total": log.slates_twice,
+        "choice/joined_likes_total": len(trusted),
+        "choice/shown_items_total": log.items,
     }.items():
         difference.compare(name, counters.get(name), expected)
     difference.compare("Parquet rows", dict(found.exported), dict(found.rows))
@@ -191,6 +205,8 @@ def check(log: Log, found: Outcome, counters: dict[str, float], partitions: int)
     difference.compare("predictions in Redis", found.rankings, found.expected_rankings)
     stated = {user: ranking_of(record) for user, record in found.preferences.items()}
     difference.compare("preferences.v1", stated, found.expected_rankings)
+    difference.wrong += found.choice.differences(found.expected_choice)
+    difference.compare("choice-reports.v1", found.choice_reports, found.expected_choice.reports)
     return difference
 
 
