@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -15,19 +15,19 @@ LEAST_LIKES: Final = 50
 # The latest ones.
 MOST_LIKES: Final = 120
 PARTS: Final = ("popular", "history", "shown", "shown_first", "rest")
+NO_MEANS: Final = (None,) * len(PARTS)
 # Decimals of a report's bits.
 DECIMALS: Final = 4
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     """`likes` that stand; of the latest of them that were forecast: how many (`forecast`), what their bits add up to in
     each of PARTS, how many were of what was put before the person, and whether it is known what was.
     """
 
     likes: int
     forecast: int
-    bits: tuple[float, ...]
+    bits: Sequence[float]
     put_before: int
     exposures_known: bool
 
@@ -35,35 +35,34 @@ class Person:
     def of(cls, likes: int, found: Bits) -> Person:
         """Of the bits of a person's likes, the latest last."""
         held = found.take(slice(max(0, len(found) - MOST_LIKES), None))
-        sums = tuple(float(getattr(held, part).sum()) for part in PARTS)
+        sums = [float(getattr(held, part).sum()) for part in PARTS]
         return cls(likes, len(held), sums, int(held.was_shown.sum()), bool(held.exposed.any()))
-
-    @property
-    def identified(self) -> bool:
-        return self.forecast >= LEAST_LIKES
 
     def described(self) -> dict[str, Any]:
         """For a report: means, and the same as a sentence. What is not identified is null."""
-        means: list[float | None] = [None] * len(PARTS)
-        if self.identified:
-            means = [round(total / self.forecast, DECIMALS) for total in self.bits]
-        found: dict[str, Any] = dict(zip(PARTS, means, strict=True))
-        if not self.exposures_known:
-            found["shown"] = found["shown_first"] = None
+        likes, n, bits, put_before, known = self
+        identified = n >= LEAST_LIKES
+        popular, history, shown, first, rest = (
+            [round(total / n, DECIMALS) for total in bits] if identified else NO_MEANS
+        )
         return {
-            "likes": self.likes,
-            "forecast": self.forecast,
-            "identified": self.identified,
-            **found,
-            "put_before": self.put_before if self.exposures_known else None,
-            "exposures_known": self.exposures_known,
+            "likes": likes,
+            "forecast": n,
+            "identified": identified,
+            "popular": popular,
+            "history": history,
+            "shown": shown if known else None,
+            "shown_first": first if known else None,
+            "rest": rest,
+            "put_before": put_before if known else None,
+            "exposures_known": known,
             "sentence": self.sentence(),
         }
 
     def sentence(self) -> str:
         """What the report says. Predictable is not unchosen: it speaks of what was foretold, and of nobody's will."""
         n = self.forecast
-        if not self.identified:
+        if n < LEAST_LIKES:
             had = {0: "None of your likes was", 1: "One of your likes was"}.get(n, f"{n} of your likes were")
             return f"{had} forecast before it came; it takes {LEAST_LIKES} to say what foretold them."
         popular, history, shown, shown_first, rest = (total / n for total in self.bits)

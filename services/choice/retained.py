@@ -204,7 +204,7 @@ class RetainedLikes:
         counts = np.zeros((len(actors), 3), np.int64)
         _add_up(latest, self.rows.first, *flags, parts, sums, counts)
         rows = zip(standing.tolist(), counts.tolist(), sums.tolist(), strict=True)
-        return [Person(n, held, tuple(of), shown, exposed > 0) for n, (held, shown, exposed), of in rows]
+        return [Person(n, held, of, shown, exposed > 0) for n, (held, shown, exposed), of in rows]
 
     def snapshot(self) -> Arrays:
         tables = {"events": self.events, "pairs": self.pairs, "actors": self.actors}

@@ -178,12 +178,15 @@ class ChoiceTask:
     def reports(self, users: list[str]) -> list[bytes]:
         """Each one's choice report: messages of choice-reports.v1."""
         actors = hash_strings(pa.array(users, pa.string()))
-        rows = zip(users, self.likes.people(actors), self.likes.last_said(actors), strict=True)
+        last_said = self.likes.last_said(actors)
+        # Most were last said something of at one moment.
+        as_of = {clock: rfc3339(clock) for clock in {clock for _, clock in last_said}}
+        rows = zip(users, self.likes.people(actors), last_said, strict=True)
         return [
             msgspec.json.encode(
                 {
                     "user_id": user,
-                    "as_of": rfc3339(clock),
+                    "as_of": as_of[clock],
                     "source_offset": step,
                     "model": self.model,
                     **person.described(),

@@ -64,7 +64,7 @@ def rows(bench: Bench) -> list[Row]:
     """At `bench.rate` for `bench.sustain` seconds, or longer where `bench.count` likes take longer."""
     seconds = max(bench.sustain, bench.count / bench.rate)
     speed = math.ceil((ENDS + 2) * WINDOW_MS / 1000 / seconds)
-    with _stack(speed) as platform:
+    with running(speed) as platform:
         run = _load(bench, platform, seconds, speed)
     sending = [s for n, s in enumerate(run.seconds) if n == 0 or s.sent > run.seconds[n - 1].sent][:-1]
     ends = ends_in(sending)
@@ -87,7 +87,7 @@ class Platform:
 
 
 @contextmanager
-def _stack(speed: int) -> Iterator[Platform]:
+def running(speed: int) -> Iterator[Platform]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         broker, redis = Broker(folder), Redis(folder)
@@ -126,6 +126,8 @@ def _load(bench: Bench, platform: Platform, seconds: float, speed: int) -> Run:
         # As many people as give that much in a day of event time.
         SIMULATOR_PEOPLE=str(round(bench.rate / speed * 86_400 / LIKES_A_DAY)),
         SIMULATOR_ITEMS="50000",
+        # With slates: tests.bench.choice.
+        SIMULATOR_EXPOSURES="false",
         SIMULATOR_LIKES=str(round(bench.rate * seconds)),
     )
     stack.wait_ready("simulator")
@@ -193,8 +195,12 @@ def _latencies(run: Run, sending: Sequence[Second], ends: Sequence[float]) -> li
     apart = max(after.at - before.at for before, after in pairwise(sending))
     metrics = run.seconds[-1].metrics
     found: list[Row] = []
-    for stage, what, goal in (("verdict", "provisional weight", "goal p99 2 s"), ("predictor", "prediction", "")):
-        whole = [_seconds(latency_quantile(metrics, stage, q)) for q in (0.5, 0.99, 1.0)]
+    for stage, what, goal in (
+        ("verdict", "provisional weight", "goal p99 2 s"),
+        ("predictor", "prediction", ""),
+        ("choice", "choice report", ""),
+    ):
+        whole = [seconds_of(latency_quantile(metrics, stage, q)) for q in (0.5, 0.99, 1.0)]
         found.append((f"from send to {what}: p50, p99, longest", ", ".join(whole), goal, ""))
         each = _each_second(sending, stage)
         if not each:
@@ -204,7 +210,7 @@ def _latencies(run: Run, sending: Sequence[Second], ends: Sequence[float]) -> li
             (
                 f"p99 from look to look (1 s apart, at most {apart:.1f} s), to {what}",
                 f"median {statistics.median(p99 for _, p99 in each):.2f} s, worst {max(p99 for _, p99 in each):.2f} s, "
-                f"worst within 2 s of a window's end {_seconds(max(at_ends, default=None))}",
+                f"worst within 2 s of a window's end {seconds_of(max(at_ends, default=None))}",
                 "no cliff",
                 "",
             )
@@ -241,11 +247,12 @@ def _costs(run: Run, sending: int) -> list[Row]:
 
 def _little_to_do(bench: Bench) -> list[Row]:
     """What it costs to be there: without likes, and with FEW_LIKES a second."""
-    with _stack(1) as platform:
+    with running(1) as platform:
         time.sleep(SETTLING_SECONDS)
         _, said = _share(bench, platform, "at rest")
         found: list[Row] = [("at rest, share of a core", said, "", "")]
-        platform.stack.start("simulator", SIMULATOR_RATE=str(FEW_LIKES), SIMULATOR_SPEED="1", SIMULATOR_PEOPLE="20000")
+        few = {"SIMULATOR_RATE": str(FEW_LIKES), "SIMULATOR_SPEED": "1", "SIMULATOR_PEOPLE": "20000"}
+        platform.stack.start("simulator", SIMULATOR_EXPOSURES="false", **few)
         platform.stack.wait_ready("simulator")
         time.sleep(SETTLING_SECONDS)
         what = f"at {FEW_LIKES} likes/s"
@@ -266,7 +273,7 @@ def _share(bench: Bench, platform: Platform, what: str) -> tuple[float, str]:
     return whole, f"{whole:.1%}: {each}"
 
 
-def _seconds(value: float | None) -> str:
+def seconds_of(value: float | None) -> str:
     return "none" if value is None else f"{value:.2f} s"
 
 
