@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -186,6 +187,12 @@ class FaustStages(Worker):
             **{name: error() for name, error in self.needs.items()},
         }
 
+    def _note_what_waits(self) -> None:
+        """Where all that is left to read waits for a topic with nothing to read, nothing stands still."""
+        waits = {TopicPartition(b.topic, p) for b in self.bindings for p in b.runner.held if b.runner.waits(b.topic, p)}
+        if waits and waits >= {place for place, messages in self.lag().items() if messages}:
+            self.progressed_at = time.monotonic()
+
     def samples(self) -> Iterable[Sample | Latency]:
         lag = self.lag()
         for runner in self.runners:
@@ -209,6 +216,7 @@ class FaustStages(Worker):
         # An exception of Faust's own, in a consumer's thread for instance, only marks the app.
         if self.faust.crashed:
             raise self.faust.crash_reason or RuntimeError("Faust stopped")
+        self._note_what_waits()
         for runner in self.runners:
             await self._checkpoint(runner, runner.due())
 

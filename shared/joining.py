@@ -63,15 +63,18 @@ class JoiningRunner(StageRunner):
         # Of the snapshots on disk: by partition the offset of each topic.
         self._done: dict[int, dict[str, int]] = {}
         self._moved = asyncio.Event()
+        self._waits: set[tuple[str, int]] = set()
 
     async def take(self, topic: str, partition: int, offset: int, value: bytes, headers: Any) -> None:
         entry = await self.entry(partition)
         if entry is None:
             return
         joined = _joined(entry)
+        self._waits.add((topic, partition))
         while joined.join.waiting(topic) > MOST_WAITING and self.held.get(partition) is entry:
             self._moved.clear()
             await self._moved.wait()
+        self._waits.discard((topic, partition))
         async with entry.between_frames:
             # Else it is another's meanwhile, or was read before.
             if self.held.get(partition) is entry and offset > joined.offsets.get(topic, -1):
@@ -89,6 +92,9 @@ class JoiningRunner(StageRunner):
         joined.offsets[topic] = offset
         entry.offset += 1
         self.last_progress = self._clock()
+
+    def waits(self, topic: str, partition: int) -> bool:
+        return (topic, partition) in self._waits
 
     def position(self, topic: str, partition: int) -> int:
         return _joined(self.held[partition]).offsets.get(topic, -1)

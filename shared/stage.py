@@ -55,6 +55,10 @@ class StageRunner(Partitions):
         """Process one message of a topic, once."""
         await self.handle(partition, offset, value, headers)
 
+    def waits(self, topic: str, partition: int) -> bool:
+        """Whether it reads a topic no further until another one has caught up."""
+        return False
+
     def position(self, topic: str, partition: int) -> int:
         """The offset up to which a topic was read in a partition that is held."""
         return self.held[partition].offset

@@ -178,10 +178,12 @@ async def test_a_topic_that_is_far_ahead_waits_for_the_other(tmp_path: Path, mon
     await asyncio.sleep(0.05)
     # Up to 10 may wait, and the five that came then.
     assert runner.position(LIKES, 0) == 2
+    assert runner.waits(LIKES, 0)
     assert (await runner.checkpoint([0])) == {0: 2}
     for offset in range(len(logs[EXPOSURES])):
         await take(runner, logs, EXPOSURES, offset)
     await asyncio.wait_for(reading, 5)
+    assert not runner.waits(LIKES, 0)
     assert len(answers.rows) == 95
     # Somebody else's from now on: who waits does not wait for ever.
     assert runner.counters()["late_rows"] == 0
