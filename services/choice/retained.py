@@ -17,6 +17,9 @@ from shared.hashing import U64, mix
 from shared.slots import SlotTable
 
 NONE: Final = -1
+# Policies that are told apart; whoever names one for each slate has no figure of each.
+MOST_POLICIES: Final = 100
+OTHER_POLICIES: Final = "other policies"
 # Of a full store this much goes at once, so that tables are gone through seldom.
 GOES_AT_ONCE: Final = 1 / 8
 # Of a user's likes so many are looked through for those that stand.
@@ -222,7 +225,9 @@ class RetainedLikes:
 
 
 class RetainedSlates:
-    """Items shown or withheld, in the order in which they joined the log; `policies`: names by number."""
+    """Items shown or withheld, in the order in which they joined the log; `policies`: numbers by name, of those that
+    there are items of.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -231,12 +236,25 @@ class RetainedSlates:
 
     def append(self, shown: Shown, policies: tuple[str, ...]) -> None:
         """`policies`: names by this batch's own numbers."""
-        numbers = np.array([self.policies.setdefault(name, len(self.policies)) for name in policies], np.int16)
+        numbers = np.array([self._number(name) for name in policies], np.int16)
         columns = {name: getattr(shown, name) for name in _SHOWN}
         policy = numbers[shown.policy] if len(shown) else np.zeros(0, np.int16)
         self.rows.append(**columns | {"slate": shown.slate.view(np.uint64), "policy": policy})
         if len(self.rows) > self.most:
             self.rows.drop(max(len(self.rows) - self.most, round(self.most * GOES_AT_ONCE)))
+            self._drop_policies()
+
+    def _number(self, policy: str) -> int:
+        if policy not in self.policies and len(self.policies) >= MOST_POLICIES:
+            policy = OTHER_POLICIES
+        return self.policies.setdefault(policy, len(self.policies))
+
+    def _drop_policies(self) -> None:
+        """Those of which no item is left."""
+        left, numbers = np.unique(self.rows["policy"], return_inverse=True)
+        names = list(self.policies)
+        self.policies = {names[old]: new for new, old in enumerate(left.tolist())}
+        self.rows["policy"][:] = numbers
 
     def forget(self, actors: U64) -> tuple[int, U64]:
         """Of what these actors were shown nothing stays. Returns how many items there were, and what pairs of actor and

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from services.choice import bits
 from services.choice.log import likes_of, shown_of
 from services.choice.person import PARTS
+from services.choice.retained import MOST_POLICIES, OTHER_POLICIES, RetainedSlates
 from services.choice.states import States
 from services.choice.task import ChoiceTask
 from shared.as_of_join import Step
-from shared.contract.slates import to_items
+from shared.contract.slates import of_event, to_items
 from shared.events import UNLIKE
 from shared.frames import Output, from_message
 from shared.hashing import hash_strings
@@ -29,6 +30,7 @@ from tests.likes import START_MS
 from tests.trusted_likes import made, row
 
 Row = dict[str, Any]
+SLATE = {"slate_id": "s", "occurred_at": START_MS, "actor_id": "u1", "items": [{"target_id": "i1", "rank": 0}]}
 ALL = 2**64 - 1
 
 
@@ -190,6 +192,22 @@ def test_the_oldest_go_where_there_is_no_room() -> None:
     people = state.likes.people(hash_strings(pa.array([f"u{n}" for n in range(9)])))
     assert sum(person.likes for person in people) == len(log.likes)
     assert all(person.forecast == 120 for person in people if person.likes >= 125)
+
+
+def test_policies_without_end_are_told_apart_up_to_a_bound() -> None:
+    kept = RetainedSlates(2000)
+    for number in range(3000):
+        shown, policies = shown_of(
+            to_items([of_event({**SLATE, "slate_id": f"s{number}", "policy_id": f"p{number // 9}"})])
+        )
+        kept.append(shown, policies)
+    assert MOST_POLICIES <= len(kept.policies) <= MOST_POLICIES + 1
+    names = np.array(list(kept.policies))[kept.rows["policy"]]
+    # Of some 200 that there are items of: each has its own name, or there was no room.
+    came = [f"p{number // 9}" for number in range(3000)][-len(names) :]
+    assert all(name in (OTHER_POLICIES, own) for name, own in zip(names.tolist(), came, strict=True))
+    assert 500 < (names == OTHER_POLICIES).sum() < 1500
+    assert set(names.tolist()) == set(kept.policies)
 
 
 def test_only_a_sample_of_actors_is_in_the_figures() -> None:
