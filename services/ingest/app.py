@@ -43,11 +43,15 @@ class IngestWorker(GroupWorker):
 
     async def step(self) -> None:
         fetched = await self.fetch(self._timeout_ms, FETCHED_AT_ONCE)
+        # As it is held now: whatever waits from here on, the group may hand partitions out anew.
+        held = {place: self.runners[place.topic].held.get(place.partition) for place in fetched}
         now = time.monotonic()
         for place, records in fetched.items():
+            if (entry := held[place]) is None:
+                continue
             runner = self.runners[place.topic]
             for start in range(0, len(records), runner.source.at_once):
-                await runner.take(place.partition, records[start : start + runner.source.at_once], now)
+                await runner.take(place.partition, entry, records[start : start + runner.source.at_once], now)
                 self.progressed_at = now
                 # HTTP callers, and what is being sent, get their turns.
                 await asyncio.sleep(0)

@@ -118,15 +118,14 @@ class IngestRunner(Partitions):
         super().drop(partition)
         self.sources.drop(partition)
 
-    async def take(self, partition: int, records: Sequence[Any], now: float) -> None:
-        """Take in what was fetched of a partition, if it is held here."""
-        entry = self.held.get(partition)
-        if entry is None:
-            # What came before the partition was taken up is fetched again from where its snapshot ends.
-            return
+    async def take(self, partition: int, entry: Partition, records: Sequence[Any], now: float) -> None:
+        """Take in what was fetched of a partition while it was held as `entry`. If it was given away since, and perhaps
+        taken up again from a snapshot, it is fetched again from where that ends: what was fetched before may begin
+        farther on.
+        """
         async with entry.between_frames:
             records = [record for record in records if record.offset > entry.offset]
-            if not records:
+            if not records or self.held.get(partition) is not entry:
                 return
             messages = [_message(record) for record in records]
             await self.registry.fetch(messages)

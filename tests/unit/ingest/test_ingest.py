@@ -275,7 +275,7 @@ async def test_a_snapshot_waits_for_rejections_that_were_on_their_way_during_ano
     await runner.assign(0)
     await runner.assign(1)
     record = SimpleNamespace(value=b"no like", partition=0, offset=0, timestamp=1, headers=(), key=None)
-    taking = asyncio.create_task(runner.take(0, [record], 0.0))
+    taking = asyncio.create_task(runner.take(0, runner.held[0], [record], 0.0))
     await asyncio.sleep(0.01)
     # A rebalance asks for the other partition's snapshot while the producer has no room for the rejection.
     await runner.settle(runner.held[1])
