@@ -251,10 +251,12 @@ class RetainedSlates:
 
     def _drop_policies(self) -> None:
         """Those of which no item is left."""
-        left, numbers = np.unique(self.rows["policy"], return_inverse=True)
+        left = np.flatnonzero(np.bincount(self.rows["policy"], minlength=len(self.policies)))
+        numbers = np.zeros(len(self.policies), np.int16)
+        numbers[left] = np.arange(len(left))
         names = list(self.policies)
         self.policies = {names[old]: new for new, old in enumerate(left.tolist())}
-        self.rows["policy"][:] = numbers
+        self.rows["policy"][:] = numbers[self.rows["policy"]]
 
     def forget(self, actors: U64) -> tuple[int, U64]:
         """Of what these actors were shown nothing stays. Returns how many items there were, and what pairs of actor and
