@@ -17,8 +17,13 @@ ACTIONS: Final = ("like", "unlike", "share", "buy")
 ACTOR_KINDS: Final = ("unknown", "human", "agent")
 CONTENT_ORIGINS: Final = ("unknown", "human", "ai", "mixed")
 SURFACES: Final = ("unknown", "organic", "search", "recommended", "autoplay", "assistant")
+# Of a buy: docs/buy-it.md.
+SIGNATURES: Final = ("none", "invalid", "valid")
+MANDATES: Final = ("none", "standing", "cart")
+USER_PRESENT: Final = ("unknown", "yes", "no")
 
 UNLIKE: Final = ACTIONS.index("unlike")
+BUY: Final = ACTIONS.index("buy")
 AGENT: Final = ACTOR_KINDS.index("agent")
 
 
@@ -42,6 +47,16 @@ def _whole(value: Any) -> Any:
     """3.0, as a column with gaps has it, is 3."""
     value = _number(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _digits(value: Any) -> Any:
+    """A whole number stands for its digits, as in an id."""
+    return text_of(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _text_or_number(longest: int) -> dict[str, Any]:
+    text = {"type": "string", "minLength": 1, "maxLength": longest}
+    return {"anyOf": [text, {"type": "number", "multipleOf": 1}]}
 
 
 # The schemas below accept at least what the contract does: sizes in bytes, and numbers that count as ids or times only
@@ -69,6 +84,9 @@ Identifier = Annotated[
 LANGUAGE_TAG: Final = "[A-Za-z]{1,8}([-_][A-Za-z0-9]{1,8})*"
 LONGEST_TAG: Final = 35
 LONGEST_HASH: Final = 64
+LONGEST_SLATE_ID: Final = 64
+LONGEST_TOPIC: Final = 64
+LONGEST_AGENT_KEY: Final = 256
 HIGHEST_RANK: Final = 2_147_483_647
 
 LanguageTag = Annotated[str, Field(max_length=LONGEST_TAG, pattern=f"^{LANGUAGE_TAG}$")]
@@ -83,6 +101,25 @@ Propensity = Annotated[
     Field(gt=0, le=1),
     BeforeValidator(_number),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, {"type": "string"}]}),
+]
+
+SlateId = Annotated[
+    str,
+    BeforeValidator(_digits),
+    Field(min_length=1, max_length=LONGEST_SLATE_ID),
+    WithJsonSchema(_text_or_number(LONGEST_SLATE_ID)),
+]
+Topic = Annotated[
+    str,
+    BeforeValidator(_digits),
+    Field(min_length=1, max_length=LONGEST_TOPIC),
+    WithJsonSchema(_text_or_number(LONGEST_TOPIC)),
+]
+AgentKey = Annotated[
+    str,
+    BeforeValidator(_digits),
+    Field(min_length=1, max_length=LONGEST_AGENT_KEY),
+    WithJsonSchema(_text_or_number(LONGEST_AGENT_KEY)),
 ]
 
 
@@ -138,6 +175,25 @@ class Like(BaseModel):
     content_language: LanguageTag | None = Field(None, description="BCP 47")
     origin_hash: Annotated[str, Field(max_length=LONGEST_HASH)] | None = Field(
         None, description="Opaque, salted hash of device or network; never an address"
+    )
+    slate_id: SlateId | None = Field(
+        None, description="The slate (exposures.v1) that it came from, where that is known"
+    )
+    topic: Topic | None = Field(None, description="What the target is about")
+    principal_id: Identifier | None = Field(
+        None, description="Of a buy: for whom an agent acted, where that is not the actor"
+    )
+    agent_key: AgentKey | None = Field(
+        None, description="Of a buy: key id (thumbprint) of the agent's Web Bot Auth signature"
+    )
+    signature: Literal["none", "invalid", "valid"] = Field(
+        "none", description="Of a buy: what the platform's edge found when it checked the agent's signature"
+    )
+    mandate: Literal["none", "standing", "cart"] = Field(
+        "none", description="Of a buy: what the agent was given: an allowance or intent (standing), or this very cart"
+    )
+    user_present: Literal["unknown", "yes", "no"] = Field(
+        "unknown", description="Of a buy: whether the person was there and confirmed it"
     )
 
     _null_is_absence = model_validator(mode="before")(without_nulls)

@@ -10,12 +10,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from shared.events import EpochMs, Identifier, LanguageTag, Propensity, Rank, without_nulls
+from shared.events import LONGEST_SLATE_ID, EpochMs, Identifier, LanguageTag, Propensity, Rank, without_nulls
 
 ARMS: Final = ("none", "treated", "holdout")
 NO_ARM, TREATED, HOLDOUT = range(len(ARMS))
 MOST_ITEMS: Final = 200
-LONGEST_SLATE_ID: Final = 64
 # Of a policy's name, and of a topic's.
 LONGEST_NAME: Final = 128
 MOST_CANDIDATES: Final = 2_147_483_647

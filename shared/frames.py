@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, SURFACES
+from shared.events import ACTIONS, ACTOR_KINDS, CONTENT_ORIGINS, MANDATES, SIGNATURES, SURFACES, USER_PRESENT
 from shared.exposures import ARMS
 from shared.labels import LABELS
 
@@ -42,6 +42,14 @@ LIKES: Final = pa.schema(
         ("actor_locale", pa.string()),
         ("content_language", pa.string()),
         ("origin_hash", pa.string()),
+        ("slate_id", pa.string()),
+        ("topic", pa.string()),
+        # Of a buy (docs/buy-it.md).
+        ("principal_id", pa.string()),
+        ("agent_key", pa.string()),
+        ("signature", pa.int8()),
+        ("mandate", pa.int8()),
+        ("user_present", pa.int8()),
         # When the producer handed the like to Kafka: what latency is counted from.
         ("sent_at", pa.int64()),
         ("source_partition", pa.int32()),
@@ -198,6 +206,13 @@ FORECASTS: Final = pa.schema(
         # In the user's ranking of candidates, 1 the first, 0 where it was no candidate.
         ("place", pa.int32()),
         ("model", pa.string()),
+        # Of a buy, as the like has them: a buy's row is at its principal's partition, where it has one.
+        ("actor_kind", pa.int8()),
+        ("principal_id", pa.string()),
+        ("agent_key", pa.string()),
+        ("signature", pa.int8()),
+        ("mandate", pa.int8()),
+        ("user_present", pa.int8()),
     ]
 )
 
@@ -238,9 +253,28 @@ CODES: Final[dict[str, tuple[str, ...]]] = {
     "content_origin": CONTENT_ORIGINS,
     "surface": SURFACES,
     "arm": ARMS,
+    "signature": SIGNATURES,
+    "mandate": MANDATES,
+    "user_present": USER_PRESENT,
     "label": LABELS,
     "previous_label": LABELS,
 }
+
+
+# Schemas that got more columns, by the names that they had before: frames and snapshots of then are read as likes that
+# say nothing of these.
+_NEW_IN_LIKES: Final = ("slate_id", "topic", "principal_id", "agent_key", "signature", "mandate", "user_present")
+_NEW_IN_FORECASTS: Final = ("actor_kind", *_NEW_IN_LIKES[2:])
+_FORMER: Final = {
+    tuple(name for name in schema.names if name not in new): schema
+    for schema, new in (
+        (LIKES, _NEW_IN_LIKES),
+        (JUDGED_LIKES, _NEW_IN_LIKES),
+        (TRUSTED_LIKES, _NEW_IN_LIKES),
+        (FORECASTS, _NEW_IN_FORECASTS),
+    )
+}
+_FORMER_SIZES: Final = frozenset(map(len, _FORMER))
 
 
 class Lineage(msgspec.Struct, frozen=True):
@@ -322,9 +356,29 @@ def encode(batch: pa.RecordBatch) -> bytes:
 
 
 def decode(value: bytes) -> pa.RecordBatch:
-    """The record batch of `encode`. Raises pyarrow.ArrowInvalid on anything else."""
+    """The record batch of `encode`, with all columns that its schema has now. Raises pyarrow.ArrowInvalid on anything
+    else.
+    """
     with pa.ipc.open_stream(value) as reader:
-        return reader.read_next_batch()
+        return _as_now(reader.read_next_batch())
+
+
+def _as_now(batch: pa.RecordBatch) -> pa.RecordBatch:
+    if batch.num_columns not in _FORMER_SIZES:
+        return batch
+    schema = _FORMER.get(tuple(batch.schema.names))
+    if schema is None:
+        return batch
+    columns = [
+        batch.column(field.name) if field.name in batch.schema.names else _unsaid(field, batch.num_rows)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _unsaid(field: pa.Field, rows: int) -> pa.Array:
+    """Where no row says anything: nulls, or an enumeration's first name."""
+    return pa.array(np.zeros(rows, np.int8)) if field.name in CODES else pa.nulls(rows, field.type)
 
 
 def to_headers(frame: Frame) -> Headers:

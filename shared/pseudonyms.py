@@ -7,7 +7,9 @@ import secrets
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-IDS: Final = frozenset({"actor_id", "user_id", "target_id", "creator_id", "origin_hash", "event_id", "key"})
+IDS: Final = frozenset(
+    {"actor_id", "user_id", "target_id", "creator_id", "principal_id", "origin_hash", "event_id", "key"}
+)
 SECRET: Final = ("password", "token", "secret", "authorization")
 
 

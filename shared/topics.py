@@ -209,7 +209,7 @@ TOPICS: Final = (
         True,
         "What was forecast of each trusted like before it came, corrections of likes, and requests to forget users",
         Arrow({"forecasts": frames.FORECASTS, frames.FORGET: frames.FORGET_REQUESTS}),
-        "hash of actor_id",
+        "hash of actor_id, or of a buy's principal_id",
         _retained(7),
     ),
     Topic(

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from services.predictor.model import VERSION
 from services.predictor.prequential import Scored
+from shared.buys import bought_by
 from shared.frames import FORECASTS, Frame, Lineage, Output, by_owner, to_outputs
 from shared.hashing import hash_strings
 from shared.topics import FORECASTS as FORECASTS_TOPIC
@@ -28,6 +29,7 @@ _AS_THEY_CAME: Final = (
     "surface",
     "sent_at",
 )
+_OF_BUYS: Final = ("actor_kind", "principal_id", "agent_key", "signature", "mandate", "user_present")
 
 
 def forecast(
@@ -45,14 +47,15 @@ def forecast(
     columns += [pa.array(weight), pa.array(~first)]
     columns += [pa.array(column, mask=~known) for column in (*numbers, place)]
     columns.append(pa.array([VERSION]).take(pa.array(np.zeros(n, np.int64))))
+    columns += [batch.column(name) for name in _OF_BUYS]
     return pa.RecordBatch.from_arrays(columns, schema=FORECASTS)
 
 
 def outputs(batch: pa.RecordBatch, partitions: int, offset: int, clock: int) -> list[Output]:
-    """Rows that follow from the frame at `offset` of trusted-likes.v1, each at its user's partition. `clock`: how far
-    event time is (ms) in that log.
+    """Rows that follow from the frame at `offset` of trusted-likes.v1, each at its user's partition, a buy at its
+    principal's, whose likes and slates are there. `clock`: how far event time is (ms) in that log.
     """
-    return _to_users(Frame("forecasts", batch), hash_strings(batch.column("actor_id")), partitions, offset, clock)
+    return _to_users(Frame("forecasts", batch), hash_strings(bought_by(batch)), partitions, offset, clock)
 
 
 def forgotten(request: Frame, partitions: int, offset: int, clock: int) -> list[Output]:

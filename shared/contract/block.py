@@ -19,7 +19,15 @@ from pyarrow import json
 
 from shared import frames
 from shared.contract.times import EARLIEST_MS, LATEST_MS
-from shared.events import HIGHEST_RANK, LANGUAGE_TAG, LONGEST_HASH, LONGEST_TAG
+from shared.events import (
+    HIGHEST_RANK,
+    LANGUAGE_TAG,
+    LONGEST_AGENT_KEY,
+    LONGEST_HASH,
+    LONGEST_SLATE_ID,
+    LONGEST_TAG,
+    LONGEST_TOPIC,
+)
 
 # A name of the contract, and how it is read. The two last are for what is no plain like: they must stay empty.
 _TIMES: Final = ("occurred_at", "actor_created_at")
@@ -28,8 +36,16 @@ _OTHERS: Final = ("undoes", "__deleted")
 _REQUIRED: Final = ("event_id", "actor_id", "target_id", "occurred_at")
 # Characters: never more bytes than an id may have.
 LONGEST_ID: Final = 128
-_IDS: Final = ("event_id", "actor_id", "target_id", "creator_id")
-_LONGEST: Final = {**dict.fromkeys(_IDS, LONGEST_ID), "origin_hash": LONGEST_HASH}
+# Messages of a block that are looked at for which fields they have.
+EXAMPLES: Final = 8
+_IDS: Final = ("event_id", "actor_id", "target_id", "creator_id", "principal_id")
+_NAMED: Final = {
+    **dict.fromkeys(_IDS, LONGEST_ID),
+    "slate_id": LONGEST_SLATE_ID,
+    "topic": LONGEST_TOPIC,
+    "agent_key": LONGEST_AGENT_KEY,
+}
+_LONGEST: Final = {**_NAMED, "origin_hash": LONGEST_HASH}
 _TAGS: Final = ("actor_locale", "content_language")
 _TEXT: Final = (*_LONGEST, *_TAGS)
 _TAG: Final = re.compile(LANGUAGE_TAG)
@@ -48,7 +64,7 @@ def read(values: Sequence[bytes], latest_ms: Any) -> list[pa.Array]:
     """
     block = b"\n".join(values)
     _require_flat(block, len(values))
-    table = _parse(block, values[0])
+    table = _parse(block, values)
     if table.num_rows != len(values):
         raise Unfit
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
@@ -60,9 +76,11 @@ def read(values: Sequence[bytes], latest_ms: Any) -> list[pa.Array]:
     _require(pc.less_equal(found["occurred_at"], pa.array(latest_ms)))
     found |= {name: _codes(columns[name], known) for name, known in _CODES.items()}
     for name, longest in _LONGEST.items():
+        if columns[name].null_count == len(values):
+            continue
         lengths = pc.utf8_length(columns[name])
         _require(pc.less_equal(lengths, longest))
-        if name in _IDS:
+        if name in _NAMED:
             _require(pc.greater(lengths, 0))
     for name in _TAGS:
         _require_tags(columns[name])
@@ -98,25 +116,47 @@ def _require_flat(block: bytes, count: int) -> None:
         raise Unfit from None
 
 
-def _parse(block: bytes, first: bytes) -> pa.Table:
+def _parse(block: bytes, values: Sequence[bytes]) -> pa.Table:
     try:
-        example = msgspec.json.decode(first)
-        times = {name: pa.string() if isinstance(example.get(name), str) else pa.int64() for name in _TIMES}
-        schema = pa.schema(
-            {
-                **dict.fromkeys((*_TEXT, *_CODES, *_OTHERS), pa.string()),
-                **times,
-                "rank": pa.int64(),
-                "propensity": pa.float64(),
-            }
-        )
-        return json.read_json(
-            pa.BufferReader(block),
-            json.ReadOptions(use_threads=False, block_size=len(block) + 1),
-            json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
-        )
+        examples = [msgspec.json.decode(value) for value in (values[0], *_longest(values))]
+        times = {name: pa.string() if isinstance(examples[0].get(name), str) else pa.int64() for name in _TIMES}
+        kinds = {
+            **dict.fromkeys((*_TEXT, *_CODES, *_OTHERS), pa.string()),
+            **times,
+            "rank": pa.int64(),
+            "propensity": pa.float64(),
+        }
+        names = set(_REQUIRED).union(*examples)
+        if names <= kinds.keys():
+            # Most say what these say: what nobody says costs nothing then.
+            said = {name: kind for name, kind in kinds.items() if name in names}
+            try:
+                return _with_unsaid(_parse_as(block, said, "error"), kinds)
+            except pa.ArrowInvalid:
+                pass
+        return _parse_as(block, kinds, "ignore")
     except (pa.ArrowInvalid, msgspec.DecodeError, RecursionError):
         raise Unfit from None
+
+
+def _longest(values: Sequence[bytes]) -> list[bytes]:
+    """A few: these are likely to have what others lack."""
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    return [values[at] for at in np.argpartition(lengths, -min(EXAMPLES, len(values)))[-EXAMPLES:].tolist()]
+
+
+def _parse_as(block: bytes, kinds: dict[str, pa.DataType], unexpected: str) -> pa.Table:
+    return json.read_json(
+        pa.BufferReader(block),
+        json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+        json.ParseOptions(explicit_schema=pa.schema(kinds), unexpected_field_behavior=unexpected),
+    )
+
+
+def _with_unsaid(table: pa.Table, kinds: dict[str, pa.DataType]) -> pa.Table:
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    absent = {kind: pa.chunked_array([pa.nulls(table.num_rows, kind)]) for kind in set(kinds.values())}
+    return pa.table({name: columns.get(name, absent[kind]) for name, kind in kinds.items()})
 
 
 def _moments(column: pa.Array) -> pa.Array:
@@ -133,6 +173,8 @@ def _moments(column: pa.Array) -> pa.Array:
 
 def _codes(column: pa.Array, known: pa.Array) -> pa.Array:
     """The code of each name; of none, the first one's."""
+    if column.null_count == len(column):
+        return pa.array(np.zeros(len(column), np.int8))
     codes = pc.index_in(column, known)
     if codes.null_count > column.null_count:
         raise Unfit

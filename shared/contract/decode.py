@@ -19,7 +19,16 @@ from shared.contract import block
 from shared.contract.confluent import MAGIC, Reader, unframe
 from shared.contract.envelopes import Ignored, Unwrapped, unwrap
 from shared.contract.times import LATEST_MS, epoch_ms
-from shared.events import HIGHEST_RANK, LANGUAGE_TAG, LONGEST_HASH, LONGEST_TAG, Like
+from shared.events import (
+    HIGHEST_RANK,
+    LANGUAGE_TAG,
+    LONGEST_AGENT_KEY,
+    LONGEST_HASH,
+    LONGEST_SLATE_ID,
+    LONGEST_TAG,
+    LONGEST_TOPIC,
+    Like,
+)
 
 # Fewer messages are faster one by one.
 LEAST_BLOCK: Final = 64
@@ -60,6 +69,13 @@ class FastLike(msgspec.Struct, gc=False, omit_defaults=True):
     actor_locale: Tag | None = None
     content_language: Tag | None = None
     origin_hash: Annotated[str, msgspec.Meta(max_length=LONGEST_HASH)] | None = None
+    slate_id: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_SLATE_ID)] | None = None
+    topic: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_TOPIC)] | None = None
+    principal_id: _Id | None = None
+    agent_key: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_AGENT_KEY)] | None = None
+    signature: Literal["none", "invalid", "valid"] = "none"
+    mandate: Literal["none", "standing", "cart"] = "none"
+    user_present: Literal["unknown", "yes", "no"] = "unknown"
     # Flattened rows of Debezium have all the fields of a like also when they say that it is gone.
     deleted: None = msgspec.field(name="__deleted", default=None)
 
@@ -208,6 +224,8 @@ def _normal(like: FastLike) -> FastLike:
         like.target_id = str(like.target_id)
     if type(like.creator_id) is int:
         like.creator_id = str(like.creator_id)
+    if type(like.principal_id) is int:
+        like.principal_id = str(like.principal_id)
     return like
 
 
@@ -313,8 +331,15 @@ def to_batch(likes: Sequence[FastLike | Like], places: Sequence[tuple[int, int, 
     columns = []
     for column, values in zip(_GIVEN, by_column, strict=True):
         codes = _CODES.get(column.name)
-        columns.append(pa.array([codes[name] for name in values] if codes is not None else values, column.type))
+        columns.append(pa.array(values, column.type) if codes is None else _coded(values, codes))
     return _with_places(columns, np.array(places, np.int64).reshape(-1, 3))
+
+
+def _coded(names: tuple[str, ...], codes: dict[str, int]) -> pa.Array:
+    """Shape (n,). Most columns say the same of all likes."""
+    if names and names.count(names[0]) == len(names):
+        return pa.array(np.full(len(names), codes[names[0]], np.int8))
+    return pa.array([codes[name] for name in names], pa.int8())
 
 
 def to_messages(likes: pa.RecordBatch) -> list[bytes]:

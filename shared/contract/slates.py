@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from shared.contract.block import LONGEST_ID
 from shared.contract.decode import BYTE_ORDER_MARK, FUTURE_TOLERANCE_MS, DoesNotFit, Message, Rejection, Tag, sentence
 from shared.contract.times import epoch_ms
-from shared.events import HIGHEST_RANK, SURFACES
-from shared.exposures import ARMS, LONGEST_NAME, LONGEST_SLATE_ID, MOST_CANDIDATES, MOST_ITEMS, Exposure
+from shared.events import HIGHEST_RANK, LONGEST_SLATE_ID, SURFACES
+from shared.exposures import ARMS, LONGEST_NAME, MOST_CANDIDATES, MOST_ITEMS, Exposure
 from shared.frames import EXPOSED_ITEMS
 from shared.hashing import hash_strings
 

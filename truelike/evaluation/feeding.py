@@ -129,7 +129,7 @@ def as_batch(likes: Likes) -> pa.RecordBatch:
         "source_partition": pa.array(np.zeros(n, np.int32)),
         "source_offset": pa.array(np.arange(n)),
     }
-    for name in ("actor_kind", "content_origin", "surface"):
+    for name in frames.CODES.keys() & set(frames.LIKES.names) - given.keys():
         given[name] = pa.array(np.zeros(n, np.int8))
     columns = [given.get(f.name, pa.nulls(n, f.type)).cast(f.type) for f in frames.LIKES]
     return pa.RecordBatch.from_arrays(columns, schema=frames.LIKES)

@@ -122,9 +122,7 @@ def _as_likes(actors: list[str], targets: pa.Array, times: I64) -> pa.RecordBatc
         "actor_id": pa.array(actors),
         "target_id": targets,
     }
-    zero = {
-        name: pa.array(np.zeros(len(actors), np.int8)) for name in ("action", "actor_kind", "content_origin", "surface")
-    }
+    zero = {name: pa.array(np.zeros(len(actors), np.int8)) for name in frames.CODES if name in frames.LIKES.names}
     zero["sent_at"] = pa.array(times)
     zero["source_partition"] = pa.array(np.zeros(len(actors), np.int32))
     zero["source_offset"] = pa.array(np.arange(len(actors)))

@@ -28,7 +28,7 @@ from truelike.files.result import Result
 # Stands where a row has no id of its own, until one is derived; no id has this character.
 _NO_ID: Final = "\x7f"
 _NEEDED: Final = ("actor_id", "occurred_at", "target_id")
-_IDS: Final = ("event_id", "actor_id", "target_id", "creator_id", "undoes")
+_IDS: Final = ("event_id", "actor_id", "target_id", "creator_id", "principal_id", "undoes")
 _TIMES: Final = ("occurred_at", "actor_created_at")
 _NUMBERS: Final = ("rank", "propensity")
 _MOST_NAMES: Final = 40

@@ -12,10 +12,13 @@ import pyarrow.compute as pc
 
 from shared import frames
 from shared.contract.times import EARLIEST_MS, LATEST_MS, TEXT, TYPED
+from shared.events import LONGEST_AGENT_KEY, LONGEST_SLATE_ID, LONGEST_TOPIC
 
 _CODES: Final = {name: names for name, names in frames.CODES.items() if name in frames.LIKES.names}
 # 128 characters are never more than 512 bytes.
 _MOST_CHARACTERS: Final = 128
+_IDS: Final = ("actor_id", "target_id", "event_id", "creator_id", "principal_id")
+_NAMES: Final = {"slate_id": LONGEST_SLATE_ID, "topic": LONGEST_TOPIC, "agent_key": LONGEST_AGENT_KEY}
 # (from, below, unit, of which so many are a ms, ms of one)
 _UNITS: Final = (
     (10**8, 10**11, "seconds", 1, 1000),
@@ -36,9 +39,14 @@ def likes(columns: dict[str, Any], times: set[str], rows: int) -> tuple[dict[str
     if rows == 0 or ("undoes" in columns and columns["undoes"].null_count < rows):
         return None
     found: dict[str, Any] = {}
-    for name in ("actor_id", "target_id", "event_id", "creator_id"):
+    for name in _IDS:
         column = _ids(columns.get(name), rows)
         if column is None or (name in ("actor_id", "target_id") and column.null_count):
+            return None
+        found[name] = column
+    for name, longest in _NAMES.items():
+        column = _ids(columns.get(name), rows, longest)
+        if column is None:
             return None
         found[name] = column
     moments = _times(columns.get("occurred_at"), "occurred_at" in times)
@@ -58,7 +66,7 @@ def likes(columns: dict[str, Any], times: set[str], rows: int) -> tuple[dict[str
     return found, form
 
 
-def _ids(column: Any, rows: int) -> Any:
+def _ids(column: Any, rows: int, longest: int = _MOST_CHARACTERS) -> Any:
     if column is None or pa.types.is_null(column.type):
         return pa.nulls(rows, pa.string())
     if pa.types.is_integer(column.type):
@@ -66,7 +74,7 @@ def _ids(column: Any, rows: int) -> Any:
     if not pa.types.is_string(column.type):
         return None
     length = pc.min_max(pc.utf8_length(column))
-    if (length["max"].as_py() or 0) > _MOST_CHARACTERS or length["min"].as_py() == 0:
+    if (length["max"].as_py() or 0) > longest or length["min"].as_py() == 0:
         return None
     return None if pc.any(pc.match_substring(column, "\0")).as_py() else column
 

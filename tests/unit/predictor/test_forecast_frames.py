@@ -15,7 +15,7 @@ from services.predictor.runner import PredictorRunner
 from services.predictor.settings import PredictorSettings
 from services.predictor.task import PredictorTask
 from shared import forgetting, redis_connection
-from shared.events import UNLIKE
+from shared.events import BUY, UNLIKE
 from shared.forgetting import Request
 from shared.frames import TRUSTED_LIKES, Frame, Output, from_message, to_headers
 from shared.frames import encode as encoded
@@ -65,6 +65,22 @@ def test_rows_are_at_their_users_with_a_place_in_the_log() -> None:
         assert frame.lineage is not None
         assert (frame.lineage.source, frame.lineage.offset, output.topic) == ("predictor/0", 17, FORECASTS)
         assert frame.lineage.watermark == START_MS + 59_000
+
+
+def test_a_buy_is_where_its_principal_is() -> None:
+    mandate = {"principal_id": "ann", "agent_key": "k", "signature": 2, "mandate": 1, "user_present": 2}
+    buys = [row(n, f"agent{n}", "lamp", action=BUY, actor_kind=2, **mandate) for n in range(40)]
+    own = [row(40 + n, f"u{n}", "lamp", action=BUY) for n in range(40)]
+    # What only a buy should say moves no like.
+    likes = [row(80 + n, f"u{n}", "lamp", principal_id="ann") for n in range(40)]
+    at = {}
+    for output in said(PredictorTask(5), [*buys, *own, *likes], 0):
+        at |= dict.fromkeys(by_event([output]), output.partition)
+    whose = {r["event_id"]: "ann" if r in buys else r["actor_id"] for r in (*buys, *own, *likes)}
+    assert at == {event: int(hash_strings(pa.array([user]))[0]) % 5 for event, user in whose.items()}
+    found = by_event(said(PredictorTask(5), buys, 0))["e0"]
+    assert {name: found[name] for name in mandate} == mandate
+    assert found["actor_kind"] == 2
 
 
 def test_the_number_of_partitions_changes_no_row() -> None:

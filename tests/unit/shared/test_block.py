@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from shared import frames
 from shared.contract import block, decode
 from shared.contract.decode import FUTURE_TOLERANCE_MS, Message, one_by_one
-from shared.events import ACTIONS, CONTENT_ORIGINS, SURFACES, rfc3339
+from shared.events import ACTIONS, CONTENT_ORIGINS, MANDATES, SIGNATURES, SURFACES, USER_PRESENT, rfc3339
 from tests.likes import START_MS, like
 from tests.mutations import ODD, mutated
 
@@ -52,6 +52,13 @@ def event(rng: random.Random, number: int) -> dict[str, Any]:
         "actor_locale": rng.choice(["en", "pt-BR", "zh_Hans_CN"]),
         "content_language": "de",
         "origin_hash": rng.choice(["", "h" * 64]),
+        "slate_id": rng.choice(["s1", "é" * 64]),
+        "topic": rng.choice(["jazz", "x" * 64]),
+        "principal_id": rng.choice(["ann", "é" * 128]),
+        "agent_key": rng.choice(["k", "é" * 256]),
+        "signature": rng.choice(SIGNATURES),
+        "mandate": rng.choice(MANDATES),
+        "user_present": rng.choice(USER_PRESENT),
         "actor_created_at": rng.choice([START_MS - 10**9, rfc3339(START_MS - 10**9)]),
         "extra": rng.choice([True, 1.5, "text", -1]),
     }
@@ -99,12 +106,28 @@ def test_no_message_changes_how_its_neighbours_are_read(values: list[bytes]) -> 
 NAMES = (
     *("rank", "propensity", "action", "actor_kind", "actor_locale", "occurred_at", "actor_created_at", "event_id"),
     *("creator_id", "origin_hash", "undoes", "__deleted", "extra"),
+    *("slate_id", "topic", "principal_id", "agent_key", "signature", "mandate", "user_present"),
 )
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    "odd", [*ODD, "[" * 90_000 + "]" * 90_000, '"en-"', '"en\\n"', "0", "1e-400", "2147483648", "27.0", '"buy"', '""']
+    "odd",
+    [
+        *ODD,
+        "[" * 90_000 + "]" * 90_000,
+        '"en-"',
+        '"en\\n"',
+        "0",
+        "1e-400",
+        "2147483648",
+        "27.0",
+        '"buy"',
+        '""',
+        '"valid"',
+        f'"{"é" * 65}"',
+        f'"{"é" * 257}"',
+    ],
 )
 def test_odd_values_in_every_kind_of_field(name: str, odd: str) -> None:
     fields = {key: msgspec.json.encode(value).decode() for key, value in like(0, "u", "t", 0).items()} | {name: odd}

@@ -287,6 +287,13 @@ def test_what_is_allowed_beyond_the_fields_types_is_in_the_schema(change: dict[s
         {"propensity": 0},
         {"content_language": "en GB"},
         {"actor_kind": "Agent"},
+        {"signature": "verified"},
+        {"mandate": "yes"},
+        {"user_present": "maybe"},
+        {"slate_id": ""},
+        {"slate_id": "s" * 65},
+        {"topic": "t" * 65},
+        {"agent_key": "k" * 257},
     ],
 )
 def test_what_the_schema_of_a_like_refuses_is_refused(change: dict[str, Any]) -> None:
