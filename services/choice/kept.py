@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from services.choice.log import NOBODY, Bits, Likes, Log, Shown
+from services.choice.log import NOBODY, Bits, Buys, Likes, Log, Shown
 from services.choice.person import PARTS
 
 
@@ -20,6 +20,7 @@ class Kept:
     shown: dict[str, npt.NDArray[Any]]
     policies: tuple[str, ...]
     now_ms: int
+    buys: dict[str, npt.NDArray[Any]]
 
     def log(self, highest_actor: int) -> Log:
         """In order of time; of actors of a sample: those whose hash is at most `highest_actor`."""
@@ -39,4 +40,11 @@ class Kept:
         columns = {name: column[seen] for name, column in shown.items()}
         columns["slate"] = columns["slate"].view(np.int64)
         wide = {name: columns[name].astype(np.int64) for name in ("policy", "rank", "candidates")}
-        return Log(given, Shown(**columns | wide), self.policies, self.now_ms, Bits(at, **found))
+        bits, buys = Bits(at, **found), self._bought(highest_actor)
+        return Log(given, Shown(**columns | wide), self.policies, self.now_ms, bits, buys)
+
+    def _bought(self, highest_actor: int) -> Buys:
+        person = self.buys["person"]
+        known = np.flatnonzero((person != NOBODY) & (person <= np.uint64(highest_actor)))
+        order = known[np.argsort(self.buys["time"][known], kind="stable")]
+        return Buys(**{name: column[order] for name, column in self.buys.items()})

@@ -1,8 +1,8 @@
-"""What was liked and what was shown, as arrays: the input of every figure."""
+"""What was liked, bought and shown, as arrays: the input of every figure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final, Self
 
@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.events import ACTIONS, UNLIKE
+from shared.buys import bought_by
+from shared.events import ACTIONS, AGENT, BUY, UNLIKE
 from shared.hashing import U64, hash_strings, mix
 
 I64 = npt.NDArray[np.int64]
@@ -77,6 +78,29 @@ class Shown(Rows):
 
 
 @dataclass(frozen=True)
+class Buys(Rows):
+    """Shapes (n,), in order of time. `person`: the principal, where one is named, else the actor; `target`, `creator`
+    as of likes. `declared`: it says itself that an agent acted: the actor does, or it names an agent's key, or a
+    principal who is not the actor. The others are codes of `frames.CODES`.
+    """
+
+    person: U64
+    target: U64
+    creator: U64
+    time: I64
+    surface: npt.NDArray[np.int8]
+    declared: Bools
+    signature: npt.NDArray[np.int8]
+    mandate: npt.NDArray[np.int8]
+    user_present: npt.NDArray[np.int8]
+
+    @classmethod
+    def none(cls) -> Buys:
+        ids, codes, time = np.zeros(0, np.uint64), np.zeros(0, np.int8), np.zeros(0, np.int64)
+        return cls(ids, ids, ids, time, codes, np.zeros(0, np.bool_), codes, codes, codes)
+
+
+@dataclass(frozen=True)
 class Bits(Rows):
     """Of likes with forecasts, shapes (n,): `at`, places among the log's likes; `popular`, what a like held; `shown`
     and `shown_first` are E in the two orders of the chain: whoever comes first takes the credit (services/choice/bits).
@@ -101,8 +125,8 @@ class Bits(Rows):
 
 @dataclass(frozen=True)
 class Log:
-    """Likes that stand and what was shown, up to a moment; `policies`: names by number; `bits`: the likes', where they
-    were found as the likes came.
+    """Likes that stand, what was shown and bought, up to a moment; `policies`: names by number; `bits`: the likes',
+    where they were found as the likes came.
     """
 
     likes: Likes
@@ -110,6 +134,7 @@ class Log:
     policies: tuple[str, ...]
     now_ms: int
     bits: Bits | None = None
+    buys: Buys = field(default_factory=Buys.none)
 
     @cached_property
     def matured(self) -> Shown:
@@ -118,12 +143,13 @@ class Log:
 
     def until(self, now_ms: int) -> Log:
         """The log as it was then."""
-        likes, shown = self.likes, self.shown
-        return Log(likes.take(likes.time <= now_ms), shown.take(shown.time <= now_ms), self.policies, now_ms)
+        likes, shown, buys = self.likes, self.shown, self.buys
+        until = likes.take(likes.time <= now_ms), shown.take(shown.time <= now_ms)
+        return Log(*until, self.policies, now_ms, buys=buys.take(buys.time <= now_ms))
 
     @property
     def window(self) -> tuple[int, int]:
-        times = np.r_[self.likes.time, self.shown.time]
+        times = np.r_[self.likes.time, self.shown.time, self.buys.time]
         return (int(times.min()), int(times.max())) if len(times) else (0, 0)
 
 
@@ -148,6 +174,28 @@ def likes_of(batch: pa.RecordBatch, p_popular: F64 | None = None, p_history: F64
         np.ones(len(kept)),
         (nothing if p_popular is None else p_popular)[kept],
         (nothing if p_history is None else p_history)[kept],
+    )
+
+
+def buys_of(batch: pa.RecordBatch) -> Buys:
+    """Of likes in order of time (schema `frames.LIKES` or `frames.FORECASTS`) those that are buys."""
+    bought = batch.filter(pc.equal(batch.column("action"), BUY))
+    person, actor = hash_strings(bought_by(bought)), hash_strings(bought.column("actor_id"))
+    kind, surface, signature, mandate, present = (
+        pc.fill_null(bought.column(name), 0).to_numpy()
+        for name in ("actor_kind", "surface", "signature", "mandate", "user_present")
+    )
+    keyed = bought.column("agent_key").is_valid().to_numpy(zero_copy_only=False)
+    return Buys(
+        person,
+        hash_strings(bought.column("target_id")),
+        hashes(bought.column("creator_id")),
+        bought.column("occurred_at").to_numpy(),
+        surface,
+        (kind == AGENT) | keyed | (person != actor),
+        signature,
+        mandate,
+        present,
     )
 
 

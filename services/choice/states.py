@@ -17,7 +17,7 @@ from services.choice.figures import FIGURES
 from services.choice.log import Log
 
 # Of the bytes of `encode`: another number where what a figure adds up is another.
-VERSION: Final = 1
+VERSION: Final = 2
 MEASURES: Final = {measure.name: measure for measure in FIGURES.values()}
 
 
@@ -31,7 +31,7 @@ class States:
 
     @classmethod
     def of_log(cls, log: Log) -> States:
-        first, last = log.window if len(log.likes) or len(log.shown) else (None, None)
+        first, last = log.window if any(map(len, (log.likes, log.shown, log.buys))) else (None, None)
         return cls(first, last, {name: measure.state(log) for name, measure in MEASURES.items()})
 
     def __add__(self, other: States) -> States:

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from services.choice import bits
 from services.choice.kept import Kept
-from services.choice.log import ATTRIBUTION_MS, I64, LIKE, Bools, Likes, Shown, hashes, shown_of
+from services.choice.log import ATTRIBUTION_MS, I64, LIKE, Bools, Likes, Shown, buys_of, hashes, shown_of
 from services.choice.mixture import Mixture
 from services.choice.person import PARTS
 from services.choice.retained import NONE, RetainedLikes, RetainedSlates
+from services.choice.retained_buys import RetainedBuys
 from shared import forgetting, frames
 from shared.as_of_join import JOINED_AT, Step
 from shared.checkpoints import Arrays, pack, unpack
@@ -56,6 +57,7 @@ class ChoiceTask:
                 "forecast_likes",
                 "corrected_likes",
                 "unlikes",
+                "buys",
                 "shown_items",
                 "repeated_items",
             ),
@@ -63,6 +65,7 @@ class ChoiceTask:
         )
         self.likes = RetainedLikes(most_likes)
         self.slates = RetainedSlates(most_items)
+        self.buys = RetainedBuys(most_likes)
         self.effects = Effects()
         # How far event time is, the steps that were processed last, and the model that forecast.
         self.clock, self.step, self.step_before = 0, NONE, NONE
@@ -134,6 +137,7 @@ class ChoiceTask:
             self.counters[name] += len(count)
         self.counters["unlikes"] += len(unlikes)
         self.counters["joined_likes"] += int((~correction).sum())
+        self._take_buys(rows.filter(pa.array(~correction)))
         if rows.num_rows:
             self.model = rows.column("model")[rows.num_rows - 1].as_py()
         said = np.sort(np.concatenate([first, kept, unlikes]))
@@ -141,6 +145,12 @@ class ChoiceTask:
         users = rows.column("actor_id").take(pa.array(known)).unique().to_pylist()
         self.effects = Effects(users=users, sent_at=rows.column("sent_at").to_numpy()[first])
         return self._said(rows.take(pa.array(said)), numbers[said])
+
+    def _take_buys(self, rows: pa.RecordBatch) -> None:
+        """A buy is what it is, whatever its buyer is called later."""
+        buys = buys_of(rows)
+        self.buys.append(buys)
+        self.counters["buys"] += len(buys)
 
     def _was_withheld(self, likes: Likes) -> Bools:
         slots = self._withheld.find(mix(likes.actor, likes.target))
@@ -168,7 +178,7 @@ class ChoiceTask:
         request = forgetting.of_frame(frame)
         actors = hash_strings(pa.array(request.user_ids, pa.string()))
         items, withheld = self.slates.forget(actors)
-        removed = {"likes": self.likes.forget(actors), "shown_items": items}
+        removed = {"likes": self.likes.forget(actors), "buys": self.buys.forget(actors), "shown_items": items}
         self._withheld.drop(withheld)
         self._mixture.forget(actors)
         self.effects = Effects(forgotten=request.user_ids, request_id=request.request_id, removed=removed)
@@ -201,12 +211,14 @@ class ChoiceTask:
 
     def kept(self) -> Kept:
         """The log as it is now."""
-        return Kept(self.likes.rows.copied(), self.slates.rows.copied(), tuple(self.slates.policies), self.clock)
+        likes, shown, buys = (held.rows.copied() for held in (self.likes, self.slates, self.buys))
+        return Kept(likes, shown, tuple(self.slates.policies), self.clock, buys)
 
     def snapshot(self) -> Arrays:
         return {
             **self.likes.snapshot(),
             **self.slates.snapshot(),
+            **self.buys.snapshot(),
             **self._mixture.snapshot(),
             **self._slates_seen.snapshot("seen"),
             **self._withheld.snapshot("withheld"),
@@ -217,6 +229,7 @@ class ChoiceTask:
     def restore(self, arrays: Arrays) -> None:
         self.likes.restore(arrays)
         self.slates.restore(arrays)
+        self.buys.restore(arrays)
         self._mixture.restore(arrays)
         self._slates_seen.restore("seen", arrays)
         self._withheld.restore("withheld", arrays)

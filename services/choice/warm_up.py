@@ -19,7 +19,7 @@ MINUTE_MS: Final = 60_000
 
 
 def warm_up() -> None:
-    """A slate, likes of it, a correction, an unlike and a request to forget; the state is thrown away."""
+    """A slate, likes of it, a buy, a correction, an unlike and a request to forget; the state is thrown away."""
     slate = of_event(
         {
             "slate_id": "s",
@@ -32,7 +32,7 @@ def warm_up() -> None:
     items = to_items([slate])
     joining = EXPOSED_ITEMS.append(pa.field(JOINED_AT, pa.int64()))
     shown = pa.RecordBatch.from_arrays([*items.columns, items.column("occurred_at")], schema=joining)
-    likes = [_like("a", 0), _like("b", 1), _like("a", 2)]
+    likes = [_like("a", 0), _like("b", 1), _like("a", 2), _like("a", 3, action=ACTIONS.index("buy"))]
     again = [_like("a", 0, correction=True), _like("b", 3, action=ACTIONS.index("unlike"))]
     request = {"user_id": "u", "request_id": "r", "requested_at": EARLIEST_MS}
     task = ChoiceTask(0, 1000, 1000)

@@ -33,13 +33,14 @@ def measure(
     `person`: whose own report to add.
     """
     batch = stream.read_all(spool, result, bar("sorting"))
-    likes = log.likes_of(batch, *forecasts(batch, bar("forecasting")))
+    likes, buys = log.likes_of(batch, *forecasts(batch, bar("forecasting"))), log.buys_of(batch)
     rows = exposures.read(path, slates, bar("reading slates")) if path is not None else to_items([])
     shown, policies = log.shown_of(rows)
-    times = [int(part.time[-1]) for part in (likes, shown) if len(part)]
-    whole = Log(likes, shown, policies, max(times, default=0))
+    times = [int(part.time[-1]) for part in (likes, shown, buys) if len(part)]
+    whole = Log(likes, shown, policies, max(times, default=0), buys=buys)
     return {
         "likes": len(likes),
+        "buys": len(buys),
         "shown": int((~shown.withheld).sum()),
         "withheld": int(shown.withheld.sum()),
         "slates": len(np.unique(shown.slate)),
@@ -71,7 +72,9 @@ def table(found: dict[str, Any]) -> Table:
     made = Table("figure", "of", "n", "what it says", title=f"{found['likes']:,} likes, {found['slates']:,} slates")
     for figure in found["figures"]:
         about = [
-            str(figure[name]) for name in ("bits_of", "surface", "policy", "withheld_by", "rank") if name in figure
+            str(figure[name])
+            for name in ("bits_of", "rung", "of", "surface", "policy", "withheld_by", "rank")
+            if name in figure
         ]
         made.add_row(figure["figure"], ", ".join(about), f"{figure['n']:,}", figure["sentence"])
     return made

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from services.choice.figure import Figure
 from services.choice.figures import (
+    buyer_ladder,
     caused_share,
     choice_bits,
     induced_drift,
@@ -23,6 +24,7 @@ FIGURES: Final[dict[int, Measure[Any]]] = {
     4: caused_share.measure,
     5: slot_effect.measure,
     6: induced_drift.measure,
+    9: buyer_ladder.measure,
 }
 
 

@@ -114,6 +114,7 @@ def test_without_likes_or_slates_every_figure_says_what_it_lacks() -> None:
         "Not identified: there are no likes.",
         "Not identified: nothing was forecast of the likes.",
         "Not identified: there are no exposures.",
+        "Not identified: there are no buys.",
     }
 
 

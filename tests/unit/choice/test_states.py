@@ -13,7 +13,7 @@ import pytest
 from services.choice import bits, states
 from services.choice.figure import Figure
 from services.choice.figures import choice_bits, measure
-from services.choice.log import I64, Bits, Bools, Log
+from services.choice.log import I64, Bits, Bools, Buys, Log
 from services.choice.states import States
 from shared.events import SURFACES
 from shared.hashing import U64, mix
@@ -62,6 +62,31 @@ def forecast(exposures: bool = True, surfaces: int = 2) -> Log:
     return log if exposures else replace(log, shown=log.shown.take(slice(0, 0)), policies=())
 
 
+def with_buys(log: Log, n: int = 4000, **rungs: float) -> Log:
+    """Buys of those who like and are shown, some of what they were shown, by shares of evidence; and of others."""
+    rng = np.random.default_rng(5)
+    shown = log.shown.take(rng.integers(0, len(log.shown), n)) if len(log.shown) else log.likes.take(np.arange(n) % 40)
+    kinds = rng.choice(len(rungs), n, p=list(rungs.values()))
+    evidence = np.array([EVIDENCE[name] for name in rungs], np.int8)[kinds]
+    known, own = rng.random(n) < 0.9, rng.random(n) < 0.8
+    order = np.argsort(time := rng.choice(log.likes.time, n), kind="stable")
+    bought = Buys(
+        np.where(own, shown.actor, rng.integers(1, 400, n).astype(np.uint64)),
+        np.where(rng.random(n) < 0.5, shown.target, np.uint64(7)),
+        np.where(known, rng.choice(log.likes.creator, n), np.uint64(0)),
+        time,
+        rng.integers(0, 3, n).astype(np.int8),
+        evidence[:, 0].astype(np.bool_),
+        *evidence[:, 1:].T,
+    )
+    return replace(log, buys=bought.take(order))
+
+
+# Declared, and codes of signature, mandate and presence.
+EVIDENCE = {"nothing": (0, 0, 0, 0), "word": (1, 1, 2, 1), "signed": (1, 2, 0, 0), "standing": (1, 2, 1, 0)}
+EVIDENCE |= {"cart": (1, 2, 2, 1)}
+
+
 LOGS: dict[str, Callable[[], Log]] = {
     "as planted": lambda: made(people=1500),
     "two policies": of_two_policies,
@@ -83,6 +108,14 @@ LOGS: dict[str, Callable[[], Log]] = {
     "in both arms": lambda: drifted(in_both=3),
     "forecasts": forecast,
     "forecasts by one surface": lambda: forecast(surfaces=1),
+    "buys": lambda: with_buys(made(), nothing=0.3, word=0.2, signed=0.1, standing=0.3, cart=0.1),
+    "few buys on some rungs": lambda: with_buys(made(), nothing=0.6, word=0.396, signed=0.002, standing=0.002),
+    "buys of unknown": lambda: with_buys(made(), nothing=1.0),
+    "few buys": lambda: with_buys(made(), n=60, nothing=0.5, standing=0.5),
+    "buys without exposures": lambda: with_buys(LOGS["no exposures"](), nothing=0.5, standing=0.5),
+    "buys alone": lambda: replace(
+        (log := LOGS["buys"]()), likes=log.likes.take(slice(0, 0)), shown=log.shown.take(slice(0, 0)), policies=()
+    ),
     "forecasts without exposures": lambda: forecast(exposures=False),
 }
 
@@ -100,7 +133,8 @@ def parted(log: Log, parts: int) -> list[tuple[Log, I64]]:
         there = np.unique(shown.policy)[:: 1 if part % 2 else -1]
         numbers = np.argsort(there)[np.searchsorted(np.sort(there), shown.policy)]
         names = tuple(log.policies[policy] for policy in there.tolist())
-        found.append((Log(log.likes.take(at), replace(shown, policy=numbers), names, log.now_ms), at))
+        bought = log.buys.take(mine(log.buys.person, part))
+        found.append((Log(log.likes.take(at), replace(shown, policy=numbers), names, log.now_ms, buys=bought), at))
     return found
 
 

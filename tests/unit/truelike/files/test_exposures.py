@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.likes import like
 from truelike.cli.app import app
 from truelike.evaluation import choice_files
 from truelike.evaluation.choice_world import Made, World, make
@@ -147,3 +148,23 @@ def test_a_made_platform_is_written_with_its_truth(tmp_path: Path) -> None:
     assert run(app, ["choice", *files, "--report", str(report)]).exit_code == 0
     found = [f for f in json.loads(report.read_text())["figures"] if f["figure"] == "caused_share"]
     assert [f["low"] <= 0.4 <= f["high"] for f in found] == [True, True]
+
+
+def test_buys_in_a_file_are_on_a_ladder(tmp_path: Path) -> None:
+    signed = {"actor_kind": "agent", "agent_key": "k", "signature": "valid", "mandate": "standing"}
+    rows = [like(n, f"p{n}", "t", n) for n in range(30)]
+    rows += [like(100 + n, f"p{n}", "t", 100 + n, action="buy") for n in range(60)]
+    rows += [like(200 + n, "agent", "t", 200 + n, action="buy", principal_id=f"p{n}", **signed) for n in range(120)]
+    path, report = tmp_path / "likes.jsonl", tmp_path / "choice.json"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    done = CliRunner().invoke(app, ["choice", str(path), "--report", str(report)])
+    assert done.exit_code == 0, done.output
+    found = json.loads(report.read_text())
+    assert (found["likes"], found["buys"]) == (30, 180)
+    ladder = {f["rung"]: f for f in found["figures"] if f["figure"] == "buyer_ladder" and "surface" in f}
+    standing = ladder["standing mandate"]
+    assert (standing["value"], standing["n"], standing["people"]) == (pytest.approx(2 / 3), 180, 120)
+    assert standing["unknown_share"] == ladder["unknown"]["value"] == pytest.approx(1 / 3)
+    new = next(f for f in found["figures"] if f.get("of") == "new to the person")
+    assert new["why"].startswith("there are no exposures")
+    assert "standing mandate" in done.output
