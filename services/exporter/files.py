@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +21,7 @@ from shared.frames import CODES
 from shared.topics import LIKES
 
 _TIMES = ("occurred_at", "actor_created_at", "sent_at", "window_start")
+_NAMES = ("actor_id", "principal_id")
 
 
 def readable(likes: pa.RecordBatch) -> pa.Table:
@@ -33,6 +36,20 @@ def readable(likes: pa.RecordBatch) -> pa.Table:
         columns[name] = column
     columns["source_topic"] = pa.array([LIKES] * likes.num_rows, pa.string()).dictionary_encode()
     return pa.table(columns)
+
+
+def naming(likes: pa.Table | pa.RecordBatch, users: Iterable[str]) -> tuple[Any, dict[str, int]]:
+    """Which rows are of these users, or of buys that an agent made for them, shape (n,); and how many by user. Files of
+    before have no principals.
+    """
+    wanted, actors = pa.array(sorted(users), pa.string()), likes.column("actor_id")
+    theirs, whose = pc.is_in(actors, value_set=wanted), actors
+    if "principal_id" in likes.schema.names:
+        principals = likes.column("principal_id")
+        for_them = pc.is_in(principals, value_set=wanted)
+        theirs, whose = pc.or_(theirs, for_them), pc.if_else(for_them, principals, actors)
+    counts = whose.filter(theirs).value_counts().to_pylist()
+    return theirs, {row["values"]: row["counts"] for row in counts}
 
 
 class ExportFolder:
@@ -61,17 +78,16 @@ class ExportFolder:
         """Write anew, under .staging, the files that hold likes of these users, without them. Returns the files'
         places and the number of rows left out, by user.
         """
-        wanted, places, removed = pa.array(sorted(users), pa.string()), [], dict.fromkeys(users, 0)
+        places, removed = [], dict.fromkeys(users, 0)
         for path in sorted(self.folder.glob("date=*/*.parquet")):
             file = pq.ParquetFile(path)
-            theirs = pc.is_in(file.read(columns=["actor_id"]).column("actor_id"), value_set=wanted)
-            if not pc.any(theirs).as_py():
+            theirs, counts = naming(file.read(columns=[n for n in _NAMES if n in file.schema_arrow.names]), users)
+            if not counts:
                 continue
-            likes = file.read()
-            for row in likes.filter(theirs).column("actor_id").value_counts().to_pylist():
-                removed[row["values"]] += row["counts"]
+            for user, count in counts.items():
+                removed[user] += count
             place = str(path.relative_to(self.folder))
-            self._write(fencing_token, place, likes.filter(pc.invert(theirs)))
+            self._write(fencing_token, place, file.read().filter(pc.invert(theirs)))
             places.append(place)
         return places, removed
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.exporter.files import ExportFolder
+from services.exporter.files import ExportFolder, naming
 from shared import forgetting, frames
 from shared.checkpoints import Arrays, CheckpointStore, pack, unpack
 from shared.forgetting import Request
@@ -43,7 +43,7 @@ class ExportTask:
         self.counters["exported_corrections"] += corrections
         self.counters["exported_likes"] += likes.num_rows - corrections
         if corrections and self.forgotten:
-            theirs = pc.is_in(likes.column("actor_id"), value_set=pa.array(list(self.forgotten), pa.string()))
+            theirs, _ = naming(likes, self.forgotten)
             likes = likes.filter(pc.invert(pc.and_(theirs, correction)))
         if not self.buffer:
             self.first_offset = offset
@@ -104,12 +104,11 @@ class ExportRunner(StageRunner):
         if task.requests:
             # Likes that came before the request are in files or wait; those that come after it stay.
             users = {user for request in task.requests for user in request.user_ids}
-            theirs = pc.is_in(likes.column("actor_id"), value_set=pa.array(sorted(users), pa.string()))
-            waiting = likes.filter(theirs).column("actor_id").value_counts().to_pylist()
+            theirs, waiting = naming(likes, users)
             likes = likes.filter(pc.invert(theirs))
             files, removed = self.folder.erase(fencing_token, users)
-            for row in waiting:
-                removed[row["values"]] += row["counts"]
+            for user, count in waiting.items():
+                removed[user] += count
             reports = {r.request_id: sum(removed[user] for user in r.user_ids) for r in task.requests}
             erased = sum(removed.values())
         if likes.num_rows:

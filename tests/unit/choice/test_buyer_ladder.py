@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -16,6 +17,7 @@ from services.choice.figure import Figure
 from services.choice.figures import buyer_ladder
 from services.choice.figures.buyer_ladder import RUNGS, rungs
 from services.choice.log import Buys, Likes, Log, Shown, buys_of
+from shared.compiled import PROJECT
 from shared.events import MANDATES, SIGNATURES, SURFACES, USER_PRESENT
 from shared.frames import FORECASTS
 from shared.hashing import hash_strings
@@ -124,6 +126,14 @@ def test_a_buy_is_its_principals_and_what_declares_an_agent() -> None:
     rows = [{name: value for name, value in r.items() if value} for r in batch.to_pylist()]
     again = buys_of(pa.RecordBatch.from_pylist(rows, FORECASTS))
     assert all(np.array_equal(getattr(again, name), getattr(found, name)) for name in Buys.__dataclass_fields__)
+
+
+def test_the_example_of_the_page_is_a_confirmed_cart() -> None:
+    page = (PROJECT / "docs" / "buy-it.md").read_text()
+    example = page.partition(" -d '")[2].partition("'\n```")[0]
+    found = buys_of(batch_of([json.loads(example)]))
+    assert [RUNGS[rung] for rung in rungs(found)] == ["cart confirmed"]
+    assert found.person[0] == hash_strings(pa.array(["ann"]))[0]
 
 
 def test_shares_by_rung_and_what_is_said_of_them() -> None:
@@ -263,10 +273,10 @@ def test_new_to_the_person_is_as_row_by_row(
 
 
 def test_intervals_hold_where_people_buy_differently_much() -> None:
-    """At five looks together, in 200 made platforms: a share that is rare, and one that is not."""
+    """At five looks together, in 100 made platforms: a share that is rare, and one that is not."""
     for truth in (0.02, 0.4):
         held = 0
-        for seed in range(200):
+        for seed in range(100):
             rng = np.random.default_rng((seed, round(1000 * truth)))
             agents, much = rng.random(1500) < truth, rng.geometric(0.3, 1500)
             person = np.repeat(np.arange(1500), much) + 1
@@ -278,4 +288,4 @@ def test_intervals_hold_where_people_buy_differently_much() -> None:
                 found = buyer_ladder._share(state.sums[("all",)], 2, 0)
                 right &= found.low <= truth <= found.high
             held += right
-        assert held >= 190, truth
+        assert held >= 95, truth
