@@ -52,6 +52,7 @@ NEW: Final = "new to the person"
 WHOLE: Final = 0
 MANDATED, UNMET, CERTAIN = range(3)
 TOO_FEW: Final = f"fewer than {LEAST_PEOPLE} people, whom it could tell of"
+WOULD_TELL: Final = f"by it the one rung of fewer than {LEAST_PEOPLE} people could be told"
 
 
 def rungs(buys: Buys) -> npt.NDArray[np.int64]:
@@ -68,10 +69,10 @@ def state(log: Log) -> Cells:
     """By surface and of all: each rung's buys, and apart each rung's people; what of standing mandates was new."""
     buys, rung = log.buys, rungs(log.buys)
     sums: dict[Cell, UnitSums] = {}
-    for surface in (ALL, *(SURFACES[code] for code in np.unique(buys.surface).tolist())):
-        which = np.flatnonzero((surface == ALL) | (buys.surface == _code(surface)))
+    parts = {SURFACES[code]: buys.surface == code for code in np.unique(buys.surface).tolist()}
+    for surface, which in {ALL: np.ones(len(buys), np.bool_), **parts}.items():
         person, on = buys.person[which], rung[which]
-        sums[(surface,)] = Units(person).sums(np.ones(len(which)), *(on == k for k in range(len(RUNGS))))
+        sums[(surface,)] = Units(person).sums(np.ones(len(person)), *(on == k for k in range(len(RUNGS))))
         for k, name in enumerate(RUNGS):
             sums[(surface, name)] = _people(person[on == k])
     mandated = buys.take(rung == STANDING)
@@ -79,10 +80,6 @@ def state(log: Log) -> Cells:
     sums[(NEW,)] = Units(mandated.person).sums(np.ones(len(mandated)), unmet, certain)
     sums[(NEW, "people")] = _people(mandated.person[unmet])
     return Cells(len(log.shown), sums)
-
-
-def _code(surface: str) -> int:
-    return SURFACES.index(surface) if surface != ALL else -1
 
 
 def _people(person: U64) -> UnitSums:
@@ -93,9 +90,10 @@ def _unmet(buys: Buys, log: Log) -> tuple[Bools, Bools]:
     """Of which buys the person was shown or liked nothing before that was of the creator, or that target; and of which
     that is certain: all creators are known, of the buy and of what came before it. Shapes (n,).
     """
-    seen = log.shown.take(~log.shown.withheld)
+    liked = log.likes.take(np.isin(log.likes.actor, buys.person))
+    seen = log.shown.take(np.isin(log.shown.actor, buys.person) & ~log.shown.withheld)
     actor, target, creator, time = (
-        np.concatenate([getattr(rows, name) for rows in (log.likes, seen)])
+        np.concatenate([getattr(rows, name) for rows in (liked, seen)])
         for name in ("actor", "target", "creator", "time")
     )
     known, named = buys.creator != NOBODY, creator != NOBODY
@@ -124,17 +122,16 @@ def figures(state: Cells) -> Iterator[Figure]:
 
 
 def _ladder(state: Cells, surface: str) -> Iterator[Figure]:
-    sums, people = state.sums[(surface,)], [state.sums[(surface, name)].units for name in RUNGS]
-    if (few := _too_few(sums)) is not None:
-        yield not_identified(NAME, {"surface": surface}, sums.rows, few)
+    sums, people = state.sums[(surface,)], _people_by_rung(state, surface)
+    if (few := _few({"surface": surface}, sums)) is not None:
+        yield few
         return
-    unknown = sums.ratio((1 + UNKNOWN, WHOLE))
-    hidden = _hidden(people)
+    unknown, hidden = sums.ratio((1 + UNKNOWN, WHOLE)), _hidden(people)
     of = "of buys" if surface == ALL else f"of buys by way of {surface}"
     for rung, name in enumerate(RUNGS):
         about: dict[str, Any] = {"rung": name, "surface": surface}
         if rung in hidden:
-            yield not_identified(NAME, about, sums.rows, TOO_FEW)
+            yield not_identified(NAME, about, sums.rows, hidden[rung])
             continue
         found = _share(sums, 1 + rung, WHOLE)
         also = "" if rung == UNKNOWN else f"; {percent(unknown)} are of unknown"
@@ -143,24 +140,33 @@ def _ladder(state: Cells, surface: str) -> Iterator[Figure]:
         yield measured(NAME, about, sums.rows, found, sentence, unknown_share=unknown, more=more)
 
 
-def _hidden(people: list[int]) -> set[int]:
-    """Rungs of too few people. What nothing is known of tells of nobody, and every other figure names its share. Of one
-    rung alone the others would tell, so that the next one goes with it.
+def _people_by_rung(state: Cells, surface: str) -> list[int]:
+    return [state.sums[(surface, name)].units for name in RUNGS]
+
+
+def _hidden(people: list[int]) -> dict[int, str]:
+    """Why rungs are not told of: those of too few people. What nothing is known of tells of nobody, and every other
+    figure names its share. Of one rung alone the others would tell, so that the next one goes with it.
     """
     rest = sorted((count, rung) for rung, count in enumerate(people) if rung != UNKNOWN and count)
-    hidden = {rung for count, rung in rest if count < LEAST_PEOPLE}
-    return hidden | ({rung for _, rung in rest[:2]} if len(hidden) == 1 else set())
+    hidden = {rung: TOO_FEW for count, rung in rest if count < LEAST_PEOPLE}
+    if len(hidden) == 1:
+        hidden |= {rung: WOULD_TELL for _, rung in rest[1:2]}
+    return hidden
 
 
 def _new(state: Cells) -> Figure:
     sums, about = state.sums[(NEW,)], {"rung": RUNGS[STANDING], "of": NEW}
     if not sums.rows:
         return not_identified(NAME, about, 0, "no buy is under a standing mandate")
+    if (hidden := _hidden(_people_by_rung(state, ALL)).get(STANDING)) is not None:
+        # Not how many they are, either.
+        return not_identified(NAME, about, 0, hidden)
     if not state.exposures:
         why = "there are no exposures: what people were shown before they bought is not known"
         return not_identified(NAME, about, sums.rows, why)
-    if (few := _too_few(sums)) is not None:
-        return not_identified(NAME, about, sums.rows, few)
+    if (few := _few(about, sums)) is not None:
+        return few
     people = state.sums[(NEW, "people")].units
     if 0 < people < LEAST_PEOPLE:
         return not_identified(NAME, about, sums.rows, TOO_FEW)
@@ -175,8 +181,11 @@ def _new(state: Cells) -> Figure:
     return measured(NAME, about, sums.rows, found, sentence, unknown_share=unknown, more={"people": people})
 
 
-def _too_few(sums: UnitSums) -> str | None:
-    return TOO_FEW if sums.units < LEAST_PEOPLE else confidence.too_few(sums)
+def _few(about: dict[str, Any], sums: UnitSums) -> Figure | None:
+    if sums.units < LEAST_PEOPLE:
+        return not_identified(NAME, about, 0, TOO_FEW)
+    few = confidence.too_few(sums)
+    return not_identified(NAME, about, sums.rows, few) if few is not None else None
 
 
 def _share(sums: UnitSums, part: int, whole: int) -> Interval:

@@ -197,11 +197,17 @@ def test_few_are_not_told_of_nor_found_by_what_is_left() -> None:
     why = "fewer than 20 people, whom it could tell of"
     assert of(log, rung="cart confirmed", surface="all").why == why
     # The smallest of the others: else all of them would tell what the one is.
-    assert of(log, rung="declared", surface="all").why == why
+    with_it = of(log, rung="declared", surface="all")
+    assert with_it.sentence == "Not identified: by it the one rung of fewer than 20 people could be told."
     assert of(log, rung="signed agent", surface="all").identified
     assert of(log, rung="standing mandate", surface="all").value == 0.0
     two = log_of(buys(people({"unknown": 100, "declared": 30, "signed agent": 19, "cart confirmed": 19})))
     assert of(two, rung="declared", surface="all").identified
+    for standing in (19, 30):
+        log = log_of(buys(people({"unknown": 100, "cart confirmed": 19, "standing mandate": standing})))
+        hidden = of(log, **NEW)
+        assert (hidden.n, hidden.why) == (0, of(log, rung="standing mandate", surface="all").why)
+        assert hidden.why is not None
     few = log_of(buys(people({"unknown": 99})))
     (figure,) = (f for f in buyer_ladder.measure(few) if "surface" in f.about)
     assert figure.sentence == "Not identified: 99 people; it takes 100."

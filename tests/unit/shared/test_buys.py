@@ -18,7 +18,8 @@ from shared import frames
 from shared.bodies import split_body
 from shared.contract import decode
 from shared.contract.confluent import reader_of
-from shared.contract.decode import Message, NotALike, parse, to_messages
+from shared.contract.decode import FastLike, Message, NotALike, parse, to_message, to_messages
+from shared.events import Like
 from shared.frames import FORECASTS, JUDGED_LIKES, LIKES, TRUSTED_LIKES
 from shared.hashing import hash_strings
 from shared.reorder_buffer import ReorderBuffer
@@ -105,9 +106,18 @@ def by_messages_of_frames(_: Path) -> Any:
     return decode.decode(messages(*to_messages(by_kafka(_)))).likes
 
 
+def by_the_doors_of_services(_: Path) -> Any:
+    """What HTTP and connectors send on, of either form that a like has."""
+    plain, odd = (parse(json.dumps({**BUY, **more}).encode(), {}, START_MS) for more in ({}, {"rank": 3.0}))
+    assert (type(plain), type(odd)) == (FastLike, Like)
+    first, second = decode.decode(messages(to_message(plain), to_message(odd))).likes.to_pylist()
+    assert {name: second[name] for name in NAMES} == {name: first[name] for name in NAMES}
+    return pa.RecordBatch.from_pylist([first], LIKES)
+
+
 WAYS = (
     *(by_kafka, by_block, by_http, by_cloud_event, by_registry, by_json_lines, by_csv, by_parquet),
-    by_messages_of_frames,
+    *(by_messages_of_frames, by_the_doors_of_services),
 )
 
 
