@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,11 @@ happenings = st.lists(
 def with_happenings(rows: list[Row], happens: list[tuple[str, int, int]]) -> list[list[Row] | list[str]]:
     """Blocks of a log, and behind each some of what happens."""
     blocks: list[list[Row] | list[str]] = []
-    cut = in_blocks(rows, 30)
+    cut, ids = in_blocks(rows, 30), count(10_000)
     for number, block in enumerate(cut):
         later: list[Row] = []
         for kind, at, user in happens[number :: len(cut)]:
-            now, then = 10_000 * (number + 1) + len(later), rows[min(at, 30 * (number + 1) - 1)]
+            now, then = next(ids), rows[min(at, 30 * (number + 1) - 1)]
             if kind == "forget":
                 blocks += [[*block, *later], [f"u{user}"]] if block or later else [[f"u{user}"]]
                 block, later = [], []
