@@ -181,6 +181,37 @@ def _hold_trial(item: int, count: int, rates: Rates, work: WorkSpace, contest: C
 
 
 @njit(cache=True)
+def score_like(
+    i: int,
+    user: int,
+    item: int,
+    histories: Histories,
+    lists: Lists,
+    rates: Rates,
+    contest: Contest,
+    work: WorkSpace,
+    known_items: int,
+    places: Places,
+) -> None:
+    """Fill in like `i` of `places`, from the state just before it; nothing where its user has no trusted history."""
+    place = slice(histories.start[user], histories.start[user] + histories.length[user])
+    held = histories.held[place]
+    if not (held > 0.0).any():
+        return
+    count = find_candidates(histories.item[place], held, histories.when[place], lists, rates, work)
+    _score(contest.state[LEADER], count, rates, work)
+    places.rank[i] = _place_of(item, count, work)
+    places.candidates[i] = count
+    places.clear[i] = _clearness(count, work)
+    places.popularity[i] = rates.value[MONTH, item] / max(rates.total[MONTH], 1e-300)
+    if contest.state[SCORED] % TRIED_EVERY == 0:
+        _hold_trial(item, count, rates, work, contest)
+        if rates.stale[0]:
+            find_top(rates, known_items)
+    contest.state[SCORED] += 1
+
+
+@njit(cache=True)
 def score_and_learn(
     users: Any,
     items: Any,
@@ -207,20 +238,8 @@ def score_and_learn(
             advance(rates, times[i])
             taken_back += unlearn_item(user, item, histories, lists, rates)
             continue
-        place = slice(histories.start[user], histories.start[user] + histories.length[user])
-        held = histories.held[place]
-        if trust[i] > 0.0 and (held > 0.0).any():
-            count = find_candidates(histories.item[place], held, histories.when[place], lists, rates, work)
-            _score(contest.state[LEADER], count, rates, work)
-            places.rank[i] = _place_of(item, count, work)
-            places.candidates[i] = count
-            places.clear[i] = _clearness(count, work)
-            places.popularity[i] = rates.value[MONTH, item] / max(rates.total[MONTH], 1e-300)
-            if contest.state[SCORED] % TRIED_EVERY == 0:
-                _hold_trial(item, count, rates, work, contest)
-                if rates.stale[0]:
-                    find_top(rates, known_items)
-            contest.state[SCORED] += 1
+        if trust[i] > 0.0:
+            score_like(i, user, item, histories, lists, rates, contest, work, known_items, places)
         advance(rates, times[i])
         learn(user, item, times[i], trust[i], histories, lists, rates)
     return taken_back

@@ -21,6 +21,7 @@ from shared.events import SURFACES, UNLIKE
 from shared.frames import FORGET, TRUSTED_LIKES, Frame, Output
 from shared.hashing import hash_strings
 from shared.labels import LABELS
+from shared.languages import UNKNOWN_LANGUAGE, language_of
 
 I64 = npt.NDArray[np.int64]
 NONE: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -33,7 +34,6 @@ class PredictorTask:
     all likes, in one order; it ranks and publishes the users of the shares that it holds.
     """
 
-    UNKNOWN_LANGUAGE = "unknown"
     FORGOTTEN_REMEMBERED = 100_000
 
     def __init__(self, shares: int) -> None:
@@ -185,7 +185,7 @@ class PredictorTask:
         found = {"": self.model.most_liked()}
         spoken = self.language_of[: len(self.model.items.ids)]
         for number, name in enumerate(self.by_language.names):
-            if (most := self.model.most_liked(among=spoken == number)) and name != self.UNKNOWN_LANGUAGE:
+            if (most := self.model.most_liked(among=spoken == number)) and name != UNKNOWN_LANGUAGE:
                 found[name] = most
         return found
 
@@ -241,12 +241,6 @@ class PredictorTask:
 def shares_of(users: pa.Array, shares: int) -> I64:
     """The share of each user id, shape (n,)."""
     return (hash_strings(users) % np.uint64(shares)).astype(np.int64)
-
-
-def language_of(likes: pa.RecordBatch) -> pa.Array:
-    """The language of each like, shape (n,): the content's, else the actor's; the primary subtag of BCP 47."""
-    tag = pc.coalesce(likes.column("content_language"), likes.column("actor_locale"), PredictorTask.UNKNOWN_LANGUAGE)
-    return pc.utf8_lower(pc.replace_substring_regex(tag, "[-_].*", ""))
 
 
 def trust_of(likes: pa.RecordBatch) -> npt.NDArray[np.float32]:

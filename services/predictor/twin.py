@@ -1,0 +1,220 @@
+"""Twin forecasters: what is known of a like before it comes, by one who learns likes and by one who never does.
+
+Both learn what else people did (shares, buys: as much as a like) and what was put before them (each item a little, as
+something that goes with what its person did before), at the same moments, and both know the same things. So that they
+differ in what likes teach and in nothing else:
+
+- both learn from likes how far their own rankings are to be trusted (calibration, which blend leads, how many likes are
+  of what they know nothing of). That says nothing of any person or thing;
+- neither takes a ranking at its word from the first like on. What is stated is a mixture of what the person's past
+  foretells, what is popular, and anything that there is, by how well each foretold the likes so far (fixed share:
+  Herbster and Warmuth, "Tracking the Best Expert", Machine Learning 1998);
+- likes alone are scored. The predictor scores shares and buys as if they were likes, and a share of what one has just
+  liked, which no ranking holds, would tell it that rankings are bad;
+- what a person has done to a thing already is not learnt again: a share of what one liked tells nothing new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from services.predictor.candidates import WorkSpace
+from services.predictor.forecasts import FirstLikes, by_popularity
+from services.predictor.learning import Histories, Lists, add_total, learn, teach, unlearn_item
+from services.predictor.model import CoPreference
+from services.predictor.ranking import MONTH, Contest, Places, new_places, score_like
+from services.predictor.trending import Rates, advance
+from shared.events import ACTIONS, UNLIKE
+from shared.hashing import U64, mix
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+LIKE: Final = ACTIONS.index("like")
+# Something was put before the actor.
+SHOWN: Final = len(ACTIONS)
+# What a shown item teaches, beside 1 for a like, share or buy: where who learns no likes forecasts best in made worlds
+# (docs/choice.md), so that likes get no credit for what the other could have known.
+OF_SHOWN: Final = 0.03
+AT_ONCE: Final = 4096
+# How often, in likes, another forecast becomes the best one.
+SWITCHES: Final = 0.01
+# In place of an item's popularity: nothing was learnt yet.
+NOTHING_LEARNT: Final = -1.0
+
+
+@dataclass(frozen=True)
+class Acts:
+    """What people did and what was put before them, in order of time; shapes (n,). `actor`, `target` are hashes, `time`
+    is in ms, `kind` a code of ACTIONS, or SHOWN.
+    """
+
+    actor: U64
+    target: U64
+    time: I64
+    kind: npt.NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def take(self, which: Any) -> Acts:
+        return Acts(self.actor[which], self.target[which], self.time[which], self.kind[which])
+
+
+def in_order(actions: Acts, shown: Acts) -> tuple[Acts, I64]:
+    """One log of both, each in order of time; what was shown comes before what was done at that moment. And where in it
+    the actions are, shape (actions,).
+    """
+    names = ("actor", "target", "time", "kind")
+    both = Acts(*(np.concatenate((getattr(shown, name), getattr(actions, name))) for name in names))
+    order = np.argsort(both.time, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return both.take(order), place[len(shown) :]
+
+
+def forecasts(acts: Acts, of_shown: float = OF_SHOWN) -> tuple[F64, F64]:
+    """How probable each like was, given that its actor likes something now, by who learns likes and by who does not,
+    from what came before it; not a number where the row is no like. Shapes (n,).
+    """
+    twins = Twin(True, of_shown), Twin(False, of_shown)
+    done_otherwise = _done_otherwise(acts)
+    found = np.full((2, len(acts)), np.nan)
+    for start in range(0, len(acts), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        for twin, p in zip(twins, found, strict=True):
+            p[part] = twin.observe(acts.take(part), done_otherwise[part])
+    return found[0], found[1]
+
+
+def _done_otherwise(acts: Acts) -> Bools:
+    """Whether the actor had done something else than like to the target before. Shape (n,)."""
+    pairs, of_row = np.unique(mix(acts.actor, acts.target), return_inverse=True)
+    first = np.full(len(pairs), len(acts))
+    other = np.flatnonzero((acts.kind != LIKE) & (acts.kind != UNLIKE) & (acts.kind != SHOWN))
+    np.minimum.at(first, of_row[other], other)
+    before: Bools = first[of_row] < np.arange(len(acts))
+    return before
+
+
+class Twin:
+    """One of the two. The catalogue is all that was liked, shared, bought or shown so far."""
+
+    def __init__(self, learns_likes: bool, of_shown: float) -> None:
+        self.learns_likes = learns_likes
+        self.of_shown = of_shown
+        self.model = CoPreference()
+        # Likes of what nothing that was learnt tells of.
+        self.unheard = FirstLikes()
+        # Of the forecasts by a person's past, by popularity, and of anything: how far each is trusted.
+        self._trusted = np.full(3, 1 / 3)
+        self._choices = 0
+
+    def observe(self, acts: Acts, done_otherwise: Bools) -> F64:
+        """Forecast each like of the next rows of a log, and learn them. Shape (n,), as of `forecasts`."""
+        model = self.model
+        users, items = model.number(*(pa.array(ids).cast(pa.string()) for ids in (acts.actor, acts.target)))
+        model.store.reserve(users[acts.kind != SHOWN])
+        places, ranked = new_places(len(acts)), np.zeros(len(acts))
+        _follow(
+            users, items, acts.time, acts.kind, done_otherwise, self.learns_likes, self.of_shown,
+            model.store.histories, model.lists, model.rates, model.contest, model._work, len(model.items.ids),
+            places, ranked,
+        )  # fmt: skip
+        known = np.maximum.accumulate(np.r_[self._choices, items + 1])[1:]
+        self._choices = int(known[-1])
+        likes = acts.kind == LIKE
+        found = np.full(len(acts), np.nan)
+        found[likes] = self._stated(Places(*(column[likes] for column in places)), ranked[likes], known[likes])
+        return found
+
+    def _stated(self, places: Places, ranked: F64, choices: I64) -> F64:
+        """Of likes, shape (n,): of what the person's past foretells, what is popular, and anything that there is. Whose
+        past tells nothing likes what is popular; where nothing is, anything.
+        """
+        anything = places.popularity == NOTHING_LEARNT
+        of_new = np.where(anything, 1.0, self.unheard.observe(places.popularity <= 0))
+        popularity = np.maximum(places.popularity, 0.0)
+        by_anything, by_popular = 1.0 / choices, by_popularity(popularity, of_new, choices)
+        # What is in no place shares its part of the probability among itself alone.
+        among = (popularity + 1.0 / choices) / (2.0 - ranked - places.candidates / choices)
+        scored = self.model.prequential.observe(
+            places._replace(popularity=2.0 * among - 1.0 / choices), choices, of_new
+        )
+        by_past = by_popular.copy()
+        by_past[scored.at] = scored.p_history
+        stated = np.empty(len(choices))
+        _mix(np.stack([by_past, by_popular, by_anything]), self._trusted, stated)
+        return stated
+
+
+@njit(cache=True)
+def _mix(forecasts: Any, trusted: Any, stated: Any) -> None:
+    """Fill in `stated`, shape (n,), by how far each forecast of `forecasts`, shape (3, n), is `trusted`, shape (3,),
+    before each like: in proportion to what it had given to the likes so far, and a little always.
+    """
+    for i in range(len(stated)):
+        given = trusted * forecasts[:, i]
+        stated[i] = given.sum()
+        trusted[:] = (1 - SWITCHES) * given / stated[i] + SWITCHES / len(trusted)
+
+
+@njit(cache=True)
+def _has(user: int, item: int, histories: Histories) -> bool:
+    first = histories.start[user]
+    found = False
+    for k in range(first, first + histories.length[user]):
+        found |= histories.item[k] == item
+    return found
+
+
+@njit(cache=True)
+def _follow(
+    users: Any,
+    items: Any,
+    times: Any,
+    kinds: Any,
+    done_otherwise: Any,
+    learns_likes: bool,
+    of_shown: float,
+    histories: Histories,
+    lists: Lists,
+    rates: Rates,
+    contest: Contest,
+    work: WorkSpace,
+    known_items: int,
+    places: Places,
+    ranked: Any,
+) -> None:
+    """Row by row: the place of a like in the ranking before it, then what the row teaches. `ranked`: of likes of what
+    was in no place, the popularity of what was.
+    """
+    for i in range(len(users)):
+        user, item, kind = users[i], items[i], kinds[i]
+        if kind == LIKE:
+            total = rates.total[MONTH]
+            places.popularity[i] = rates.value[MONTH, item] / total if total > 0.0 else NOTHING_LEARNT
+            score_like(i, user, item, histories, lists, rates, contest, work, known_items, places)
+            if places.rank[i] == 0:
+                for k in range(places.candidates[i]):
+                    ranked[i] += rates.value[MONTH, work.candidates[k]] / total
+        advance(rates, times[i])
+        if kind == SHOWN:
+            first, length = histories.start[user], histories.length[user]
+            before = slice(first, first + length)
+            if of_shown > 0.0:
+                teach(histories.item[before], histories.held[before], length, item, of_shown, lists)
+                add_total(lists, rates, item, times[i], of_shown)
+        elif kind == UNLIKE:
+            # What one shared or bought, too, stays.
+            if learns_likes and not done_otherwise[i]:
+                unlearn_item(user, item, histories, lists, rates)
+        elif (kind != LIKE or learns_likes) and not _has(user, item, histories):
+            learn(user, item, times[i], 1.0, histories, lists, rates)
