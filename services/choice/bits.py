@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from services.choice.log import Bits, Likes, Log, Shown
+from services.choice.log import F64, Bits, Likes, Log, Shown
 from services.choice.mixture import Mixture
 
 LEAST_PROBABILITY: Final = 2.0**-16
@@ -31,6 +31,13 @@ def of_log(log: Log) -> Bits:
 def of(likes: Likes, shown: Shown) -> Bits:
     """Of the likes of a whole log that have forecasts, in order of time."""
     return following(Mixture(), likes, shown)
+
+
+def with_slates(likes: Likes, p: F64, shown: Shown) -> F64:
+    """Of the likes of a whole log another forecast, and what was shown: mixed as p_history is. Shape (n,)."""
+    p_slate, rho = Mixture().forecast(likes, p, shown)
+    mixed: F64 = (1 - rho) * p + rho * p_slate
+    return mixed
 
 
 def following(mixture: Mixture, likes: Likes, shown: Shown) -> Bits:

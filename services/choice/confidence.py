@@ -39,7 +39,8 @@ def multiplier(units: int, level: float = LEVEL) -> float:
 
 def too_few(sums: UnitSums) -> str | None:
     """Why nothing can be said of these people; None where they are enough."""
-    return None if sums.units >= LEAST_UNITS else f"{sums.units} people; it takes {LEAST_UNITS}"
+    people = "1 person" if sums.units == 1 else f"{sums.units} people"
+    return None if sums.units >= LEAST_UNITS else f"{people}; it takes {LEAST_UNITS}"
 
 
 def of_ratio_of_means(sums: UnitSums, ratio: Ratio) -> Interval:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from shared.buys import bought_by
 from shared.events import ACTIONS, AGENT, BUY, UNLIKE
 from shared.hashing import U64, hash_strings, mix
+from shared.languages import UNKNOWN_LANGUAGE, language_of
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -23,6 +24,7 @@ LIKE: Final = ACTIONS.index("like")
 # What a slate is said to have caused may come this much later.
 ATTRIBUTION_MS: Final = 24 * 3_600_000
 NOBODY: Final = 0
+NO_LANGUAGE: Final = -1
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,16 @@ class Likes(Rows):
     weight: F64
     p_popular: F64
     p_history: F64
+    origin: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
+    language: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    p_with: F64 = field(default_factory=lambda: np.zeros(0))
+    p_without: F64 = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        unknown = {"origin": np.int8(0), "language": np.int32(NO_LANGUAGE), "p_with": np.nan, "p_without": np.nan}
+        for name, value in unknown.items():
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(len(self.actor), value))
 
 
 @dataclass(frozen=True)
@@ -125,8 +137,9 @@ class Bits(Rows):
 
 @dataclass(frozen=True)
 class Log:
-    """Likes that stand, what was shown and bought, up to a moment; `policies`: names by number; `bits`: the likes',
-    where they were found as the likes came.
+    """Likes that stand, what was shown and bought, up to a moment; `policies`, `languages`: names by number; `bits`:
+    the likes', where they were found as the likes came; `others`: how many actions that are no likes twin forecasters
+    had to learn from, None where none ran.
     """
 
     likes: Likes
@@ -135,6 +148,8 @@ class Log:
     now_ms: int
     bits: Bits | None = None
     buys: Buys = field(default_factory=Buys.none)
+    languages: tuple[str, ...] = ()
+    others: int | None = None
 
     @cached_property
     def matured(self) -> Shown:
@@ -144,8 +159,9 @@ class Log:
     def until(self, now_ms: int) -> Log:
         """The log as it was then."""
         likes, shown, buys = self.likes, self.shown, self.buys
-        until = likes.take(likes.time <= now_ms), shown.take(shown.time <= now_ms)
-        return Log(*until, self.policies, now_ms, buys=buys.take(buys.time <= now_ms))
+        then = likes.take(likes.time <= now_ms), shown.take(shown.time <= now_ms)
+        bought = buys.take(buys.time <= now_ms)
+        return Log(*then, self.policies, now_ms, None, bought, self.languages, self.others)
 
     @property
     def window(self) -> tuple[int, int]:
@@ -153,9 +169,14 @@ class Log:
         return (int(times.min()), int(times.max())) if len(times) else (0, 0)
 
 
-def likes_of(batch: pa.RecordBatch, p_popular: F64 | None = None, p_history: F64 | None = None) -> Likes:
+def likes_of(
+    batch: pa.RecordBatch,
+    p_popular: F64 | None = None,
+    p_history: F64 | None = None,
+    **more: npt.NDArray[Any],
+) -> Likes:
     """Of likes in order of time (schema `frames.LIKES`), and of what was forecast of each: those that were not taken
-    back, in full. Shares and buys are none.
+    back, in full. Shares and buys are none. `more`: other columns of Likes, of each row of the batch.
     """
     action = batch.column("action").to_numpy()
     actor, target = (hash_strings(batch.column(name)) for name in ("actor_id", "target_id"))
@@ -174,6 +195,7 @@ def likes_of(batch: pa.RecordBatch, p_popular: F64 | None = None, p_history: F64
         np.ones(len(kept)),
         (nothing if p_popular is None else p_popular)[kept],
         (nothing if p_history is None else p_history)[kept],
+        **{name: column[kept] for name, column in more.items()},
     )
 
 
@@ -197,6 +219,14 @@ def buys_of(batch: pa.RecordBatch) -> Buys:
         mandate,
         present,
     )
+
+
+def languages_of(batch: pa.RecordBatch) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+    """The number of each row's language (schema `frames.LIKES`), NO_LANGUAGE where none is known; and their names."""
+    spoken = language_of(batch)
+    known = pc.if_else(pc.equal(spoken, UNKNOWN_LANGUAGE), None, spoken).dictionary_encode()
+    numbers = known.indices.fill_null(NO_LANGUAGE).to_numpy().astype(np.int32)
+    return numbers, tuple(known.dictionary.to_pylist())
 
 
 def shown_of(items: pa.RecordBatch) -> tuple[Shown, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from services.choice.figures import FIGURES
 from services.choice.log import Log
 
 # Of the bytes of `encode`: another number where what a figure adds up is another.
-VERSION: Final = 2
+VERSION: Final = 3
 MEASURES: Final = {measure.name: measure for measure in FIGURES.values()}
 
 

@@ -11,19 +11,33 @@ import pyarrow as pa
 from rich.table import Table
 
 from services.choice import figures, log
-from services.choice.log import F64, Log
+from services.choice.log import F64, LIKE, Log, Shown
 from services.choice.person import report as of_person
 from services.predictor.model import VERSION, CoPreference
+from services.predictor.twin import Acts
 from shared.contract.slates import to_items
 from shared.events import UNLIKE
 from shared.hashing import hash_strings
-from truelike.evaluation import stream
+from truelike.evaluation import stream, twins
 from truelike.files import exposures
 from truelike.files.reading import Advance
 from truelike.files.result import Result
 from truelike.files.spool import Spool
 
 FORECAST_AT_ONCE: Final = 4096
+# What a figure may be of.
+ABOUT: Final = (
+    "bits_of",
+    "rung",
+    "of",
+    "surface",
+    "policy",
+    "withheld_by",
+    "rank",
+    "likes_of",
+    "content_origin",
+    "language",
+)
 
 
 def measure(
@@ -33,11 +47,17 @@ def measure(
     `person`: whose own report to add.
     """
     batch = stream.read_all(spool, result, bar("sorting"))
-    likes, buys = log.likes_of(batch, *forecasts(batch, bar("forecasting"))), log.buys_of(batch)
     rows = exposures.read(path, slates, bar("reading slates")) if path is not None else to_items([])
     shown, policies = log.shown_of(rows)
+    languages = log.languages_of(batch)
+    others, compared = of_twins(batch, shown)
+    classes = {"origin": batch.column("content_origin").to_numpy(), "language": languages[0]}
+    p_popular, p_history = forecasts(batch, bar("forecasting"))
+    likes = log.likes_of(batch, p_popular, p_history, **classes, **compared)
+    likes = twins.with_slates(likes, shown)
+    buys = log.buys_of(batch)
     times = [int(part.time[-1]) for part in (likes, shown, buys) if len(part)]
-    whole = Log(likes, shown, policies, max(times, default=0), buys=buys)
+    whole = Log(likes, shown, policies, max(times, default=0), None, buys, languages[1], others)
     return {
         "likes": len(likes),
         "buys": len(buys),
@@ -67,14 +87,24 @@ def forecasts(likes: pa.RecordBatch, advance: Advance) -> tuple[F64, F64]:
     return found[0], found[1]
 
 
+def of_twins(batch: pa.RecordBatch, shown: Shown) -> tuple[int, dict[str, F64]]:
+    """How many actions are no likes, and what twin forecasters said of each row, where there is anything but likes to
+    learn from.
+    """
+    action = batch.column("action").to_numpy()
+    others = int(((action != LIKE) & (action != UNLIKE)).sum())
+    if not others and not len(shown):
+        return 0, {}
+    actor, target = (hash_strings(batch.column(name)) for name in ("actor_id", "target_id"))
+    acts = Acts(actor, target, batch.column("occurred_at").to_numpy(), action)
+    p_with, p_without = twins.forecasts(acts, shown)
+    return others, {"p_with": p_with, "p_without": p_without}
+
+
 def table(found: dict[str, Any]) -> Table:
     """The sentences, with what they are of."""
     made = Table("figure", "of", "n", "what it says", title=f"{found['likes']:,} likes, {found['slates']:,} slates")
     for figure in found["figures"]:
-        about = [
-            str(figure[name])
-            for name in ("bits_of", "rung", "of", "surface", "policy", "withheld_by", "rank")
-            if name in figure
-        ]
+        about = [str(figure[name]) for name in ABOUT if name in figure]
         made.add_row(figure["figure"], ", ".join(about), f"{figure['n']:,}", figure["sentence"])
     return made

@@ -15,7 +15,7 @@ from services.choice.figure import Figure
 from services.choice.figures import caused_share, induced_drift, slot_effect
 from services.choice.log import Log, Shown
 from shared.exposures import NO_ARM
-from truelike.evaluation import drift_world
+from truelike.evaluation import drift_world, value_coverage
 from truelike.evaluation.choice_world import BEGIN_MS, DAY_MS, Made, World, make
 from truelike.evaluation.drift_world import DriftWorld
 
@@ -43,7 +43,7 @@ LARGE_SEEDS: Final = 20
 def evaluate(seeds: int, first_seed: int, advance: Callable[[int, int], None]) -> dict[str, Any]:
     """The report: `figures` (a row each), `refusals`, `large` (how wide the interval of the caused share is there)."""
     large = min(LARGE_SEEDS, seeds)
-    done, steps = 0, seeds + len(REFUSALS) * large + large
+    done, steps = 0, seeds - (-seeds // value_coverage.PARTS) + (len(REFUSALS) + 1) * large + large
 
     def step() -> None:
         nonlocal done
@@ -55,11 +55,13 @@ def evaluate(seeds: int, first_seed: int, advance: Callable[[int, int], None]) -
         for name, row in (*_of_slates(World(), seed, LOOKS), *_of_drift(DriftWorld(), seed)):
             rows[name].append(row)
         step()
+    rows |= value_coverage.rows(seeds, first_seed, LOOKS, step)
     wide = []
     for seed in range(first_seed, first_seed + large):
         wide += [row for name, row in _of_slates(LARGE, seed, (1.0,)) if name == "caused_share, withheld by item"]
         step()
     refusals = [_refused(why, *asked, first_seed, large, step) for why, asked in REFUSALS.items()]
+    refusals.append(value_coverage.refused(first_seed, large, step))
     return {
         "seeds": seeds,
         "first_seed": first_seed,

@@ -13,6 +13,7 @@ from services.choice.figures import (
     self_directed_novelty,
     slot_effect,
     surface_mix,
+    value_of_likes,
 )
 from services.choice.log import Log
 from services.choice.measure import Measure
@@ -25,6 +26,7 @@ FIGURES: Final[dict[int, Measure[Any]]] = {
     5: slot_effect.measure,
     6: induced_drift.measure,
     9: buyer_ladder.measure,
+    12: value_of_likes.measure,
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from services.choice import bits, states
 from services.choice.figure import Figure
 from services.choice.figures import choice_bits, measure
-from services.choice.log import I64, Bits, Bools, Buys, Log
+from services.choice.log import I64, NO_LANGUAGE, Bits, Bools, Buys, Log
 from services.choice.states import States
 from shared.events import SURFACES
 from shared.hashing import U64, mix
@@ -21,6 +21,8 @@ from tests.unit.choice.test_bits import world as bits_world
 from truelike.evaluation.choice_world import World, make
 from truelike.evaluation.drift_world import DriftWorld
 from truelike.evaluation.drift_world import make as make_drift
+from truelike.evaluation.value_world import ValueWorld
+from truelike.evaluation.value_world import make as make_value
 
 
 def made(**world: Any) -> Log:
@@ -87,6 +89,16 @@ EVIDENCE = {"nothing": (0, 0, 0, 0), "word": (1, 1, 2, 1), "signed": (1, 2, 0, 0
 EVIDENCE |= {"cart": (1, 2, 2, 1)}
 
 
+def compared(exposures: bool = True, others: int | None = 100, **world: Any) -> Log:
+    """Twins' forecasts; by languages of which some are liked in by few."""
+    log = make_value(ValueWorld(**{"people": 900, "likes": 5000, "mirrored": 0.2, "slates": 0.2} | world), 5)
+    language = np.where(log.likes.target % 5 == 0, log.likes.actor % 40, log.likes.language).astype(np.int32)
+    names = ("de", "ja", *(f"x{n}" for n in range(38)))
+    weight = np.random.default_rng(3).uniform(0.1, 1, len(log.likes))
+    log = replace(changed(log, likes={"language": language, "weight": weight}), languages=names, others=others)
+    return log if exposures else replace(log, shown=log.shown.take(slice(0, 0)), policies=())
+
+
 LOGS: dict[str, Callable[[], Log]] = {
     "as planted": lambda: made(people=1500),
     "two policies": of_two_policies,
@@ -117,6 +129,11 @@ LOGS: dict[str, Callable[[], Log]] = {
         (log := LOGS["buys"]()), likes=log.likes.take(slice(0, 0)), shown=log.shown.take(slice(0, 0)), policies=()
     ),
     "forecasts without exposures": lambda: forecast(exposures=False),
+    "twins": compared,
+    "twins without exposures": lambda: compared(exposures=False),
+    "no twin": lambda: compared(others=None),
+    "twins that had nothing to learn": lambda: compared(exposures=False, others=0),
+    "twins of few people": lambda: compared(people=70, likes=900),
 }
 
 
@@ -133,8 +150,15 @@ def parted(log: Log, parts: int) -> list[tuple[Log, I64]]:
         there = np.unique(shown.policy)[:: 1 if part % 2 else -1]
         numbers = np.argsort(there)[np.searchsorted(np.sort(there), shown.policy)]
         names = tuple(log.policies[policy] for policy in there.tolist())
+        # As a partition would find its languages: in an order of its own.
+        likes, spoken = log.likes.take(at), np.roll(np.arange(len(log.languages)), part)
+        place = np.r_[np.argsort(spoken), NO_LANGUAGE].astype(np.int32)
+        likes = replace(likes, language=place[likes.language])
+        languages = tuple(log.languages[number] for number in spoken.tolist())
+        others = log.others if log.others is None else log.others // parts + (part < log.others % parts)
         bought = log.buys.take(mine(log.buys.person, part))
-        found.append((Log(log.likes.take(at), replace(shown, policy=numbers), names, log.now_ms, buys=bought), at))
+        mine_of = Log(likes, replace(shown, policy=numbers), names, log.now_ms, None, bought, languages, others)
+        found.append((mine_of, at))
     return found
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from services.choice import confidence
 from truelike.cli.app import app
-from truelike.evaluation import choice, open_bandit
+from truelike.evaluation import choice, open_bandit, value_coverage
 from truelike.files.content import UnreadableFile
 
 SEEDS = 200
@@ -31,7 +31,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_interval_holds_as_often_as_it_says(report: Path) -> None:
     rows = json.loads(report.read_text())["figures"]
-    assert len(rows) == 12
+    assert len(rows) == 14
     for row in rows:
         assert row["identified"] == row["seeds"] == SEEDS
         assert row["coverage"] >= 0.95, row["figure"]
@@ -41,8 +41,16 @@ def test_every_interval_holds_as_often_as_it_says(report: Path) -> None:
 
 def test_a_log_that_lacks_what_a_figure_needs_is_told(report: Path) -> None:
     rows = json.loads(report.read_text())["refusals"]
-    assert {row["log"] for row in rows} == set(choice.REFUSALS)
+    assert {row["log"] for row in rows} == {*choice.REFUSALS, "nothing but likes"}
     assert all(row["not_identified"] == row["seeds"] for row in rows)
+
+
+def test_likes_are_worth_nothing_where_all_are_shared_and_something_where_few_are(report: Path) -> None:
+    rows = {row["figure"]: row for row in json.loads(report.read_text())["figures"]}
+    assert abs(rows["value_of_likes, all is shared"]["mean_truth"]) < 0.01
+    few = rows["value_of_likes, a fifth is shared"]
+    assert few["mean_truth"] > 0.4
+    assert all(low > 0 for low, _, _ in few["intervals"])
 
 
 def test_one_percent_withheld_of_100000_slates_is_enough(report: Path) -> None:
@@ -60,6 +68,7 @@ def test_a_single_look_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confidence, "multiplier", lambda units, level=0.95: 1.96)
     monkeypatch.setattr(choice, "LARGE_SEEDS", 1)
     monkeypatch.setattr(choice, "_of_drift", lambda world, seed: iter(()))
+    monkeypatch.setattr(value_coverage, "WORLDS", {})
     found = choice.evaluate(40, 1, lambda done, total: None)
     assert min(row["coverage"] for row in found["figures"]) < 0.9
 

@@ -40,7 +40,7 @@ def test_files_say_what_the_arrays_say(tmp_path: Path) -> None:
     assert (found["likes"], found["shown"] + found["withheld"], found["slates"]) == (len(made.log.likes), 24_000, 2_400)
     last = max(int(made.log.likes.time[-1]), int(made.log.shown.time[-1]))
     # Forecasts are made from files only, and drift's error is drawn by people's ids, which are others here.
-    others = ("choice_bits", "induced_drift")
+    others = ("choice_bits", "induced_drift", "value_of_likes")
     expected = [f for f in measure(made.log.until(last)) if f.name not in others]
     of_files = [f for f in found["figures"] if f["figure"] not in others]
     assert [f["sentence"] for f in of_files] == [f.sentence for f in expected]
@@ -57,6 +57,7 @@ def test_without_slates_nothing_is_said_of_influence(tmp_path: Path) -> None:
     assert figures["caused_share"]["why"] == figures["slot_effect"]["why"] == "there are no exposures"
     assert figures["self_directed_novelty"]["value"] is None
     assert figures["self_directed_novelty"]["bound"] == "no exposures"
+    assert figures["value_of_likes"]["why"].startswith("there are neither other actions (shares, buys) nor exposures")
 
 
 def test_what_became_of_each_slate_is_told(tmp_path: Path) -> None:
@@ -134,6 +135,62 @@ def test_bits_come_from_the_predictors_own_forecasts(tmp_path: Path) -> None:
     assert found["model"].startswith("co-preference")
     assert found["person"]["forecast"] == found["person"]["likes"] - 1
     assert f"p3: {found['person']['sentence']}" in done.output
+
+
+def circles(n: int) -> list[dict[str, object]]:
+    """People of two circles with tastes of their own; whatever is liked, somebody shares anything."""
+    rng = np.random.default_rng(3)
+    rows: dict[tuple[int, int], dict[str, object]] = {}
+    for number in range(n):
+        person, sharer, shared = (int(x) for x in rng.integers(240, size=3))
+        item = int(40 * rng.random() ** 2) + (40 if person % 2 else 0)
+        at = 1_767_225_600_000 + number * 60_000
+        origin = {"content_origin": ("human", "ai")[item % 2], "content_language": ("de-AT", "ja")[item % 2]}
+        # Nobody likes a thing twice.
+        like = {"actor_id": f"p{person}", "target_id": f"t{item}", "occurred_at": at, **origin}
+        rows.setdefault((person, item), like)
+        share = {"actor_id": f"p{sharer}", "target_id": f"t{shared % 80}", "occurred_at": at + 1, "action": "share"}
+        rows[n + number, -1] = share
+    return list(rows.values())
+
+
+def test_what_likes_teach_beside_shares_and_slates(tmp_path: Path) -> None:
+    likes, slates, report = tmp_path / "likes.jsonl", tmp_path / "slates.jsonl", tmp_path / "choice.json"
+    rows = circles(6_000)
+    likes.write_text("\n".join(map(json.dumps, rows)))
+    liked = [row for row in rows if "action" not in row]
+    shown = [
+        {
+            "slate_id": f"s{n}",
+            "occurred_at": int(str(row["occurred_at"])) - 1000,
+            "actor_id": row["actor_id"],
+            "surface": "recommended",
+            # Every second slate holds what is liked then.
+            "items": [{"target_id": row["target_id"] if n % 2 else f"t{n % 80}", "rank": 0}],
+        }
+        for n, row in enumerate(liked)
+    ]
+    slates.write_text("\n".join(map(json.dumps, shown)))
+    found = {}
+    for files in ([likes], [likes, slates]):
+        done = CliRunner().invoke(app, ["choice", *map(str, files), "--report", str(report)])
+        assert done.exit_code == 0, done.output
+        figures = [f for f in json.loads(report.read_text())["figures"] if f["figure"] == "value_of_likes"]
+        assert [f.get("content_origin", f.get("language", "all")) for f in figures] == [
+            "all",
+            "human",
+            "ai",
+            "de",
+            "ja",
+        ]
+        assert all(f["identified"] for f in figures)
+        assert figures[0]["n"] == len(liked) == figures[1]["n"] + figures[2]["n"]
+        assert figures[0]["sentence"].startswith("Without likes, forecasts of what people like next would be")
+        assert done.output.count("value_of_likes") == 5
+        found[len(files)] = figures[0]
+    # Of one's circle only likes tell; of half of the likes the slates tell, too.
+    assert found[1]["low"] > 0
+    assert 0 < found[2]["value"] < found[1]["value"]
 
 
 def test_a_made_platform_is_written_with_its_truth(tmp_path: Path) -> None:
