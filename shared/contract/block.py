@@ -36,7 +36,9 @@ _OTHERS: Final = ("undoes", "__deleted")
 _REQUIRED: Final = ("event_id", "actor_id", "target_id", "occurred_at")
 # Characters: never more bytes than an id may have.
 LONGEST_ID: Final = 128
-# Messages of a block that are looked at for which fields they have.
+# A column costs something for each message that does not have it: these are read where one of a few messages has them,
+# or where a message has what none of the few has.
+_SELDOM: Final = frozenset(("slate_id", "topic", "principal_id", "agent_key", "signature", "mandate", "user_present"))
 EXAMPLES: Final = 8
 _IDS: Final = ("event_id", "actor_id", "target_id", "creator_id", "principal_id")
 _NAMED: Final = {
@@ -126,10 +128,9 @@ def _parse(block: bytes, values: Sequence[bytes]) -> pa.Table:
             "rank": pa.int64(),
             "propensity": pa.float64(),
         }
-        names = set(_REQUIRED).union(*examples)
+        names = set().union(*examples)
         if names <= kinds.keys():
-            # Most say what these say: what nobody says costs nothing then.
-            said = {name: kind for name, kind in kinds.items() if name in names}
+            said = {name: kind for name, kind in kinds.items() if name in names or name not in _SELDOM}
             try:
                 return _with_unsaid(_parse_as(block, said, "error"), kinds)
             except pa.ArrowInvalid:
