@@ -29,7 +29,8 @@ def log_of(actor: Any, worse: F64, others: int | None = 1, languages: tuple[str,
         np.asarray(actor).astype(np.uint64), no, no, START_MS + np.arange(n), np.zeros(n, np.int8), np.ones(n),
         np.full(n, np.nan), np.full(n, np.nan), p_with=np.full(n, 0.25), p_without=0.25 * np.exp2(-worse),
     )  # fmt: skip
-    return Log(replace(likes, **columns), shown([(1, 1, 0)]).take([]), (), START_MS + n, None, languages, others)
+    seen = shown([(1, 1, 0)]).take([])
+    return Log(replace(likes, **columns), seen, (), START_MS + n, languages=languages, others=others)
 
 
 def measured(log: Log) -> dict[str, Figure]:
