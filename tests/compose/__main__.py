@@ -128,6 +128,8 @@ def feed(stack: ComposeStack, report: Report, events: list[dict[str, Any]], http
         for actor in asked:
             until(partial(ask, stack, f"/v1/users/{actor}/predictions"), f"predictions for {actor}")
         said.append(f"for {len(asked)} actors")
+    with report.phase("whose choice it was"):
+        until(partial(ask, stack, "/v1/choice"), "the platform's figures")
 
 
 def people(events: list[dict[str, Any]]) -> list[str]:
@@ -138,9 +140,10 @@ def people(events: list[dict[str, Any]]) -> list[str]:
 
 def disturb(stack: ComposeStack, report: Report, events: list[dict[str, Any]]) -> None:
     sending = Feeder(stack.settings, likes.live(events), SLOW)
-    with report.phase("scale to detector=3, predictor=2") as said:
-        scale = ["--scale", "detector=3", "--scale", "predictor=2"]
-        stack.compose("up", "--detach", "--no-deps", "--no-recreate", *scale, "detector", "predictor")
+    with report.phase("scale to detector=3, predictor=2, choice=2") as said:
+        scaled = {"detector": 3, "predictor": 2, "choice": 2}
+        scale = [part for name, count in scaled.items() for part in ("--scale", f"{name}={count}")]
+        stack.compose("up", "--detach", "--no-deps", "--no-recreate", *scale, *scaled)
         said.append(healthy(stack))
     with report.phase("kill a detector, then kafka; start them again") as said:
         for service in ("detector", "kafka"):
