@@ -19,7 +19,7 @@ from services.choice.retained_buys import RetainedBuys
 from shared import forgetting, frames
 from shared.as_of_join import JOINED_AT, Step
 from shared.checkpoints import Arrays, pack, unpack
-from shared.events import UNLIKE, rfc3339
+from shared.events import BUY, UNLIKE, rfc3339
 from shared.frames import FORGET, Frame, Lineage, Output, to_outputs
 from shared.hashing import U64, hash_strings, mix
 from shared.slots import SlotTable
@@ -30,6 +30,7 @@ STAGE: Final = "choice"
 ANTICIPATED: Final = 10
 _AS_THEY_CAME: Final = ("event_id", "occurred_at", "actor_id", "target_id", "action", "surface")
 HOUR_MS: Final = 3_600_000
+NO_SLATES: Final = shown_of(frames.join([], frames.EXPOSED_ITEMS))[0]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class ChoiceTask:
 
     def _take_slates(self, rows: pa.RecordBatch) -> Shown:
         """Keep what was not seen before; returns it with the times at which it joined the log."""
+        if not rows.num_rows:
+            return NO_SLATES
         new = self._not_seen(rows)
         items = rows.take(pa.array(new[np.argsort(rows.column("occurred_at").to_numpy()[new], kind="stable")]))
         shown, policies = shown_of(items)
@@ -137,7 +140,8 @@ class ChoiceTask:
             self.counters[name] += len(count)
         self.counters["unlikes"] += len(unlikes)
         self.counters["joined_likes"] += int((~correction).sum())
-        self._take_buys(rows.filter(pa.array(~correction)))
+        if (bought := (action == BUY) & ~correction).any():
+            self._take_buys(rows.filter(pa.array(bought)))
         if rows.num_rows:
             self.model = rows.column("model")[rows.num_rows - 1].as_py()
         said = np.sort(np.concatenate([first, kept, unlikes]))
