@@ -35,10 +35,11 @@ A_FRAME: Final = 1_000
 SHOWN: Final = 10
 PEOPLE: Final = 20_000
 THINGS: Final = 20_000
-# Likes a second with slates, and for how long.
+# Likes a second with slates, for how long, and how fast event time is: a minute closes windows, and the detector, whose
+# work is by event time, is not what is measured.
 RATE: Final = 2_000
 SECONDS: Final = 60
-SPEED: Final = 400
+SPEED: Final = 20
 
 
 @dataclass(frozen=True)
@@ -168,25 +169,30 @@ def _rates(made: Made) -> list[Row]:
 def _to_report(bench: Bench) -> list[Row]:
     with pipeline.running(SPEED) as platform:
         stack = platform.stack
-        stack.start("simulator", SIMULATOR_RATE=str(RATE), SIMULATOR_PEOPLE="20000", SIMULATOR_EXPOSURES="true")
+        made = {"SIMULATOR_RATE": str(RATE), "SIMULATOR_SPEED": str(SPEED)}
+        stack.start("simulator", SIMULATOR_EXPOSURES="true", **made)
         stack.wait_ready("simulator")
         # What is not compiled or loaded yet is no user's.
-        time.sleep(pipeline.SETTLING_SECONDS)
-        before = stack.metrics(30)
+        time.sleep(2 * pipeline.SETTLING_SECONDS)
+        before, begun = stack.metrics(30), pipeline.event_ms(stack)
         for _ in track(range(SECONDS), f"{RATE:,} likes/s with slates", console=bench.console):
             time.sleep(1)
-        after = stack.metrics(30)
+        after, ended = stack.metrics(30), pipeline.event_ms(stack)
     since = {name: value - before.get(name, 0.0) for name, value in after.items()}
     likes, items = (since[name] / SECONDS for name in ("choice/joined_likes_total", "choice/shown_items_total"))
     quantiles = [latency_quantile(since, "choice", q) for q in (0.5, 0.99, 1.0)]
     if None in quantiles:
         raise RuntimeError("no report was written")
     said = ", ".join(pipeline.seconds_of(value) for value in quantiles)
+    windows = ended // pipeline.WINDOW_MS - begun // pipeline.WINDOW_MS
+    if not windows:
+        raise RuntimeError("no window was closed")
     p99 = quantiles[1] or 0.0
     return [
         (
             "from send to a user's report in Valkey: p50, p99, longest",
-            f"{said}; {likes:,.0f} likes/s with {items:,.0f} items/s over {SECONDS} s",
+            f"{said}; {likes:,.0f} likes/s with {items:,.0f} items/s over {SECONDS} s; "
+            f"{windows} windows of 5 min ended",
             "goal p99 2 s",
             f"{2 / p99:.2f}",
         )
