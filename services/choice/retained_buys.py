@@ -8,7 +8,7 @@ import numpy as np
 
 from services.choice.growing import GrowingColumns
 from services.choice.log import NOBODY, Buys
-from services.choice.retained import GOES_AT_ONCE
+from services.choice.retained_likes import GOES_AT_ONCE
 from shared.checkpoints import Arrays
 from shared.hashing import U64
 

@@ -14,8 +14,9 @@ from services.choice.kept import Kept
 from services.choice.log import ATTRIBUTION_MS, I64, LIKE, Bools, Likes, Shown, buys_of, hashes, shown_of
 from services.choice.mixture import Mixture
 from services.choice.person import PARTS
-from services.choice.retained import NONE, RetainedLikes, RetainedSlates
 from services.choice.retained_buys import RetainedBuys
+from services.choice.retained_likes import NONE, RetainedLikes
+from services.choice.retained_slates import RetainedSlates
 from shared import forgetting, frames
 from shared.as_of_join import JOINED_AT, Step
 from shared.checkpoints import Arrays, pack, unpack
@@ -119,36 +120,37 @@ class ChoiceTask:
         action = rows.column("action").to_numpy()
         correction = rows.column("correction").to_numpy(zero_copy_only=False)
         actors, targets, events = (hash_strings(rows.column(name)) for name in ("actor_id", "target_id", "event_id"))
-        weight = rows.column("weight").to_numpy()
-        first = np.flatnonzero((action == LIKE) & ~correction)
-        likes, events_of = _likes_of(rows, actors, targets, first), events[first]
-        found = bits.following(self._mixture, likes, shown)
-        flags = {"anticipated": _anticipated(rows)[first], "withheld": self._was_withheld(likes)}
-        numbers = np.full(len(actors), NONE)
-        base = self.likes.rows.stop
-        numbers[first] = self.likes.append(events_of, likes, found, flags)
-        self.likes.name(actors[first], rows.column("actor_id").take(pa.array(first)))
-        again = np.flatnonzero(correction & (action == LIKE))
+        first, again = (np.flatnonzero((action == LIKE) & of) for of in (~correction, correction))
+        unlikes = np.flatnonzero((action == UNLIKE) & ~correction)
+        numbers, base = np.full(len(actors), NONE), self.likes.rows.stop
+        numbers[first] = self._keep(rows, _likes_of(rows, actors, targets, first), events[first], first, shown)
         numbers[again] = self.likes.find(events[again])
         kept = again[numbers[again] != NONE]
-        self.likes.reweigh(numbers[kept], weight[kept])
-        unlikes = np.flatnonzero((action == UNLIKE) & ~correction)
+        self.likes.reweigh(numbers[kept], rows.column("weight").to_numpy()[kept])
         # Of this frame's own likes those that came before the unlike.
-        before = base + np.searchsorted(first, unlikes)
-        self.likes.take_back(actors[unlikes], targets[unlikes], before)
-        for name, count in (("choice_likes", first), ("forecast_likes", found.at), ("corrected_likes", kept)):
-            self.counters[name] += len(count)
-        self.counters["unlikes"] += len(unlikes)
-        self.counters["joined_likes"] += int((~correction).sum())
+        self.likes.take_back(actors[unlikes], targets[unlikes], base + np.searchsorted(first, unlikes))
         if (bought := (action == BUY) & ~correction).any():
             self._take_buys(rows.filter(pa.array(bought)))
-        if rows.num_rows:
-            self.model = rows.column("model")[rows.num_rows - 1].as_py()
+        self.counters["joined_likes"] += int((~correction).sum())
+        self.counters["corrected_likes"] += len(kept)
+        self.counters["unlikes"] += len(unlikes)
         said = np.sort(np.concatenate([first, kept, unlikes]))
         known = said[self.likes.touch(actors[said], self.step, self.clock)]
         users = rows.column("actor_id").take(pa.array(known)).unique().to_pylist()
         self.effects = Effects(users=users, sent_at=rows.column("sent_at").to_numpy()[first])
         return self._said(rows.take(pa.array(said)), numbers[said])
+
+    def _keep(self, rows: pa.RecordBatch, likes: Likes, events: U64, which: I64, shown: Shown) -> I64:
+        """Likes that come for the first time, those of the rows `which`, with their bits. Returns their numbers."""
+        found = bits.following(self._mixture, likes, shown)
+        flags = {"anticipated": _anticipated(rows)[which], "withheld": self._was_withheld(likes)}
+        numbers = self.likes.append(events, likes, found, flags)
+        self.likes.name(likes.actor, rows.column("actor_id").take(pa.array(which)))
+        if rows.num_rows:
+            self.model = rows.column("model")[rows.num_rows - 1].as_py()
+        self.counters["choice_likes"] += len(which)
+        self.counters["forecast_likes"] += len(found.at)
+        return numbers
 
     def _take_buys(self, rows: pa.RecordBatch) -> None:
         """A buy is what it is, whatever its buyer is called later."""

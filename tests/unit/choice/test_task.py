@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.choice import bits
 from services.choice.log import likes_of, shown_of
 from services.choice.person import PARTS
-from services.choice.retained import MOST_POLICIES, OTHER_POLICIES, RetainedSlates
+from services.choice.retained_slates import MOST_POLICIES, OTHER_POLICIES, RetainedSlates
 from services.choice.states import States
 from services.choice.task import ChoiceTask
 from shared.as_of_join import Step
