@@ -84,7 +84,8 @@ class PlatformFigures:
         found: dict[bytes, bytes] = await self.redis.hgetall(redis_keys.PLATFORM_CHOICE_STATES)
         # Others may be of a version that adds up something else.
         parts = {field: data for field, data in found.items() if field.startswith(b"%d:" % VERSION)}
-        if parts and parts != self._merged:
+        # Redis may have been emptied since.
+        if parts and (parts != self._merged or not await self.redis.exists(redis_keys.PLATFORM_CHOICE)):
             model = next((task.model for task in self._held() if task.model), None)
             document = await asyncio.to_thread(_document, list(parts.values()), model, self._sample)
             await self.redis.set(redis_keys.PLATFORM_CHOICE, document)
