@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DURATION ?=
 PEOPLE ?=
 BOTS ?=
-RATE ?= 2000
+RATE ?= 1000
 SEEDS ?= 1
 LIKES ?= 500000
 
@@ -24,7 +24,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 
 install: $(STAMP) ## Create the environment
 
-demo: $(STAMP) ## Everything on this machine, with a live view; DURATION=60 stops by itself, RATE=2000 likes/s, PEOPLE=20000, BOTS=0.1
+demo: $(STAMP) ## Everything on this machine, with a live view; DURATION=60 stops by itself, RATE=1000 likes/s, PEOPLE=20000, BOTS=0.1
 	$(BIN)/truelike demo --rate $(RATE) $(if $(DURATION),--duration $(DURATION)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(BOTS),--bots $(BOTS))
 
 test: $(STAMP) ## All tests, against the embedded broker and Valkey

@@ -179,7 +179,7 @@ def demo(
     ] = None,
     rate: Annotated[
         float, typer.Option(help="Simulated likes a second; 0: no simulator, wait for yours", min=0)
-    ] = 2000.0,
+    ] = 1000.0,
     people: Annotated[
         int | None,
         typer.Option(help="Simulated people; default: 20,000, or as many as the rate takes at --speed", min=10),
