@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.checkpoints import Arrays
+
+# Of what is full this much goes at once, so that what follows from it is gone through seldom.
+GOES_AT_ONCE: Final = 1 / 8
 
 
 class GrowingColumns:
@@ -60,6 +63,13 @@ class GrowingColumns:
         """The oldest rows go."""
         self._at += count
         self.first += count
+
+    def keep_newest(self, most: int) -> bool:
+        """Where there are more than `most` rows the oldest go, GOES_AT_ONCE of these. Returns whether some did."""
+        too_many = len(self) - most
+        if too_many > 0:
+            self.drop(max(too_many, round(most * GOES_AT_ONCE)))
+        return too_many > 0
 
     def copied(self) -> dict[str, npt.NDArray[Any]]:
         """The columns as they are now, whatever comes."""

@@ -21,8 +21,9 @@ F64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 LIKE: Final = ACTIONS.index("like")
+HOUR_MS: Final = 3_600_000
 # What a slate is said to have caused may come this much later.
-ATTRIBUTION_MS: Final = 24 * 3_600_000
+ATTRIBUTION_MS: Final = 24 * HOUR_MS
 NOBODY: Final = 0
 NO_LANGUAGE: Final = -1
 

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from services.choice import states
 from services.choice.kept import Kept
-from services.choice.log import ATTRIBUTION_MS
+from services.choice.log import ATTRIBUTION_MS, HOUR_MS
 from services.choice.settings import ChoiceSettings
 from services.choice.states import VERSION, States
 from services.choice.task import ChoiceTask
@@ -27,7 +27,6 @@ from shared.topics import FORECASTS
 MERGES: Final = 0
 # Of the time that reckoning may take.
 SHARE: Final = 0.05
-HOUR_MS: Final = 3_600_000
 
 
 class PlatformFigures:

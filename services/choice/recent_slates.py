@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from services.choice.growing import GrowingColumns
-from services.choice.log import ATTRIBUTION_MS, I64, Shown
+from services.choice.log import ATTRIBUTION_MS, HOUR_MS, I64, Shown
 from shared.checkpoints import Arrays
 from shared.hashing import U64
 from shared.slots import SlotTable
@@ -17,7 +17,6 @@ SLATES: Final = 8
 # Actors who were shown something within the window, and items that were.
 MOST_ACTORS: Final = 10_000_000
 MOST_ITEMS: Final = 20_000_000
-HOUR_MS: Final = 3_600_000
 # Whose a slate is that was shown to somebody who is forgotten: no actor's hash is to be it.
 FORGOTTEN: Final = np.uint64(1)
 

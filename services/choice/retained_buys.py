@@ -8,7 +8,6 @@ import numpy as np
 
 from services.choice.growing import GrowingColumns
 from services.choice.log import NOBODY, Buys
-from services.choice.retained_likes import GOES_AT_ONCE
 from shared.checkpoints import Arrays
 from shared.hashing import U64
 
@@ -34,8 +33,7 @@ class RetainedBuys:
 
     def append(self, buys: Buys) -> None:
         self.rows.append(**{name: getattr(buys, name) for name in _BUYS})
-        if len(self.rows) > self.most:
-            self.rows.drop(max(len(self.rows) - self.most, round(self.most * GOES_AT_ONCE)))
+        self.rows.keep_newest(self.most)
 
     def forget(self, people: U64) -> int:
         """Nothing says what these people bought, nor that they did. Returns how many buys there were."""

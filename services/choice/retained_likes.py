@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from services.choice.growing import GrowingColumns
+from services.choice.growing import GOES_AT_ONCE, GrowingColumns
 from services.choice.log import I64, NOBODY, Bits, Bools, Likes
 from services.choice.person import MOST_LIKES, PARTS, Person
 from shared.checkpoints import Arrays, pack, unpack
@@ -17,8 +17,6 @@ from shared.hashing import U64, mix
 from shared.slots import SlotTable
 
 NONE: Final = -1
-# Of a full store this much goes at once, so that tables are gone through seldom.
-GOES_AT_ONCE: Final = 1 / 8
 # Of a user's likes so many are looked through for those that stand.
 LOOKED_THROUGH: Final = 10 * MOST_LIKES
 

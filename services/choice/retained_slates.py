@@ -8,7 +8,6 @@ import numpy as np
 
 from services.choice.growing import GrowingColumns
 from services.choice.log import NOBODY, Shown
-from services.choice.retained_likes import GOES_AT_ONCE
 from shared.checkpoints import Arrays, pack, unpack
 from shared.hashing import U64, mix
 
@@ -47,8 +46,7 @@ class RetainedSlates:
         columns = {name: getattr(shown, name) for name in _SHOWN}
         policy = numbers[shown.policy] if len(shown) else np.zeros(0, np.int16)
         self.rows.append(**columns | {"slate": shown.slate.view(np.uint64), "policy": policy})
-        if len(self.rows) > self.most:
-            self.rows.drop(max(len(self.rows) - self.most, round(self.most * GOES_AT_ONCE)))
+        if self.rows.keep_newest(self.most):
             self._drop_policies()
 
     def _number(self, policy: str) -> int:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from services.choice import bits
 from services.choice.kept import Kept
-from services.choice.log import ATTRIBUTION_MS, I64, LIKE, Bools, Likes, Shown, buys_of, hashes, shown_of
+from services.choice.log import ATTRIBUTION_MS, HOUR_MS, I64, LIKE, Bools, Likes, Shown, buys_of, hashes, shown_of
 from services.choice.mixture import Mixture
 from services.choice.person import PARTS
 from services.choice.retained_buys import RetainedBuys
@@ -30,7 +30,6 @@ STAGE: Final = "choice"
 # A like of what was among so many of the user's ranking was anticipated.
 ANTICIPATED: Final = 10
 _AS_THEY_CAME: Final = ("event_id", "occurred_at", "actor_id", "target_id", "action", "surface")
-HOUR_MS: Final = 3_600_000
 NO_SLATES: Final = shown_of(frames.join([], frames.EXPOSED_ITEMS))[0]
 
 

@@ -7,7 +7,7 @@ const read = async url => {
   const token = sessionStorage.getItem("token");
   const answer = await fetch(url, token ? { headers: { Authorization: "Bearer " + token } } : {});
   document.getElementById("sign-in").hidden = answer.status !== 401 && answer.status !== 403;
-  if (!answer.ok) throw new Error(answer.status === 401 ? "it asks for a token" : (await answer.json()).detail);
+  if (!answer.ok) throw Object.assign(new Error(answer.status === 401 ? "it asks for a token" : (await answer.json()).detail), { status: answer.status });
   return answer.json();
 };
 document.getElementById("sign-in").addEventListener("submit", event => {
@@ -61,11 +61,12 @@ async function likes() {
 }
 // What a like held in the mean, in bits, and what foretold it: the other order of the chain is in the sentence.
 const parts = [["history", "their own past"], ["shown", "what was put before them"], ["rest", "neither"]];
+const positive = (of, part) => Math.max(0, of[part]?.value ?? 0);
+const held = of => parts.reduce((sum, [part]) => sum + positive(of, part), 0);
 const bits = most => ([surface, of]) => {
-  const line = make("div"), bar = make("div", "", "track"), value = part => of[part]?.value ?? 0;
-  const held = parts.reduce((sum, [part]) => sum + Math.max(0, value(part)), 0);
-  bar.style.width = 100 * held / most + "%";
-  bar.append(...parts.map(([part]) => { const e = make("i", "", part); e.style.flexGrow = Math.max(0, value(part)); return e; }));
+  const line = make("div"), bar = make("div", "", "track");
+  bar.style.width = 100 * held(of) / most + "%";
+  bar.append(...parts.map(([part]) => { const e = make("i", "", part); e.style.flexGrow = positive(of, part); return e; }));
   bar.title = parts.map(([part]) => of[part]?.sentence ?? "").join(" ");
   line.append(make("span", surface), bar, make("small", parts.map(([part, by]) => of[part]?.identified ? `${of[part].value.toFixed(1)} by ${by}` : "").filter(Boolean).join(", ")));
   return line;
@@ -85,10 +86,9 @@ const figure = f => {
   drawn.append(interval(f)); r.append(said, drawn); return r;
 };
 async function choice() {
-  const found = await read("/v1/choice").catch(error => { if (error.message === "no likes have been measured yet") return null; throw error; });
+  const found = await read("/v1/choice").catch(error => { if (error.status === 404) return null; throw error; });
   const figures = found ? found.figures : [], of_bits = figures.filter(f => f.figure === "choice_bits" && f.identified), by = new Map();
   for (const f of of_bits) by.set(f.surface, { ...by.get(f.surface), [f.bits_of]: f });
-  const held = of => parts.reduce((sum, [part]) => sum + Math.max(0, of[part]?.value ?? 0), 0);
   show("choice-about", found ? [`Of likes that people gave, until ${found.as_of.slice(0, 16).replace("T", " ")}; of groups only. Intervals hold at every look.`] : ["none measured yet"]);
   show("bits-key", by.size ? parts.map(([part, what]) => { const e = make("span"); e.append(make("i", "", part), "foretold by " + what); return e; }) : []);
   show("bits", [...by].map(bits(Math.max(1, ...[...by.values()].map(held)))));
