@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.choice.confidence import Interval, multiplier
+from shared.measures.confidence import Interval, multiplier
 
 F64 = npt.NDArray[np.float64]
 

@@ -11,10 +11,10 @@ from typing import Any, Final, get_args
 import msgspec
 import numpy as np
 
-from services.choice.cells import Adds, added
-from services.choice.figure import Figure
 from services.choice.figures import FIGURES
 from services.choice.log import Log
+from shared.measures.cells import Adds, added
+from shared.measures.figure import Figure
 
 # Of the bytes of `encode`: another number where what a figure adds up is another.
 VERSION: Final = 3

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.choice.figure import Figure
 from services.choice.figures import caused_share, induced_drift, slot_effect
 from services.choice.log import Log, Shown
 from shared.exposures import NO_ARM
+from shared.measures.figure import Figure
 from truelike.evaluation import drift_world, value_coverage
 from truelike.evaluation.choice_world import BEGIN_MS, DAY_MS, Made, World, make
 from truelike.evaluation.drift_world import DriftWorld

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from pyarrow import csv
 
-from services.choice.confidence import Interval
 from services.choice.figures.slot_effect import LEAST_EFFECTIVE
 from services.choice.off_policy import OffPolicySums
+from shared.measures.confidence import Interval
 from truelike.files.content import UnreadableFile
 
 CAMPAIGNS: Final = ("all", "men", "women")

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.choice.figure import Figure
 from services.choice.figures import value_of_likes
 from services.choice.log import F64, Log
 from shared.hashing import mix
+from shared.measures.figure import Figure
 from truelike.evaluation.choice_world import BEGIN_MS, DAY_MS
 from truelike.evaluation.value_world import ValueWorld, make
 

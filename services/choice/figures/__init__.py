@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from services.choice.figure import Figure
 from services.choice.figures import (
     buyer_ladder,
     caused_share,
@@ -16,9 +15,10 @@ from services.choice.figures import (
     value_of_likes,
 )
 from services.choice.log import Log
-from services.choice.measure import Measure
+from shared.measures.figure import Figure
+from shared.measures.measure import Measure
 
-FIGURES: Final[dict[int, Measure[Any]]] = {
+FIGURES: Final[dict[int, Measure[Log, Any]]] = {
     1: choice_bits.measure,
     2: surface_mix.measure,
     3: self_directed_novelty.measure,

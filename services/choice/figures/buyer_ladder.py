@@ -24,16 +24,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from services.choice import confidence
-from services.choice.cells import Cell, Cells
-from services.choice.confidence import Interval
-from services.choice.figure import LEAST_PEOPLE, Figure, measured, not_identified, percent
 from services.choice.log import I64, NOBODY, Bools, Buys, Log
-from services.choice.measure import Measure
 from services.choice.moments import Moments
-from services.choice.units import Units, UnitSums
 from shared.events import MANDATES, SIGNATURES, SURFACES, USER_PRESENT
 from shared.hashing import U64, mix
+from shared.measures import confidence
+from shared.measures.cells import Cell, Cells
+from shared.measures.confidence import Interval
+from shared.measures.figure import LEAST_PEOPLE, Figure, measured, not_identified, percent
+from shared.measures.measure import Measure
+from shared.measures.units import Units, UnitSums
 
 NAME: Final = "buyer_ladder"
 RUNGS: Final = ("unknown", "declared", "signed agent", "standing mandate", "cart confirmed")

@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
-from services.choice import confidence
-from services.choice.cells import Cell, Cells
-from services.choice.figure import NOT_MATURED, Figure, measured, not_identified
 from services.choice.log import Likes, Log, Shown
-from services.choice.measure import Measure
 from services.choice.moments import outcomes
-from services.choice.units import Units, UnitSums
 from shared.exposures import HOLDOUT, NO_ARM
+from shared.measures import confidence
+from shared.measures.cells import Cell, Cells
+from shared.measures.figure import NOT_MATURED, Figure, measured, not_identified
+from shared.measures.measure import Measure
+from shared.measures.units import Units, UnitSums
 
 NAME: Final = "caused_share"
 # Fewer withheld items, or likes on either side, bound nothing.

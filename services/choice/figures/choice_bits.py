@@ -7,13 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from services.choice import bits, confidence
-from services.choice.cells import Cell, Cells
-from services.choice.figure import Figure, measured, not_identified
+from services.choice import bits
 from services.choice.log import Bits, Log
-from services.choice.measure import Measure
-from services.choice.units import Units, UnitSums
 from shared.events import SURFACES
+from shared.measures import confidence
+from shared.measures.cells import Cell, Cells
+from shared.measures.figure import Figure, measured, not_identified
+from shared.measures.measure import Measure
+from shared.measures.units import Units, UnitSums
 
 NAME: Final = "choice_bits"
 ALL: Final = "all"

@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.choice import confidence
-from services.choice.cells import added
-from services.choice.confidence import Interval
-from services.choice.figure import Figure, measured, not_identified
 from services.choice.log import F64, Bools, Log
-from services.choice.measure import Measure
 from services.choice.parted import Own, Parted
 from shared.events import SURFACES
 from shared.exposures import NO_ARM
 from shared.hashing import U64, mix
+from shared.measures import confidence
+from shared.measures.cells import added
+from shared.measures.confidence import Interval
+from shared.measures.figure import Figure, measured, not_identified
+from shared.measures.measure import Measure
 
 NAME: Final = "induced_drift"
 OWN: Final = [SURFACES.index("organic"), SURFACES.index("search")]

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.choice.cells import Cells
-from services.choice.figure import Figure, not_identified, percent
 from services.choice.log import I64, NOBODY, Bools, Log
-from services.choice.measure import Measure
 from services.choice.moments import Moments
-from services.choice.units import Units
 from shared.events import SURFACES
 from shared.hashing import U64, mix
+from shared.measures.cells import Cells
+from shared.measures.figure import Figure, not_identified, percent
+from shared.measures.measure import Measure
+from shared.measures.units import Units
 
 NAME: Final = "self_directed_novelty"
 MEMORY_MS: Final = 28 * 86_400_000

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.choice import confidence
-from services.choice.cells import Cell, Cells
-from services.choice.figure import NOT_MATURED, Figure, measured, not_identified
 from services.choice.log import F64, Likes, Log, Shown
-from services.choice.measure import Measure
 from services.choice.moments import outcomes, shown_again
-from services.choice.units import Units, UnitSums
 from shared.hashing import mix
+from shared.measures import confidence
+from shared.measures.cells import Cell, Cells
+from shared.measures.figure import NOT_MATURED, Figure, measured, not_identified
+from shared.measures.measure import Measure
+from shared.measures.units import Units, UnitSums
 
 NAME: Final = "slot_effect"
 LEAST_EFFECTIVE: Final = 100.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from services.choice.cells import Cell, Cells
-from services.choice.figure import LEAST_PEOPLE, Figure, not_identified, percent
 from services.choice.log import Log
-from services.choice.measure import Measure
-from services.choice.units import Units, UnitSums
 from shared.events import SURFACES
+from shared.measures.cells import Cell, Cells
+from shared.measures.figure import LEAST_PEOPLE, Figure, not_identified, percent
+from shared.measures.measure import Measure
+from shared.measures.units import Units, UnitSums
 
 NAME: Final = "surface_mix"
 UNKNOWN: Final = "unknown"

@@ -8,15 +8,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.choice import confidence
 from services.choice.bits import LEAST_PROBABILITY
-from services.choice.cells import Cell, Cells
-from services.choice.confidence import Interval
-from services.choice.figure import LEAST_PEOPLE, Figure, measured, not_identified
 from services.choice.log import Log
-from services.choice.measure import Measure
-from services.choice.units import Units, UnitSums
 from shared.events import CONTENT_ORIGINS
+from shared.measures import confidence
+from shared.measures.cells import Cell, Cells
+from shared.measures.confidence import Interval
+from shared.measures.figure import LEAST_PEOPLE, Figure, measured, not_identified
+from shared.measures.measure import Measure
+from shared.measures.units import Units, UnitSums
 
 NAME: Final = "value_of_likes"
 ALL: Final = "all"

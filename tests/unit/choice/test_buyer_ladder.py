@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.choice.figure import Figure
 from services.choice.figures import buyer_ladder
 from services.choice.figures.buyer_ladder import RUNGS, rungs
 from services.choice.log import Buys, Likes, Log, Shown, buys_of
@@ -21,6 +20,7 @@ from shared.compiled import PROJECT
 from shared.events import MANDATES, SIGNATURES, SURFACES, USER_PRESENT
 from shared.frames import FORECASTS
 from shared.hashing import hash_strings
+from shared.measures.figure import Figure
 from tests.likes import START_MS, like
 from tests.unit.choice.test_log import batch_of
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.choice.figure import NOT_MATURED, Figure
 from services.choice.figures import FIGURES, caused_share, measure, self_directed_novelty, slot_effect, surface_mix
 from services.choice.log import Likes, Log, Shown
 from services.choice.off_policy import OffPolicySums
 from shared.events import SURFACES
+from shared.measures.figure import NOT_MATURED, Figure
 from tests.likes import START_MS
 from truelike.evaluation.choice_world import World, make
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from services.choice import bits, states
-from services.choice.figure import Figure
 from services.choice.figures import choice_bits, measure
 from services.choice.log import I64, NO_LANGUAGE, Bits, Bools, Buys, Log
 from services.choice.states import States
 from shared.events import SURFACES
 from shared.hashing import U64, mix
+from shared.measures.figure import Figure
 from tests.unit.choice.test_bits import world as bits_world
 from truelike.evaluation.choice_world import World, make
 from truelike.evaluation.drift_world import DriftWorld

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.choice import confidence
-from services.choice.confidence import Interval
-from services.choice.figure import Figure
 from services.choice.figures import value_of_likes
 from services.choice.figures.value_of_likes import sentence
 from services.choice.log import F64, NO_LANGUAGE, Likes, Log
 from shared.events import CONTENT_ORIGINS
+from shared.measures import confidence
+from shared.measures.confidence import Interval
+from shared.measures.figure import Figure
 from tests.likes import START_MS
 from tests.unit.choice.test_log import shown
 

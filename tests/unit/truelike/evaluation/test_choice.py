@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from services.choice import confidence
+from shared.measures import confidence
 from truelike.cli.app import app
 from truelike.evaluation import choice, open_bandit, value_coverage
 from truelike.files.content import UnreadableFile

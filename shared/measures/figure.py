@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from services.choice.confidence import LEVEL, Interval
+from shared.measures.confidence import LEVEL, Interval
 
 # Of fewer nothing is said: it could be told whose it is.
 LEAST_PEOPLE: Final = 20

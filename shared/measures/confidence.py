@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from services.choice.units import Ratio, UnitSums
+from shared.measures.units import Ratio, UnitSums
 
 LEVEL: Final = 0.95
 # Below this the sequence promises nothing.

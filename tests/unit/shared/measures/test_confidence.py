@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.choice import confidence
-from services.choice.confidence import Interval, multiplier
 from services.choice.log import F64
-from services.choice.units import UnitSums
+from shared.measures import confidence
+from shared.measures.confidence import Interval, multiplier
+from shared.measures.units import UnitSums
 
 # Columns of amount and count.
 FIRST, SECOND = (0, 1), (2, 3)

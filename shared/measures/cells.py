@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
-from services.choice.units import UnitSums
+from shared.measures.units import UnitSums
 
 # What a sum is of: a policy's name, a surface, a rank; nothing where it is of all.
 Cell = tuple[str, ...]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.choice.units import Units
+from shared.measures.units import Units
 
 rows = st.lists(st.tuples(st.integers(1, 9), st.integers(-5, 5), st.integers(1, 5)), min_size=1, max_size=40)
 
