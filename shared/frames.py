@@ -22,6 +22,7 @@ COMPRESSED_ROWS: Final = 128
 MOST_BYTES: Final = 1 << 20
 PART_BITS: Final = 20
 UNKNOWN_TIME: Final = -1
+NO_CLOCK: Final = 0
 
 Headers = list[tuple[str, bytes]]
 
@@ -303,10 +304,13 @@ class Lineage(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What ingest says of its sources: watermark by partition of `likes.v1`, and how many there are."""
+    """What ingest says of its sources: watermark by partition of `likes.v1`, how many there are, and when it said so by
+    its clock, ms.
+    """
 
     sources: int
     watermarks: dict[int, int]
+    clock_ms: int = NO_CLOCK
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numba import njit
 
 from services.detector.forgetting import pass_on, users
 from services.detector.keyed import Strangers24h, by_key, key_hash
+from services.detector.pace import Pace
 from services.detector.settings import Judgement
 from services.detector.signals import SIGNALS, observe
 from services.detector.signals.rows import RECENT, hashes_or_zero, rows_of
@@ -26,8 +27,7 @@ from shared.slots import SlotTable
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_TARGET
 from shared.watermark import UNKNOWN, Watermark
 
-TICK_MS: Final = 30_000
-# And no more often than this, however many rows wait.
+# Between two moments whose likes are passed on because many wait.
 STEP_MS: Final = 1_000
 KEYED_ROWS: Final = 4096
 _SCALES: Final = np.array(SCALES, np.int64)
@@ -80,8 +80,9 @@ class ActorTask:
         self.pending = ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target", "unlike"))
         self.strangers = Strangers24h(settings.max_actors)
         self.queued: list[pa.RecordBatch] = []
-        # How far events are passed, and how far the stages after this one were told.
-        self.passed_ms = self.told_ms = UNKNOWN
+        # How far events are passed.
+        self.passed_ms = UNKNOWN
+        self.pace = Pace()
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
         """One frame of likes by actor: the likes themselves at once, findings and keyed likes as event time passes.
@@ -92,8 +93,10 @@ class ActorTask:
             targets = [(FRAMES_BY_TARGET, p) for p in range(self.settings.partitions)]
             return pass_on(frame, "actor", self.partition, offset, [(EVIDENCE_BY_ACTOR, self.partition), *targets])
         likes = self._new_and_in_time(frame.batch)
+        clock_ms = frames.NO_CLOCK
         if frame.progress is not None:
             self.watermark.follow(frame.progress, self.settings.lateness_ms)
+            clock_ms = frame.progress.clock_ms
         outputs = []
         if likes.num_rows:
             window = tumbling(likes.column("occurred_at").to_numpy(), self.settings.window_ms)
@@ -102,11 +105,14 @@ class ActorTask:
             outputs += to_outputs(Frame("likes", judged, lineage), EVIDENCE_BY_ACTOR, self.partition)
             self.pending.add(_keyed(likes))
         now = self.watermark.now
-        tick = now // TICK_MS > self.told_ms // TICK_MS
-        if tick or (now >= self.passed_ms + STEP_MS and self.pending.rows >= KEYED_ROWS):
-            self.passed_ms = now
-            findings = self._pass(now)
-            outputs += self._tell(findings, offset, tick)
+        tick_at = self.pace.next(now, clock_ms)
+        many = now >= self.passed_ms + STEP_MS and self.pending.rows >= KEYED_ROWS
+        if many or tick_at is not None:
+            self.passed_ms = now if many else max(self.passed_ms, tick_at or 0)
+            findings = self._pass(self.passed_ms)
+            outputs += self._tell(findings, offset, tick_at is not None)
+            if tick_at is not None:
+                self.pace.told(self.passed_ms, clock_ms)
         return outputs
 
     def _new_and_in_time(self, likes: pa.RecordBatch) -> pa.RecordBatch:
@@ -169,8 +175,6 @@ class ActorTask:
             owner = key_hash(likes) % self.settings.partitions
             for p, part in enumerate(frames.by_owner(likes, owner, self.settings.partitions)):
                 outputs += to_outputs(Frame("likes", part, lineage), FRAMES_BY_TARGET, p)
-        if tick:
-            self.told_ms = self.passed_ms
         return outputs
 
     def forget(self, actors: U64) -> None:
@@ -192,7 +196,7 @@ class ActorTask:
             **arrays,
             "watermark": self.watermark.snapshot(),
             "marks": self.marks.copy(),
-            "passed_ms": np.array([self.passed_ms, self.told_ms]),
+            "passed_ms": np.array([self.passed_ms, self.pace.told_ms, self.pace.told_at_ms]),
         }
 
     def restore(self, arrays: Arrays) -> None:
@@ -205,7 +209,9 @@ class ActorTask:
         self.queued = [frames.decode(b) for b in unpack_blobs("queued", arrays)]
         self.watermark.restore(arrays["watermark"])
         self.marks = arrays["marks"].copy()
-        self.passed_ms, self.told_ms = arrays["passed_ms"].tolist()
+        # Snapshots of before have no clock.
+        self.passed_ms, told_ms, *told_at_ms = arrays["passed_ms"].tolist()
+        self.pace.told(told_ms, *told_at_ms or [UNKNOWN])
 
 
 def _keyed(likes: pa.RecordBatch) -> pa.RecordBatch:

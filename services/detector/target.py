@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from services.detector.forgetting import pass_on, users
 from services.detector.keyed import KEYS, keyed_by
+from services.detector.pace import TICK_MS
 from services.detector.settings import Judgement
 from services.detector.signals import SIGNALS, observe
 from services.detector.signals.meetings import Meetings
@@ -22,8 +23,7 @@ from shared.reorder_buffer import ReorderBuffer
 from shared.topics import EVIDENCE_BY_ACTOR
 from shared.watermark import UNKNOWN, Watermark
 
-TICK_MS: Final = 30_000
-# And no more often than this, however many rows wait.
+# Between two moments whose rows are taken in because many wait.
 STEP_MS: Final = 1_000
 PENDING_ROWS: Final = 4096
 

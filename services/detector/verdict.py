@@ -17,6 +17,7 @@ from services.detector.accusations import FAMILIES, Accusations, of_frame
 from services.detector.dirty import DirtyActors
 from services.detector.forgetting import pass_on, users
 from services.detector.links import Links
+from services.detector.pace import TICK_MS
 from services.detector.partners import Partners
 from services.detector.published import Groups, Published
 from services.detector.retained import RetainedLikes
@@ -38,8 +39,7 @@ from shared.watermark import UNKNOWN, Watermark
 
 I64 = npt.NDArray[np.int64]
 
-TICK_MS: Final = 30_000
-# And no more often than this, however many rows wait.
+# Between two moments whose rows are taken in because many wait.
 STEP_MS: Final = 1_000
 PENDING_ROWS: Final = 4096
 # Where it has no links to send, it says how far it is as often as this.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import msgspec
 import pyarrow as pa
 
 from services.ingest.framing import EXPOSURES_FRAMING, LIKES_FRAMING, FrameBuilder, Framing
@@ -149,7 +150,8 @@ class IngestRunner(Partitions):
 
     async def _close(self, now: float, always: bool = False) -> None:
         self._closed_at = now
-        for output in self.builder.close(self.sources.progress(now), always):
+        progress = msgspec.structs.replace(self.sources.progress(now), clock_ms=int(time.time() * 1000))
+        for output in self.builder.close(progress, always):
             await self._deliver(output)
             await asyncio.sleep(0)
         self._pending = [f for f in self._pending if not (f.done() and f.result())]
