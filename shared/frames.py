@@ -344,6 +344,9 @@ def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch
 
 def by_owner(batch: pa.RecordBatch, owner: npt.NDArray[Any], owners: int) -> list[pa.RecordBatch]:
     """The rows of each of `owners`, in order. `owner`: whose each row is, shape (n,)."""
+    if len(owner) and (owner == owner[0]).all():
+        # As where what is sent on stays in its partition.
+        return [batch if of == owner[0] else batch.slice(0, 0) for of in range(owners)]
     rows = batch.take(pa.array(owner.argsort(kind="stable")))
     counts = np.bincount(owner.astype(np.int64), minlength=owners)
     return [rows.slice(int(end - count), int(count)) for end, count in zip(counts.cumsum(), counts, strict=True)]
@@ -396,7 +399,9 @@ def to_headers(frame: Frame) -> Headers:
 
 def split(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
     """The rows in order, cut so that no part is larger than MOST_BYTES unless it is one row."""
-    if batch.nbytes <= MOST_BYTES or batch.num_rows < 2:
+    # The whole buffers' size is quickly told, and at least as much as that of the rows, which is not.
+    small = batch.get_total_buffer_size() <= MOST_BYTES or batch.nbytes <= MOST_BYTES
+    if small or batch.num_rows < 2:
         return [batch]
     half = batch.num_rows // 2
     return [*split(batch.slice(0, half)), *split(batch.slice(half))]

@@ -145,9 +145,9 @@ class PredictorTask:
         those that are not known.
         """
         first = pc.is_null(batch.column("previous_probability")).to_numpy(zero_copy_only=False)
-        corrections = batch.filter(pa.array(~first))
-        of_corrections = self._correct(corrections) if corrections.num_rows else NONE
-        likes = batch.filter(pa.array(first))
+        all_first = bool(first.all())
+        of_corrections = NONE if all_first else self._correct(batch.filter(pa.array(~first)))
+        likes = batch if all_first else batch.filter(pa.array(first))
         self.counters["predictor_likes"] += likes.num_rows
         if not likes.num_rows:
             return first, None, *of_corrections
