@@ -12,10 +12,13 @@ import faust
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from faust.auth import SASLCredentials, SSLCredentials
+from redis.asyncio import Redis
 
 from shared import kafka
+from shared.background import BackgroundJob
 from shared.faust_transport import PromptTransport
 from shared.health import Latency, Sample
+from shared.idempotent_redis import IdempotentWriter
 from shared.partitions import SnapshotBudget
 from shared.settings import ServiceSettings
 from shared.stage import StageRunner
@@ -77,6 +80,8 @@ class FaustStages(Worker):
         self.producer: AIOKafkaProducer | None = None
         self.bindings: list[Binding] = []
         self.runners: list[StageRunner] = []
+        # What is done beside the stages now and then.
+        self.jobs: list[BackgroundJob] = []
         self.budget = SnapshotBudget()
         self.failure: BaseException | None = None
         self.faust = _app(name, settings)
@@ -126,6 +131,12 @@ class FaustStages(Worker):
                     raise
 
         self.faust.agent(channel, name=f"{self.name}.{runner.name}.{topic}")(consume)
+
+    def needs_redis(self, redis: Redis, *writers: IdempotentWriter) -> None:
+        """To start, and to work; these writers, and those of its jobs, know of it."""
+        self.awaited["redis"] = redis.ping
+        used = [*writers, *(job.writer for job in self.jobs)]
+        self.needs["redis"] = lambda: next((w.dependency.error for w in used if w.dependency.error), None)
 
     def _count(self, topic: str) -> int:
         return 1 if topic in SINGLE else self.settings.partitions
@@ -219,6 +230,8 @@ class FaustStages(Worker):
         self._note_what_waits()
         for runner in self.runners:
             await self._checkpoint(runner, runner.due())
+        for job in self.jobs:
+            job.look()
 
     async def _checkpoint_all(self) -> None:
         for runner in self.runners:
@@ -227,6 +240,8 @@ class FaustStages(Worker):
         await self.faust.consumer.commit()
 
     async def stop(self, in_order: bool) -> None:
+        for job in self.jobs:
+            await job.stop()
         if in_order and self.failure is None:
             try:
                 await asyncio.wait_for(self._checkpoint_all(), SHUTDOWN_SECONDS)

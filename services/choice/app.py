@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from redis.asyncio import Redis
-
 from services.choice.platform import PlatformFigures
 from services.choice.runner import ChoiceRunner
 from services.choice.settings import ChoiceSettings
@@ -14,30 +12,16 @@ from shared.joining import task_of
 from shared.topics import CHOICE_REPORTS, CHOICES, EXPOSURES_BY_ACTOR, FORECASTS
 
 
-class ChoiceStages(FaustStages):
-    """One joining stage, and the platform's figures beside it."""
-
-    def __init__(self, settings: ChoiceSettings, redis: Redis) -> None:
-        super().__init__("choice", settings)
-        runner = ChoiceRunner(settings, redis, self.send)
-        self.topics = [CHOICES, CHOICE_REPORTS]
-        for topic in (EXPOSURES_BY_ACTOR, FORECASTS):
-            self.add(topic, runner)
-        self.figures = PlatformFigures(settings, redis, lambda: [task_of(entry) for entry in runner.held.values()])
-        self.needs["redis"] = lambda: runner.writer.dependency.error or self.figures.writer.dependency.error
-        self.awaited["redis"] = redis.ping
-
-    async def step(self) -> None:
-        await super().step()
-        self.figures.look()
-
-    async def stop(self, in_order: bool) -> None:
-        await self.figures.stop()
-        await super().stop(in_order)
-
-
 async def main(settings: ChoiceSettings) -> None:
+    """One joining stage, and the platform's figures beside it."""
     warm_up()
     redis = redis_connection.connect(settings)
-    await ChoiceStages(settings, redis).run()
+    stages = FaustStages("choice", settings)
+    runner = ChoiceRunner(settings, redis, stages.send)
+    stages.topics = [CHOICES, CHOICE_REPORTS]
+    for topic in (EXPOSURES_BY_ACTOR, FORECASTS):
+        stages.add(topic, runner)
+    stages.jobs = [PlatformFigures(settings, redis, lambda: [task_of(entry) for entry in runner.held.values()])]
+    stages.needs_redis(redis, runner.writer)
+    await stages.run()
     await redis.aclose()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from services.choice import states
 from services.choice.kept import Kept
@@ -18,60 +16,32 @@ from services.choice.settings import ChoiceSettings
 from services.choice.states import VERSION, States
 from services.choice.task import ChoiceTask
 from shared import redis_keys
+from shared.background import BackgroundJob
 from shared.events import rfc3339
 from shared.exposures import highest_in_sample
-from shared.idempotent_redis import IdempotentWriter
 from shared.topics import FORECASTS
 
 # Who holds this partition merges what all say.
 MERGES: Final = 0
-# Of the time that reckoning may take.
-SHARE: Final = 0.05
 
 
-class PlatformFigures:
+class PlatformFigures(BackgroundJob):
     """Reckoned now and then, beside the loop, from copies of what tasks keep."""
 
     def __init__(self, settings: ChoiceSettings, redis: Redis, held: Callable[[], list[ChoiceTask]]) -> None:
+        super().__init__(redis, "choice-figures", FORECASTS, settings.choice_figures_seconds)
         self.redis: Any = redis
-        self.writer = IdempotentWriter(redis, "choice-figures", FORECASTS)
         self._held = held
-        self._seconds = settings.choice_figures_seconds
         self._sample = settings.exposure_sample
         self._merged: dict[bytes, bytes] = {}
-        self._due_at = 0.0
-        self._reckoning: asyncio.Task[None] | None = None
 
-    def look(self) -> None:
-        """Begin to reckon if it is time. Raises what ended the last time."""
-        if self._reckoning is not None:
-            if not self._reckoning.done():
-                return
-            self._reckoning.result()
-            self._reckoning = None
-        if time.monotonic() >= self._due_at:
-            self._reckoning = asyncio.create_task(self._reckon())
-
-    async def stop(self) -> None:
-        if self._reckoning is not None:
-            self._reckoning.cancel()
-            await asyncio.wait([self._reckoning])
-
-    async def _reckon(self) -> None:
-        began = time.monotonic()
-        try:
-            for task in self._held():
-                if task.step > await self.writer.newest(task.partition):
-                    await self._write(task)
-            if any(task.partition == MERGES for task in self._held()):
-                await self._merge()
-        except RedisError as error:
-            # What was not written is reckoned again.
-            self.writer.dependency.error = str(error)
-        else:
-            self.writer.dependency.error = None
-        now = time.monotonic()
-        self._due_at = now + max(self._seconds, (now - began) / SHARE)
+    async def work(self) -> None:
+        """What was not written is reckoned again."""
+        for task in self._held():
+            if task.step > await self.writer.newest(task.partition):
+                await self._write(task)
+        if any(task.partition == MERGES for task in self._held()):
+            await self._merge()
 
     async def _write(self, task: ChoiceTask) -> None:
         step, kept = task.step, task.kept()

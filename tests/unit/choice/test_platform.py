@@ -61,10 +61,10 @@ def task_of(partition: int, seed: int) -> ChoiceTask:
 
 async def test_who_holds_the_first_partition_merges_what_all_say() -> None:
     redis, first, second = Redis(), task_of(0, 1), task_of(1, 2)
-    await figures_of([second], redis)._reckon()
+    await figures_of([second], redis).work()
     assert (list(redis.newest), redis.documents) == ([1], [])
     figures = figures_of([first], redis)
-    await figures._reckon()
+    await figures.work()
     document = PlatformChoice.model_validate_json(redis.documents[-1])
     assert (document.partitions, document.exposure_sample, document.model) == (2, 0.5, first.model)
     assert {figure.figure for figure in document.figures} >= {"choice_bits", "surface_mix", "caused_share"}
@@ -76,11 +76,11 @@ async def test_what_has_not_changed_is_neither_reckoned_nor_written_again() -> N
     redis, task = Redis(), task_of(0, 1)
     figures = figures_of([task], redis)
     for _ in range(3):
-        await figures._reckon()
+        await figures.work()
     assert (len(redis.documents), redis.newest) == (1, {0: task.step})
     # Redis was emptied: all is there again.
     redis.newest.clear()
     redis.states.clear()
     redis.documents.clear()
-    await figures._reckon()
+    await figures.work()
     assert (redis.newest, len(redis.states), len(redis.documents)) == ({0: task.step}, 1, 1)
