@@ -6,21 +6,28 @@ A snapshot names the files that belong to it. After a crash the files of the las
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from services.exporter import papers
+from services.exporter.columns import SOURCE, TIMES
+from services.exporter.deloop import WEIGHT, with_training_weight
+from services.exporter.inventory import Inventory, sums_in
+from services.exporter.sums import FOOTER, Sums, of_rows
 from shared.frames import CODES
 from shared.topics import LIKES
 
-_TIMES = ("occurred_at", "actor_created_at", "sent_at", "window_start")
+VERSION = importlib.metadata.version("truelike")
 _NAMES = ("actor_id", "principal_id")
 
 
@@ -31,10 +38,10 @@ def readable(likes: pa.RecordBatch) -> pa.Table:
         column = likes.column(name)
         if name in CODES:
             column = pa.DictionaryArray.from_arrays(column.cast(pa.int32()), pa.array(CODES[name]))
-        elif name in _TIMES:
+        elif name in TIMES:
             column = column.cast(pa.timestamp("ms", "UTC"))
         columns[name] = column
-    columns["source_topic"] = pa.array([LIKES] * likes.num_rows, pa.string()).dictionary_encode()
+    columns[SOURCE] = pa.array([LIKES] * likes.num_rows, pa.string()).dictionary_encode()
     return pa.table(columns)
 
 
@@ -53,15 +60,17 @@ def naming(likes: pa.Table | pa.RecordBatch, users: Iterable[str]) -> tuple[Any,
 
 
 class ExportFolder:
-    """`folder/date=YYYY-MM-DD/likes-<partition>-<first>-<last>.parquet`.
+    """`folder/date=YYYY-MM-DD/likes-<partition>-<first>-<last>.parquet`, and papers that tell of all of them.
 
     Who takes a partition stages under its own fencing token: a worker that was paused and woke up cannot write into
-    files of the one that took over.
+    files of the one that took over. `loop_share`: the bound of training weights (services.exporter.deloop).
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, loop_share: float = 1.0) -> None:
         self.folder = folder
         self.staging = folder / ".staging"
+        self.loop_share = loop_share
+        self.inventory = Inventory(folder)
 
     def stage(self, fencing_token: int, partition: int, first: int, last: int, likes: pa.RecordBatch) -> list[str]:
         """Write one file a date under .staging. Returns their final places, relative to the folder."""
@@ -70,7 +79,8 @@ class ExportFolder:
         for day in np.unique(days).tolist():
             date = np.datetime64(day, "D")
             place = f"date={date}/likes-{partition}-{first}-{last}.parquet"
-            self._write(fencing_token, place, readable(likes.filter(pc.equal(pa.array(days), day))))
+            rows = with_training_weight(readable(likes.filter(pc.equal(pa.array(days), day))), self.loop_share)
+            self._write_rows(fencing_token, place, rows, of_rows(rows, VERSION, self.loop_share))
             places.append(place)
         return places
 
@@ -87,15 +97,34 @@ class ExportFolder:
             for user, count in counts.items():
                 removed[user] += count
             place = str(path.relative_to(self.folder))
-            self._write(fencing_token, place, file.read().filter(pc.invert(theirs)))
+            rows, former = file.read().filter(pc.invert(theirs)), sums_in(path)
+            (version,) = former.versions
+            bound = float(*former.bounds) if WEIGHT in rows.column_names else None
+            if bound is not None:
+                # Without them the others' share of what AI made is another one.
+                rows = with_training_weight(rows, bound)
+            self._write_rows(fencing_token, place, rows, of_rows(rows, version, bound))
             places.append(place)
         return places, removed
 
-    def _write(self, fencing_token: int, place: str, rows: pa.Table) -> None:
+    def stage_papers(self, fencing_token: int, places: list[str], requests: int, erased: int) -> list[str]:
+        """Write the papers of all files, these staged ones among them. Returns their places."""
+        sums = self.inventory.with_staged(self.staging / str(fencing_token), places)
+        texts = papers.papers(sums, requests, erased)
+        for place, text in texts.items():
+            self._write(fencing_token, place, text)
+        return list(texts)
+
+    def _write_rows(self, fencing_token: int, place: str, rows: pa.Table, sums: Sums) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows.replace_schema_metadata({FOOTER: msgspec.json.encode(sums)}), sink, compression="zstd")
+        self._write(fencing_token, place, sink.getvalue())
+
+    def _write(self, fencing_token: int, place: str, content: Any) -> None:
         staged = self._staged(fencing_token, place)
         staged.parent.mkdir(parents=True, exist_ok=True)
         with staged.open("wb") as file:
-            pq.write_table(rows, file, compression="zstd")
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
 
@@ -110,5 +139,7 @@ class ExportFolder:
     def _staged(self, fencing_token: int, place: str) -> Path:
         return self.staging / str(fencing_token) / place
 
-    def clear_staging(self) -> None:
+    def take_over(self) -> None:
+        """Remove what was staged by whoever held the partition before, and see anew what is in place."""
         shutil.rmtree(self.staging, ignore_errors=True)
+        self.inventory.forget()

@@ -23,7 +23,7 @@ class ExportTask:
     """Likes since the last snapshot, and requests to forget users since then."""
 
     def __init__(self, partition: int) -> None:
-        self.counters = {"exported_likes": 0, "exported_corrections": 0, "erased_likes": 0}
+        self.counters = {"exported_likes": 0, "exported_corrections": 0, "erased_likes": 0, "forget_requests": 0}
         self.buffer: list[pa.RecordBatch] = []
         self.first_offset = -1
         self.requests: list[Request] = []
@@ -36,6 +36,7 @@ class ExportTask:
         if frame.kind == FORGET:
             self.requests.append(forgetting.of_frame(frame))
             self.forgotten.update(dict.fromkeys(self.requests[-1].user_ids))
+            self.counters["forget_requests"] += 1
             return []
         likes = frame.batch
         correction = pc.is_valid(likes.column("previous_probability"))
@@ -85,7 +86,7 @@ class ExportRunner(StageRunner):
     async def assign(self, partition: int) -> None:
         await super().assign(partition)
         # Whoever held the partition before can no longer save a snapshot that would name what it staged.
-        self.folder.clear_staging()
+        self.folder.take_over()
 
     def prepare(self, partition: int, entry: Partition) -> dict[str, Any]:
         task = entry.task
@@ -113,6 +114,9 @@ class ExportRunner(StageRunner):
             erased = sum(removed.values())
         if likes.num_rows:
             files += self.folder.stage(fencing_token, partition, task.first_offset, offset, likes)
+        if files:
+            requests, before = task.counters["forget_requests"], task.counters["erased_likes"]
+            files += self.folder.stage_papers(fencing_token, files, requests, before + erased)
         task.counters["erased_likes"] += erased
         return {"files": files, "reports": reports, "fencing_token": fencing_token}
 

@@ -61,7 +61,7 @@ def test_an_export_is_whole_after_a_crash_at_any_point(tmp_path: Path) -> None:
     folder.publish(1, places)
     folder.publish(1, places)  # again, as after a restart
     folder.stage(1, 0, 10, 12, batch)  # staged, but no snapshot names it
-    folder.clear_staging()
+    folder.take_over()
     rows = pq.read_table(tmp_path, partitioning="hive")
     assert rows.num_rows == batch.num_rows
     assert {
