@@ -13,7 +13,7 @@ from shared.topics import LIKES
 
 LANGUAGES_LISTED: Final = 20
 
-# Each of the latest revision of every like; `readers` of docs/feed.md, whose tests run them.
+# Each of the latest revision of every like; docs/feed.md has them too.
 READERS: Final = (
     (
         "DuckDB",
@@ -24,7 +24,7 @@ READERS: Final = (
     (
         "Polars",
         "python",
-        f'pl.scan_parquet("{FILES}", missing_columns="insert", extra_columns="ignore")'
+        f'pl.scan_parquet("{FILES}", missing_columns="insert")'
         '.sort("revision").unique(["event_id", "action"], keep="last", maintain_order=True)',
     ),
     (
@@ -46,11 +46,11 @@ def card(sums: Sums, requests: int, erased: int) -> str:
     sections = {
         "Sources": f"Topic `{LIKES}`; each row names its place there (`source_partition`, `source_offset`).",
         "Window": _window(sums),
-        "Versions": _counts("exported by Truelike", sums.versions) + "\n\nVerdicts are of that version's rules.",
+        "Versions": _versions(sums.versions),
         "Likes and weights": _weights(sums),
         "The loop": _loop(sums),
         "Languages": _languages(sums.tallies.get("language", {})),
-        "Forgotten users": f"{requests:,} requests to forget users; {erased:,} rows were erased. Nobody is named here.",
+        "Forgotten users": f"Requests to forget users: {requests:,}. Rows erased: {erased:,}. Nobody is named here.",
         "Known bias": _bias(sums),
         "Reading": _reading(),
         "Licence": "The platform's to say.",
@@ -98,11 +98,13 @@ def _weights(sums: Sums) -> str:
     tables = [_table(name, sums.tallies.get(name, {})) for name in ("label", "action", "content_origin", "surface")]
     return "\n\n".join(
         [
-            f"{sums.files:,} files, {sums.rows:,} rows: {first:,} likes (of which {unlikes:,} unlikes), and "
-            f"{sums.corrections:,} corrections, which come when a like is judged anew. A like's weight is the "
-            "probability that a person acted (`human_probability`), 0 where its label is bot or agent. "
-            "`training_weight` is that, but 0 of unlikes and lowered as told under *The loop*. The tables count each "
-            "like once, as its latest revision has it; a like that an unlike took back is still counted.",
+            f"Files: {sums.files:,}. Rows: {sums.rows:,}, of which likes that come for the first time {first:,} "
+            f"(unlikes among them: {unlikes:,}) and corrections, which come when a like is judged anew, "
+            f"{sums.corrections:,}.",
+            "A like's weight is the probability that a person acted (`human_probability`), 0 where its label is bot or "
+            "agent. `training_weight` is that, but 0 of unlikes and lowered as told under *The loop*. The tables count "
+            "each like once, as its latest revision has it, unlikes among the actions only; a like that an unlike took "
+            "back is still counted.",
             *tables,
         ]
     )
@@ -128,12 +130,16 @@ def _loop(sums: Sums) -> str:
         f"it is largest. The bound (`EXPORT_LOOP_SHARE`, by files): {bounds}. Each file keeps its bound by itself, "
         "over all its rows, by lowering AI-made likes that were recommended or played by themselves; where other AI is "
         "above the bound alone, these are 0 and the share stays above it. Rows that a later revision replaces are "
-        "among those: over latest revisions the share can be a little off." + (_former(without) if without else "")
+        "among those: over latest revisions alone the share can lie above the bound."
+        + (_former(without) if without else "")
     )
 
 
 def _former(rows: int) -> str:
-    return f" {rows:,} rows are of files of before and have no `training_weight`."
+    return (
+        f"\n\nRows of files of before, which have no `training_weight`: {rows:,}. Where the first file is one, pandas "
+        "leaves the column out and Polars refuses: read with DuckDB (`.df()`, `.pl()`)."
+    )
 
 
 def _languages(tally: Tally) -> str:
@@ -171,15 +177,16 @@ def _reading() -> str:
     lines = [f"{name}:\n\n```{language}\n{line}\n```" for name, language, line in READERS]
     return "\n\n".join(
         [
-            "In this folder, the latest revision of every like. For all rows, stop before the revisions.",
+            "In this folder, the latest revision of every like.",
             *lines,
             "An unlike takes back its actor's earlier likes of its target: leave those out where that matters.",
         ]
     )
 
 
-def _counts(what: str, files: dict[str, int]) -> str:
-    return "\n".join(f"- {what} {name}: {n:,} files" for name, n in sorted(files.items())) or "No files."
+def _versions(files: dict[str, int]) -> str:
+    listed = "\n".join(f"- {name}: {n:,}" for name, n in sorted(files.items()))
+    return f"Files by the version of Truelike that exported them, whose rules judged the likes:\n\n{listed}"
 
 
 def _table(title: str, tally: Tally) -> str:

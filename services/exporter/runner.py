@@ -114,7 +114,7 @@ class ExportRunner(StageRunner):
             erased = sum(removed.values())
         if likes.num_rows:
             files += self.folder.stage(fencing_token, partition, task.first_offset, offset, likes)
-        if files:
+        if files or task.requests:
             requests, before = task.counters["forget_requests"], task.counters["erased_likes"]
             files += self.folder.stage_papers(fencing_token, files, requests, before + erased)
         task.counters["erased_likes"] += erased

@@ -22,8 +22,12 @@ from services.exporter.files import ExportFolder, readable
 from services.exporter.inventory import Inventory
 from services.exporter.papers import CARD, CROISSANT, papers
 from services.exporter.sums import DIMENSIONS, Sums
+from shared import forgetting
 from shared.checkpoints import Fenced
-from shared.frames import CODES
+from shared.compiled import PROJECT
+from shared.forgetting import Request
+from shared.frames import CODES, from_message
+from tests.likes import START_MS
 from tests.trusted_likes import row
 from tests.unit.exporter.feeds import batch, likes, revisions
 from tests.unit.shared.test_reliability import exporter, feed
@@ -117,12 +121,12 @@ def test_files_of_before_and_files_taken_away_are_noticed(tmp_path: Path) -> Non
     places = made.stage(1, 0, 7, 7, batch([row(7, "cem", "x", **said)]))
     made.publish(1, places + made.stage_papers(1, places, 0, 0))
     text = (tmp_path / CARD).read_text()
-    assert "4 files, 8 rows" in text
-    assert "3 rows are of files of before" in text
+    assert "Files: 4. Rows: 8," in text
+    assert "no `training_weight`: 3." in text
     assert sums(tmp_path).tallies == read(tmp_path)
     (tmp_path / "date=2025-01-01" / "likes-0-4-6.parquet").unlink()
     made.publish(1, made.stage_papers(1, [], 0, 0))
-    assert "3 files, 5 rows" in (tmp_path / CARD).read_text()
+    assert "Files: 3. Rows: 5," in (tmp_path / CARD).read_text()
 
 
 def test_rows_of_the_forgotten_go_and_the_others_keep_the_bound(tmp_path: Path) -> None:
@@ -183,14 +187,34 @@ def test_a_card_tells_of_all_and_names_nobody(tmp_path: Path) -> None:
     assert said["language"] == ["no"]
     assert said["size_categories"] == ["n<1K"]
     assert said["configs"] == [{"config_name": "default", "data_files": FILES}]
-    assert "1 files, 5 rows: 5 likes (of which 0 unlikes), and 0 corrections" in body
+    assert "Files: 1. Rows: 5, of which likes that come for the first time 5 (unlikes among them: 0)" in body
     assert "is 60.0 %: 60.0 % recommended or played by itself, 0.0 % other" in body
     assert "2.50-fold" in body
     assert "By `training_weight` it is 25.0 %" in body
-    assert "3 requests to forget users; 1 rows were erased" in body
+    assert "Requests to forget users: 3. Rows erased: 1." in body
     assert "| human | 5 | 4.50 |" in body
     assert "- 40.0 % of likes do not say who made the target." in body
     assert "somebody" not in text
+
+
+def test_the_page_on_the_feed_has_the_lines_of_the_card() -> None:
+    page = (PROJECT / "docs" / "feed.md").read_text()
+    assert [name for name, _, line in card.READERS if line not in page] == []
+
+
+async def test_a_request_to_forget_is_counted_and_nobody_named(tmp_path: Path) -> None:
+    runner = exporter(tmp_path)
+    await runner.assign(0)
+    await feed(runner, range(5))
+    await runner.checkpoint([0])
+    for user in ("ann", "nobody"):
+        message = forgetting.to_message(Request(user, [user], START_MS))
+        runner.held[0].task.process(from_message(message.value, message.headers), 5)
+        runner.restored(0, runner.prepare(0, runner.held[0]))
+    text = (tmp_path / "export" / CARD).read_text()
+    assert "Requests to forget users: 2. Rows erased: 5." in text
+    assert "Rows: 0," in text
+    assert "nobody" not in text
 
 
 @pytest.mark.parametrize(("rows", "size"), [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (10**12, "n>100B")])
@@ -214,9 +238,9 @@ async def test_a_worker_that_was_paused_writes_no_papers_over_those_of_its_succe
     await feed(paused, range(5, 7))
     with pytest.raises(Fenced):
         await paused.checkpoint([0])
-    assert "2 files, 12 rows" in (tmp_path / "export" / CARD).read_text()
+    assert "Files: 2. Rows: 12," in (tmp_path / "export" / CARD).read_text()
     await paused.assign(0)
     await feed(paused, range(12, 13))
     paused.folder.publish = publish  # type: ignore[method-assign]
     await paused.checkpoint([0])
-    assert "3 files, 13 rows" in (tmp_path / "export" / CARD).read_text()
+    assert "Files: 3. Rows: 13," in (tmp_path / "export" / CARD).read_text()
