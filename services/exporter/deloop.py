@@ -37,7 +37,7 @@ def factor(total: float, loop: float, fixed_loop: float, bound: float) -> float:
 
 
 def ceiling(share: float) -> float:
-    """How often what a loop gets wrong can come back, in the limit, where `share` of the weight is its own."""
+    """How many-fold what a loop gets wrong can grow, in the limit, where `share` of the weight is its own."""
     return 1 / (1 - share) if share < 1 else math.inf
 
 
@@ -65,7 +65,7 @@ def recommended_ai(likes: pa.Table) -> Mask:
 
 def with_training_weight(likes: pa.Table, bound: float) -> pa.Table:
     """The rows of a file with what each counts for in training: its trust, an unlike nothing, recommended AI as much
-    less as it takes to keep the bound.
+    less as it takes to keep the bound (as exactly as a float32 can).
     """
     weight = np.where(unlikes(likes), 0.0, trust(likes))
     ai, lowered = of_ai(likes), recommended_ai(likes)
