@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ class State:
         newest = max(self.days, default=0)
         return State({day: tally for day, tally in self.days.items() if day > newest - days})
 
-    @property
+    @cached_property
     def whole(self) -> Tally:
         return reduce(add, self.days.values(), Tally.empty())
 

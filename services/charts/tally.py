@@ -69,7 +69,7 @@ class Tally:
     """`cells`: those that anything is in, ascending, shape (rows,); `sums`: (rows, 1 + REPLICAS), the sum itself first;
     `seen`: (rows, BUCKETS); `content`: likes that teach, (ACTOR_PARTS, CONTENT_PARTS). Samples, with their likes: of
     creators, by label and origin, then buckets of machines and of others; of targets by language, pushed likes and all
-    that teach; of actors by locale, by origin.
+    that teach; of actors by locale, by origin and those that teach.
     """
 
     cells: I64
@@ -129,7 +129,7 @@ class Tally:
         found = 0.0
         for locale in np.unique(self.actors.group).tolist():
             sample = self.actors.of(locale)
-            likes = sample.sums.sum(axis=1) if origin is None else sample.sums[:, origin]
+            likes = sample.sums[:, : len(CONTENT_ORIGINS)].sum(axis=1) if origin is None else sample.sums[:, origin]
             found += sample.stands_for * np.count_nonzero(likes > 0)
         return round(found)
 
@@ -163,7 +163,7 @@ class DayTally:
         self._samples = {
             "creators": HashSample(MOST_CREATORS, KINDS + 2 * CREATOR_BUCKETS),
             "targets": HashSample(MOST_TARGETS, 2),
-            "actors": HashSample(MOST_ACTORS, len(CONTENT_ORIGINS)),
+            "actors": HashSample(MOST_ACTORS, len(CONTENT_ORIGINS) + 1),
         }
 
     def take(self, given: Given) -> None:
@@ -209,7 +209,8 @@ class DayTally:
         some = teaching != 0
         self._samples["targets"].add(language[some].astype(np.int32), given.hashes(TARGET)[some], shown[some])
         origins = columns(len(CONTENT_ORIGINS), kind % len(CONTENT_ORIGINS), sign)
-        self._samples["actors"].add(locale.astype(np.int32), given.hashes(ACTOR), origins)
+        by = np.concatenate([origins, teaching[:, None]], axis=1)
+        self._samples["actors"].add(locale.astype(np.int32), given.hashes(ACTOR), by)
 
     def forget(self, actors: U64) -> None:
         """After what they gave was taken back."""

@@ -42,6 +42,7 @@ app.command("contracts")(contracts.write_or_check)
 evaluate_app.command("predictions")(evaluating.evaluate_predictions)
 evaluate_app.command("detection")(evaluating.evaluate_detection)
 evaluate_app.command("choice")(choosing.evaluate_choice)
+evaluate_app.command("loop")(evaluating.evaluate_loop)
 evaluate_app.command("slates")(choosing.made_slates)
 evaluate_app.command("world")(evaluating.made_world)
 

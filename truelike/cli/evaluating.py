@@ -122,6 +122,27 @@ def evaluate_detection(
     raise typer.Exit(reading.code(result))
 
 
+def evaluate_loop(
+    report: Annotated[Path, typer.Option(help="Where the report goes, JSON")] = Path("loop-evaluation.json"),
+    seeds: Annotated[int, typer.Option(help="Made worlds; each is looked at five times", min=1)] = 200,
+    first_seed: Annotated[int, typer.Option(help="The first one's seed", min=0)] = 1,
+) -> None:
+    """How often the intervals of the loop's figures hold what was planted in made worlds: who likes what, the loop and
+    its gain, languages, whom the detector wrongs; and what is said where that cannot be known.
+
+    Example: `truelike evaluate loop --seeds 200 --report loop.json`
+    """
+    from truelike.evaluation import loop, loop_tables
+
+    with told():
+        with bars() as bar:
+            found = loop.evaluate(seeds, first_seed, bar("making worlds"))
+        with output(report) as written:
+            written.file.write(json.dumps(found, indent=2).encode() + b"\n")
+            written.publish()
+    _show(loop_tables.render(found), (), [report])
+
+
 def made_world(
     file: Annotated[Path, typer.Argument(help="Parquet file to write")],
     people: Annotated[int, typer.Option(min=10)] = 20_000,

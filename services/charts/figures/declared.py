@@ -1,0 +1,88 @@
+"""Of figure 13: creators by what their works are declared to be. Nobody's origin is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from services.charts.bootstrap import I64
+from services.charts.hash_sample import Sampled
+from services.charts.tally import CREATOR_BUCKETS, KINDS, Tally
+from shared.events import CONTENT_ORIGINS
+from shared.labels import BOT, LABELS, SUSPECT
+from shared.measures import confidence
+from shared.measures.figure import LEAST_PEOPLE, Figure, measured, not_identified, percent
+from shared.measures.units import UnitSums
+
+NAME: Final = "who_likes_creators"
+MOST_TOLD: Final = 20
+_OF: Final = {"ai": "AI influencers, of whom only AI-made work is known,", "human": "People, of whom no AI is known,"}
+_UNKNOWN: Final = CONTENT_ORIGINS.index("unknown")
+WHOLE, MACHINES, SUSPECTS = range(3)
+
+
+def creators(whole: Tally) -> Iterator[Figure]:
+    """Who likes those all of whose declared works are AI's, and those all of whose are people's; then the AI
+    influencers that are liked most, each by the hash of its id.
+    """
+    sample = whole.creators.of(0)
+    likes = sample.sums[:, :KINDS].reshape(-1, len(LABELS), len(CONTENT_ORIGINS))
+    for declared in ("ai", "human"):
+        mine = _only(likes, CONTENT_ORIGINS.index(declared))
+        if mine.any():
+            yield _of_all(sample, likes[mine], declared)
+    only_ai = np.flatnonzero(_only(likes, CONTENT_ORIGINS.index("ai")))
+    most = only_ai[np.lexsort((sample.key[only_ai], -likes[only_ai].sum(axis=(1, 2))))][:MOST_TOLD]
+    for at in most.tolist():
+        buckets = sample.sums[at, KINDS:].reshape(2, CREATOR_BUCKETS)
+        yield from _of_one(f"{int(sample.key[at]):016x}", likes[at], buckets)
+
+
+def _only(likes: I64, origin: int) -> Any:
+    """Of which creators all likes whose origin is declared are of this one, and some are. Shape (creators,)."""
+    by_origin = likes.sum(axis=1)
+    declared = by_origin.sum(axis=1) - by_origin[:, _UNKNOWN]
+    return (by_origin[:, origin] > 0) & (by_origin[:, origin] == declared)
+
+
+def _columns(likes: I64) -> I64:
+    by_label = likes.sum(axis=2)
+    return np.stack([by_label.sum(axis=1), by_label[:, BOT:].sum(axis=1), by_label[:, SUSPECT]], axis=1)
+
+
+def _of_all(sample: Sampled, likes: I64, declared: str) -> Figure:
+    columns, about = _columns(likes), {"creators": declared}
+    n, count = int(columns[:, WHOLE].sum()), len(columns)
+    if sample.whole:
+        return _counted(about, columns.sum(axis=0), f"{_OF[declared]} get", {"creators_in_all": count})
+    sums = UnitSums.of(columns.astype(np.float64), n)
+    if (few := confidence.too_few(sums)) is not None:
+        return not_identified(NAME, about, n, few.replace("people", "creators").replace("person", "creator"))
+    found = confidence.of_ratio_of_means(sums, (MACHINES, WHOLE))
+    sentence = f"{_OF[declared]} get {percent(found.value)} of their likes from machines, by a sample of creators."
+    more = {"creators_in_sample": count, "stands_for": sample.stands_for}
+    return measured(NAME, about, n, found, sentence, unknown_share=sums.ratio((SUSPECTS, WHOLE)), more=more)
+
+
+def _of_one(creator: str, likes: I64, buckets: I64) -> Iterator[Figure]:
+    """Nothing at all where few liked; and nothing where few of them were machines, or few were not."""
+    machines, others = (int(np.count_nonzero(kind > 0)) for kind in buckets)
+    if machines + others < LEAST_PEOPLE:
+        return
+    about = {"creators": "ai", "creator": creator}
+    if 0 < machines < LEAST_PEOPLE or 0 < others < LEAST_PEOPLE:
+        why = f"fewer than {LEAST_PEOPLE} machines or others liked it, whom it could tell of"
+        yield not_identified(NAME, about, int(likes.sum()), why)
+        return
+    yield _counted(about, _columns(likes[None])[0], f"The AI influencer {creator} gets", {})
+
+
+def _counted(about: dict[str, Any], columns: I64, who: str, more: dict[str, Any]) -> Figure:
+    """A count, so no chance is in it; suspects could be either."""
+    n, machines, suspects = (int(column) for column in columns)
+    share, unknown = machines / n, suspects / n
+    said = percent(share) if not suspects else f"between {percent(share)} and {percent(share + unknown)}"
+    sentence = f"{who} {said} of {'its' if 'creator' in about else 'their'} likes from machines."
+    return Figure(NAME, about, n, sentence, share, share, share + unknown, 1.0, unknown, more=more)

@@ -1,0 +1,28 @@
+"""The report of `truelike evaluate loop` as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+
+def render(report: dict[str, Any]) -> list[Table]:
+    figures = Table(
+        "figure", "seeds", "identified", "coverage", "median width", "mean", "planted", title="goal: .95 or more"
+    )
+    for row in report["figures"]:
+        numbers = (row[name] for name in ("coverage", "median_width", "mean_value", "truth"))
+        figures.add_row(row["figure"], str(row["seeds"]), str(row["identified"]), *map(_said, numbers))
+    gain = Table("arms", "seeds", "bounded", "coverage", "median width", "median", "planted", title="causal gain")
+    for row in report["gain"]:
+        numbers = (row[name] for name in ("coverage", "median_width", "median_value", "truth"))
+        gain.add_row(row["arms"], str(row["seeds"]), str(row["bounded"]), *map(_said, numbers))
+    refusals = Table("what is lacking", "figure", "figures", "not identified", "says")
+    for row in report["refusals"]:
+        refusals.add_row(row["log"], row["figure"], str(row["said"]), str(row["not_identified"]), row["says"])
+    return [figures, gain, refusals]
+
+
+def _said(number: float | None) -> str:
+    return "none" if number is None else f"{number:.3f}"
