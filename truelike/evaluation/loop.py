@@ -35,6 +35,7 @@ GAIN: Final = 0.6
 STRENGTHS: Final = {"strong": 0.8, "weak": 0.1}
 LOOKS: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
 _AI, _PEOPLES = (CONTENT_ORIGINS.index(name) for name in ("ai", "human"))
+_ALL: Final = ", all that may be"
 Said = tuple[str, Figure, float]
 
 
@@ -69,7 +70,8 @@ def _of_likes(seed: int) -> Iterator[list[Said]]:
         # Of days the newest: each is looked at once.
         days = {figure.about["day"] for figure in said if "day" in figure.about}
         found = [(_name(figure), figure) for figure in said if figure.about.get("day") in (None, max(days))]
-        yield [(name, figure, truth[name]) for name, figure in found if name in truth] + _bits(found)
+        names = [(said, figure) for name, figure in found for said in (name, f"{name}{_ALL}") if said in truth]
+        yield [(name, figure, truth[name]) for name, figure in names] + _bits(found)
 
 
 def _of_items(seed: int) -> Iterator[list[Said]]:
@@ -122,12 +124,16 @@ def _truths() -> dict[str, float]:
 
 
 def _loop_shares() -> dict[str, float]:
-    """s as it is: machines' likes, and AI-made work whose origin is declared or not, which people know no better."""
+    """s, if all work that is not declared AI's or people's, and all suspects, are none of the loop's, or all are."""
     matrix, scores = worlds.matrix(), worlds.mean_scores()
-    # Undeclared and mixed work is planted as people's: the interval must hold that, as it must hold all of it.
-    every = matrix[BOT:].sum() + matrix[:BOT, _AI].sum()
     weight = matrix[:BOT] * scores[:BOT, None]
-    return {"every like": float(every), "trusted likes": float(weight[:, _AI].sum() / weight.sum())}
+    weight /= weight.sum()
+    return {
+        "every like": float(matrix[BOT:].sum() + matrix[:BOT, _AI].sum()),
+        f"every like{_ALL}": float(1 - matrix[HUMAN, _PEOPLES]),
+        "trusted likes": float(weight[:, _AI].sum()),
+        f"trusted likes{_ALL}": float(1 - weight[:, _PEOPLES].sum()),
+    }
 
 
 def _of_reviews(seed: int) -> Iterator[list[Said]]:

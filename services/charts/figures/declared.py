@@ -29,15 +29,17 @@ def creators(whole: Tally) -> Iterator[Figure]:
     """
     sample = whole.creators.of(0)
     likes = sample.sums[:, :KINDS].reshape(-1, len(LABELS), len(CONTENT_ORIGINS))
+    seen = sample.sums[:, KINDS:].reshape(-1, 2, CREATOR_BUCKETS)
     for declared in ("ai", "human"):
         mine = _only(likes, CONTENT_ORIGINS.index(declared))
         if mine.any():
-            yield _of_all(sample, likes[mine], declared)
+            yield _few({"creators": declared}, likes[mine], seen[mine]) or _of_all(sample, likes[mine], declared)
     only_ai = np.flatnonzero(_only(likes, CONTENT_ORIGINS.index("ai")))
     most = only_ai[np.lexsort((sample.key[only_ai], -likes[only_ai].sum(axis=(1, 2))))][:MOST_TOLD]
     for at in most.tolist():
-        buckets = sample.sums[at, KINDS:].reshape(2, CREATOR_BUCKETS)
-        yield from _of_one(f"{int(sample.key[at]):016x}", likes[at], buckets)
+        about = {"creators": "ai", "creator": f"{int(sample.key[at]):016x}"}
+        who = f"The AI influencer {about['creator']} gets"
+        yield _few(about, likes[[at]], seen[[at]]) or _counted(about, _columns(likes[[at]])[0], who, {})
 
 
 def _only(likes: I64, origin: int) -> Any:
@@ -50,6 +52,17 @@ def _only(likes: I64, origin: int) -> Any:
 def _columns(likes: I64) -> I64:
     by_label = likes.sum(axis=2)
     return np.stack([by_label.sum(axis=1), by_label[:, BOT:].sum(axis=1), by_label[:, SUSPECT]], axis=1)
+
+
+def _few(about: dict[str, Any], likes: I64, seen: I64) -> Figure | None:
+    """Nothing is told where few liked, nor where few of them were machines, or few were not. `seen`: by creator."""
+    machines, others = (int(np.count_nonzero(kind > 0)) for kind in seen.sum(axis=0))
+    if machines + others >= LEAST_PEOPLE and not any(0 < who < LEAST_PEOPLE for who in (machines, others)):
+        return None
+    n = int(likes.sum()) if machines + others >= LEAST_PEOPLE else 0
+    return not_identified(
+        NAME, about, n, f"fewer than {LEAST_PEOPLE} machines or others liked it, whom it could tell of"
+    )
 
 
 def _of_all(sample: Sampled, likes: I64, declared: str) -> Figure:
@@ -66,23 +79,10 @@ def _of_all(sample: Sampled, likes: I64, declared: str) -> Figure:
     return measured(NAME, about, n, found, sentence, unknown_share=sums.ratio((SUSPECTS, WHOLE)), more=more)
 
 
-def _of_one(creator: str, likes: I64, buckets: I64) -> Iterator[Figure]:
-    """Nothing at all where few liked; and nothing where few of them were machines, or few were not."""
-    machines, others = (int(np.count_nonzero(kind > 0)) for kind in buckets)
-    if machines + others < LEAST_PEOPLE:
-        return
-    about = {"creators": "ai", "creator": creator}
-    if 0 < machines < LEAST_PEOPLE or 0 < others < LEAST_PEOPLE:
-        why = f"fewer than {LEAST_PEOPLE} machines or others liked it, whom it could tell of"
-        yield not_identified(NAME, about, int(likes.sum()), why)
-        return
-    yield _counted(about, _columns(likes[None])[0], f"The AI influencer {creator} gets", {})
-
-
 def _counted(about: dict[str, Any], columns: I64, who: str, more: dict[str, Any]) -> Figure:
     """A count, so no chance is in it; suspects could be either."""
     n, machines, suspects = (int(column) for column in columns)
     share, unknown = machines / n, suspects / n
-    said = percent(share) if not suspects else f"between {percent(share)} and {percent(share + unknown)}"
+    said = percent(share) if not suspects else f"between {percent(share)} and {percent((machines + suspects) / n)}"
     sentence = f"{who} {said} of {'its' if 'creator' in about else 'their'} likes from machines."
-    return Figure(NAME, about, n, sentence, share, share, share + unknown, 1.0, unknown, more=more)
+    return Figure(NAME, about, n, sentence, share, share, (machines + suspects) / n, 1.0, unknown, more=more)
