@@ -16,7 +16,8 @@ from numba import njit
 
 from shared.hashing import U64
 from shared.measures import confidence
-from shared.measures.confidence import Interval
+from shared.measures.confidence import LEAST_UNITS, Interval
+from shared.measures.figure import LEAST_PEOPLE
 from shared.measures.units import F64
 
 I64 = npt.NDArray[np.int64]
@@ -26,6 +27,7 @@ REPLICAS: Final = 200
 ONE: Final = 1 << 24
 # People of a cell are told apart by so many buckets (`seen`).
 BUCKETS: Final = 64
+TOO_FEW: Final = f"fewer than {LEAST_PEOPLE} actors, whom it could tell of"
 _BYTES: Final = 8
 _WORDS: Final = REPLICAS // _BYTES
 # Poisson(1) of a byte: of 256 values so many are 0, 1, 2 ...: mean 1 exactly, variance 1.008.
@@ -104,6 +106,13 @@ def reach(units: int, replicas: int = REPLICAS) -> float:
     """
     k = confidence.multiplier(max(units, 1))
     return k + (k**3 + k) / (4 * (replicas - 1))
+
+
+def too_few(units: int) -> str | None:
+    """Why nothing can be said of so many actors; None where they are enough."""
+    if units < LEAST_PEOPLE:
+        return TOO_FEW
+    return f"{units} actors; it takes {LEAST_UNITS}" if units < LEAST_UNITS else None
 
 
 def of_replicas(values: F64, units: int, value: float | None = None) -> Interval:

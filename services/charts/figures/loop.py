@@ -17,12 +17,12 @@ import numpy as np
 
 from services.charts import bootstrap
 from services.charts.bootstrap import I64
-from services.charts.figures.who_likes_what import AIS, MACHINES, MIXED, TOO_FEW, UNKNOWN_ORIGIN
+from services.charts.figures.who_likes_what import AIS, MACHINES, MIXED, UNKNOWN_ORIGIN
 from services.charts.tallies import DAY_MS, State, Tallies
 from services.charts.tally import ACTOR_PARTS, CONTENT_PARTS, PUSHED, Tally
 from shared.labels import HUMAN, SUSPECT
-from shared.measures.confidence import LEAST_UNITS, Interval
-from shared.measures.figure import LEAST_PEOPLE, Figure, measured, not_identified, percent
+from shared.measures.confidence import Interval
+from shared.measures.figure import Figure, measured, not_identified, percent
 from shared.measures.measure import Measure
 from shared.measures.units import F64
 
@@ -50,7 +50,7 @@ def _share(whole: Tally, feed: str, by_way: F64) -> Figure:
     """`by_way`: by label, origin, way and replica."""
     about = {"of": "share", "feed": feed}
     n, units = round(whole.matrix()[..., 0].sum()), whole.people()
-    if (few := _few(units)) is not None:
+    if (few := bootstrap.too_few(units)) is not None:
         return not_identified(NAME, about, n, few)
     matrix = by_way.sum(axis=2)
     of = matrix.sum(axis=(0, 1))
@@ -90,16 +90,10 @@ def _times(ceiling: float | None) -> str:
     return "any number of times" if ceiling is None else f"{ceiling:.2f} times"
 
 
-def _few(units: int) -> str | None:
-    if units < LEAST_PEOPLE:
-        return TOO_FEW
-    return f"{units} actors; it takes {LEAST_UNITS}" if units < LEAST_UNITS else None
-
-
 def _of_day(tally: Tally, day: str) -> Iterator[Figure]:
     by_label = tally.matrix().sum(axis=(1, 2))
     n, units = round(by_label[:, 0].sum()), tally.people()
-    few = _few(units) if n else "there are no likes"
+    few = bootstrap.too_few(units) if n else "there are no likes"
     if few is not None:
         yield not_identified(NAME, {"of": "day", "day": day}, 0, few)
         return

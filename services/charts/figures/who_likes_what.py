@@ -13,13 +13,14 @@ from typing import Any, Final
 import numpy as np
 
 from services.charts import bootstrap
+from services.charts.bootstrap import TOO_FEW
 from services.charts.figures.declared import creators
 from services.charts.hash_sample import I32
 from services.charts.tallies import State, Tallies
 from services.charts.tally import Tally
 from shared.events import CONTENT_ORIGINS
 from shared.labels import AGENT, BOT, HUMAN, LABELS, SUSPECT
-from shared.measures.confidence import LEAST_UNITS, Interval
+from shared.measures.confidence import Interval
 from shared.measures.figure import LEAST_PEOPLE, Figure, measured, not_identified, percent
 from shared.measures.measure import Measure
 from shared.measures.units import F64
@@ -28,9 +29,13 @@ NAME: Final = "who_likes_what"
 UNKNOWN_ORIGIN, PEOPLES, AIS, MIXED = (CONTENT_ORIGINS.index(name) for name in ("unknown", "human", "ai", "mixed"))
 PAIRS: Final = ((HUMAN, SUSPECT), (BOT, AGENT))
 MACHINES: Final = [BOT, AGENT]
-TOO_FEW: Final = f"fewer than {LEAST_PEOPLE} actors, whom it could tell of"
 WOULD_TELL: Final = f"by it a label of fewer than {LEAST_PEOPLE} actors could be told"
-OF: Final = {PEOPLES: "people's work", AIS: "AI-made work", MIXED: "work of people with AI", UNKNOWN_ORIGIN: "the rest"}
+OF: Final = {
+    PEOPLES: "people's work",
+    AIS: "AI-made work",
+    MIXED: "work of people with AI",
+    UNKNOWN_ORIGIN: "work of undeclared origin",
+}
 
 
 def figures(state: State) -> Iterator[Figure]:
@@ -54,7 +59,7 @@ def _of_origin(whole: Tally, origin: int, matrix: F64, weights: F64, seen: I32) 
     about = {"origin": CONTENT_ORIGINS[origin]}
     hidden = _hidden(seen[:, origin])
     machines = {"liked_by": "machines"} | about
-    few = _few(units)
+    few = bootstrap.too_few(units)
     if few is not None or None in hidden:
         yield not_identified(NAME, machines, n if few is None else 0, few or TOO_FEW)
         return
@@ -109,12 +114,6 @@ def _hidden(seen: I32) -> dict[int | None, str]:
     return hidden
 
 
-def _few(units: int) -> str | None:
-    if units < LEAST_PEOPLE:
-        return TOO_FEW
-    return f"{units} actors; it takes {LEAST_UNITS}" if units < LEAST_UNITS else None
-
-
 def _assortativity(whole: Tally, matrix: F64, seen: I32) -> Figure:
     about = {"of": "assortativity"}
     by_kind = np.stack([matrix[HUMAN], matrix[MACHINES].sum(axis=0)])[:, [PEOPLES, AIS]]
@@ -127,7 +126,7 @@ def _assortativity(whole: Tally, matrix: F64, seen: I32) -> Figure:
             f"it takes {LEAST_PEOPLE} people and {LEAST_PEOPLE} machines, and likes of what AI and of what people made"
         )
         return not_identified(NAME, about, known, why)
-    if (few := _few(units)) is not None:
+    if (few := bootstrap.too_few(units)) is not None:
         return not_identified(NAME, about, known, few)
     found = bootstrap.of_replicas(assortativity(by_kind), units)
     found = Interval(found.value, max(found.low, -1.0), min(found.high, 1.0))

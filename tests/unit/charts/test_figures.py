@@ -113,11 +113,11 @@ def test_a_label_of_few_is_not_told_and_cannot_be_reckoned() -> None:
     assert by(found, liked_by="bot").identified
     assert by(found, liked_by="machines").unknown_share == 0
     # With the machines' share and the people's, the suspects' would be known.
-    assert by(found, liked_by="suspect").why == who_likes_what.TOO_FEW
+    assert by(found, liked_by="suspect").why == bootstrap.TOO_FEW
     assert by(found, liked_by="human").why == who_likes_what.WOULD_TELL
     rows = likes(300, "human", 1_000) + likes(5, "bot", 3_000)
     (machines,) = (one for one in who_likes_what.figures(of_likes(rows)) if "liked_by" in one.about)
-    assert machines.why == who_likes_what.TOO_FEW
+    assert machines.why == bootstrap.TOO_FEW
     (few,) = (one for one in who_likes_what.figures(of_likes(likes(9, "human", 1))) if "liked_by" in one.about)
     assert few.n == 0
 
@@ -161,6 +161,31 @@ def test_the_loop_says_its_ceiling_and_what_people_gave() -> None:
     assert len(days) == 5
     assert sum(one.value or 0 for one in days) == state.whole.matrix()[0, ..., 0].sum()
     assert by(found, of="causal gain").why == loop.NOT_APART
+
+
+def test_what_may_be_of_the_loop_is_between_its_bounds() -> None:
+    """By hand: of 100 likes of each kind, which are in it, which may be, and which are not."""
+    origins = ("human", "ai", "mixed", "unknown")
+    kinds = [(label, origin) for label in ("human", "suspect", "bot", "agent") for origin in origins]
+    rows = [
+        one | {"human_probability": 0.5 if label == "suspect" else 1.0}
+        for number, (label, origin) in enumerate(kinds)
+        for one in likes(50, label, 1_000 * (number + 1), content_origin=origin)
+    ]
+    found = list(loop.figures(of_likes(rows)))
+    every, trusted = (by(found, of="share", feed=feed) for feed in loop.FEEDS)
+    # All of machines, and AI's work; undeclared, mixed, and what suspects like of people's may be; not: people's own.
+    assert every.unknown_share == pytest.approx(5 / 16)
+    assert every.value == pytest.approx(10 / (16 - 2))
+    assert every.low is not None
+    assert every.high is not None
+    assert every.low < 10 / 16 < 15 / 16 < every.high
+    # Machines weigh nothing, suspects half: of weight 6, 1.5 is AI's, 3 undeclared or mixed.
+    assert trusted.unknown_share == pytest.approx(3 / 6)
+    assert trusted.value == pytest.approx(1.5 / (6 - 1.5))
+    assert trusted.low is not None
+    assert trusted.high is not None
+    assert trusted.low < 1.5 / 6 < 4.5 / 6 < trusted.high
 
 
 def test_entropy_sees_content_collapse_and_takes_off_what_few_likes_lack() -> None:
@@ -213,6 +238,24 @@ def test_languages_over_what_people_like_who_they_are_and_what_there_is() -> Non
     assert welsh.high is not None
     assert welsh.high < 1
     assert by(language_exposure.figures(state), language="cy", over="supply").why is not None
+
+
+def test_only_people_are_users_and_unknown_languages_are_left_out() -> None:
+    def spoken(actors: int, label: str, first: int, language: str | None, locale: str) -> list[dict[str, Any]]:
+        said = {"content_language": language, "actor_locale": locale}
+        return likes(actors, label, first, **said, surface="recommended") + [
+            one | {"event_id": f"o{one['event_id']}", "target_id": f"o{one['target_id']}"}
+            for one in likes(actors, label, first, **said, surface="search")
+        ]
+
+    rows = spoken(150, "human", 1_000, "de", "de") + spoken(50, "human", 2_000, "ja", "ja")
+    rows += spoken(200, "bot", 3_000, "ja", "ja") + spoken(50, "human", 4_000, None, "de")
+    found = list(language_exposure.figures(of_likes(rows)))
+    # Three of four likes and four of five people; the bots' likes teach nothing, and what is of no language is apart.
+    german = by(found, language="de", over="users of its locales")
+    assert german.value == pytest.approx(0.75 / 0.8)
+    assert german.unknown_share == pytest.approx(0.2)
+    assert by(found, language="ja", over="organic likes").value == pytest.approx(1)
 
 
 def test_what_was_shown_is_exposure_and_too_little_of_it_is_insufficient() -> None:
