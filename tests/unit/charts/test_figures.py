@@ -287,7 +287,7 @@ def test_stecks_divergence() -> None:
 def test_calibration_holds_also_where_there_is_nothing_to_find(moved: float) -> None:
     usual = np.array([0.5, 0.3, 0.15, 0.05])
     pushed = (1 - moved) * usual + moved * np.array([1.0, 0, 0, 0])
-    truth, held = float(divergence(usual, pushed)), []
+    truth, held, values = float(divergence(usual, pushed)), [], []
     for seed in range(300):
         rng = np.random.default_rng(seed)
         who = mix(np.arange(1, 401).astype(np.uint64), np.full(400, seed + 1, np.uint64))
@@ -300,8 +300,11 @@ def test_calibration_holds_also_where_there_is_nothing_to_find(moved: float) -> 
         assert figure.low is not None
         assert figure.high is not None
         held.append(figure.low <= truth <= figure.high)
+        values.append(figure.value or 0.0)
         assert figure.high - figure.low < 0.6
     assert np.mean(held) >= 0.95
+    # What chance does is taken off.
+    assert np.mean(values) == pytest.approx(truth, abs=0.003)
 
 
 def test_gini() -> None:

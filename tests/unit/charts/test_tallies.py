@@ -128,6 +128,18 @@ def test_a_correction_is_as_if_it_had_been_so_from_the_first() -> None:
     assert corrected.state().whole.matrix(weights=True)[..., 0].sum() == pytest.approx(0.9)
 
 
+def test_a_pair_counts_once_as_its_latest_like() -> None:
+    task = Tallies(30, 100)
+    later, sooner = {"content_origin": "ai", "occurred_at": BEGIN_MS + 9}, {"occurred_at": BEGIN_MS + 8}
+    task.take(batch([row(1, 1, 1), row(2, 1, 1, **later), row(3, 1, 1, **sooner)]))
+    matrix = task.state().whole.matrix()[..., 0].sum(axis=(0, 2))
+    assert matrix.tolist() == [0, 0, 1, 0]
+    # What is said of a like that does not stand changes nothing.
+    task.take(batch([row(3, 1, 1, **sooner, label="bot", previous_label="human")]))
+    assert task.standing.unknown == 1
+    assert task.state().whole.matrix()[0, AI, :, 0].sum() == 1
+
+
 def test_what_counts_where() -> None:
     task = Tallies(30, 100)
     task.take(
