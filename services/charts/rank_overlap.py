@@ -80,7 +80,8 @@ def rank_biased_overlap(first: Ranking, second: Ranking, p: float = PERSISTENCE)
     more = float((weight[s:l] * agreed * (below - s) / below).sum())
     goes_on = (shared - common[s - 1]) / sizes[l - 1] + agreed if l > s else agreed
     extrapolated = float(seen.sum()) + more + p**l * goes_on
-    return Overlap(min(least, 1.0), min(most, 1.0), min(extrapolated, 1.0))
+    # Rounding does not take them above 1.
+    return Overlap(*(min(float(found), 1.0) for found in (least, most, extrapolated)))
 
 
 def _common(first: Ranking, second: Ranking, depth: int) -> F64:
