@@ -23,7 +23,8 @@ RUN pip --python /opt/truelike/bin/python install --no-cache-dir --no-compile --
   && python -c "import pkgutil, services, truelike; [__import__(m.name) for p in (services, truelike) \
     for m in pkgutil.walk_packages(p.__path__, p.__name__ + '.') if not m.name.endswith('__main__')]" \
   && python -c "from services.detector.warm_up import warm_up as a; from services.predictor.task import warm_up as b; \
-    from services.ingest.runner import warm_up as c; from services.choice.warm_up import warm_up as d; a(); b(); c(); d()"
+    from services.ingest.runner import warm_up as c; from services.choice.warm_up import warm_up as d; \
+    from services.charts.warm_up import warm_up as e; a(); b(); c(); d(); e()"
 
 FROM ${PYTHON}
 RUN useradd --uid 10001 truelike

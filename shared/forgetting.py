@@ -20,7 +20,7 @@ from shared.topics import FRAMES_BY_ACTOR, TRUSTED_LIKES
 
 REPORT_TTL_SECONDS: Final = 86_400
 # Who must report before a request is done; of the others each partition that knows a user, as `detector/PARTITION`.
-SERVICES: Final = ("predictor", "exporter", "console")
+SERVICES: Final = ("predictor", "charts", "exporter", "console")
 BY_USER: Final = ("detector", "choice")
 
 

@@ -162,6 +162,91 @@ class PlatformChoice(BaseModel):
     figures: list[ChoiceFigure]
 
 
+class ChartEntry(BaseModel):
+    """A target or a creator in a chart."""
+
+    id: str
+    rank: Annotated[int, Field(ge=1, description="By all likes; who has as many has the same")]
+    human_rank: Annotated[int, Field(ge=1, description="By what people gave")]
+    moved: Annotated[int, Field(description="How many places better it is among people")]
+    likes: Annotated[int, Field(ge=0)]
+    human_weight: Annotated[float, Field(ge=0, description="Likes, each by the probability that a person gave it")]
+    human_ranks: Annotated[
+        tuple[int, int | None],
+        Field(description="First and last that it can have, at `level` for all entries at once; null: any below"),
+    ]
+    from_machines: Annotated[Probability, Field(description="Share of its likes that bots and agents gave")]
+    origins: Annotated[dict[str, int], Field(description="Likes by what their content was declared to be")]
+    missed: Annotated[int, Field(ge=0, description="How many likes more it may have had")]
+
+
+class RankOverlap(BaseModel):
+    """Rank-biased overlap of the two rankings (Webber, Moffat and Zobel 2010, p = .9)."""
+
+    least: Annotated[Probability, Field(description="If what comes below had nothing in common")]
+    most: Annotated[Probability, Field(description="If what comes below were the same")]
+    extrapolated: Annotated[Probability, Field(description="If it goes on as seen")]
+
+
+class AiMade(BaseModel):
+    """A share that is AI-made, from `low` if nothing of unknown origin were to `high` if all of it were."""
+
+    low: Probability
+    high: Probability
+    mixed: Probability
+    unknown: Probability
+
+
+class Chart(BaseModel):
+    """What was liked most in an hour, a day or a week: by all likes, and by people's. A later one replaces an earlier
+    one.
+    """
+
+    chart_id: Annotated[str, Field(description="period/name/of, and of a part facet/segment")]
+    as_of: Annotated[Rfc3339, Field(description="Event time of the latest like that it reflects (RFC 3339)")]
+    source_offset: Annotated[int, Field(ge=0, description="Offset in trusted-likes.v1 that it follows from")]
+    revision: Annotated[
+        int, Field(ge=0, description="Grows where likes were corrected or taken back after it was said")
+    ]
+    period: Literal["hour", "day", "week"]
+    name: Annotated[str, Field(description="2026-01-05T13, 2026-01-05 or 2026-W02, UTC (ISO 8601)")]
+    first_at: Rfc3339
+    ends_at: Annotated[Rfc3339, Field(description="The first moment after it")]
+    of: Literal["target", "creator"]
+    facet: Literal["all", "language", "topic"]
+    segment: Annotated[str, Field(description="Which language or topic; empty of all")]
+    level: Probability
+    size: Annotated[int, Field(ge=1, description="Places of either ranking that are listed")]
+    n: Annotated[int, Field(ge=0, description="Likes")]
+    human_weight: Annotated[float, Field(ge=0, description="The same by the probability that a person gave each")]
+    entries_in_all: Annotated[int, Field(ge=0)]
+    entries: Annotated[list[ChartEntry], Field(description="The first of either ranking, by rank")]
+    overlap: RankOverlap
+    tau_b: Annotated[float | None, Field(ge=-1, le=1, description="Kendall's, of what is in both; null: too little is")]
+    slots_changed: Annotated[int, Field(ge=0, description="Of the first `size`: how many people's chart does not have")]
+    ai_made: Annotated[AiMade | None, Field(description="Of likes")]
+    human_ai_made: Annotated[AiMade | None, Field(description="Of what people gave")]
+    ai_liked: Annotated[float | None, Field(ge=0, le=1, description="Share of likes that bots and agents gave")]
+    not_human: Annotated[float | None, Field(ge=0, le=1, description="1 less the mean probability of a person")]
+    exact: Annotated[bool, Field(description="Nothing was dropped")]
+    error: Annotated[int, Field(ge=0, description="What is not in the chart had no more likes than this")]
+    top_is_sure: Annotated[
+        bool, Field(description="Whether the first places would be the same had nothing been dropped")
+    ]
+
+
+class LoopFigure(ChoiceFigure):
+    """One of the figures of docs/loop.md."""
+
+
+class PlatformLoop(BaseModel):
+    """What machines like of what machines made, and what a model that learns from it learns of."""
+
+    as_of: Annotated[Rfc3339, Field(description="Event time of the latest like that it reflects (RFC 3339)")]
+    days: Annotated[int, Field(ge=1, description="Of so many days of event time at most")]
+    figures: list[LoopFigure]
+
+
 class RejectionHeaders(BaseModel):
     """Kafka headers, beside its own, of a message that did not fit `Like`."""
 

@@ -16,6 +16,14 @@ WINDOWS: Final = f"{PREFIX}windows"
 PLATFORM_CHOICE: Final = f"{PREFIX}platform-choice"
 PLATFORM_CHOICE_STATES: Final = f"{PREFIX}platform-choice-states"
 
+# JSON: the loop's figures.
+PLATFORM_LOOP: Final = f"{PREFIX}platform-loop"
+
+
+def charts(period: str, of: str, facet: str, segment: str) -> str:
+    """A hash: start of the period, ms -> its chart, JSON."""
+    return f"{PREFIX}charts:{period}:{of}:{facet}:{segment}"
+
 
 def choice_report(user_id: str) -> str:
     """JSON: what foretold a user's latest likes."""

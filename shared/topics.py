@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from shared import frames
 from shared.events import Like
 from shared.exposures import Exposure
-from shared.messages import Campaign, ChoiceReport, Preference, RejectionHeaders, Verdict, WindowSummary
+from shared.messages import Campaign, Chart, ChoiceReport, Preference, RejectionHeaders, Verdict, WindowSummary
 
 LIKES: Final = "likes.v1"
 LIKES_REJECTED: Final = "likes.rejected.v1"
@@ -33,6 +33,7 @@ PREFERENCES: Final = "preferences.v1"
 FORECASTS: Final = "forecasts.v1"
 CHOICES: Final = "choices.v1"
 CHOICE_REPORTS: Final = "choice-reports.v1"
+CHARTS: Final = "charts.v1"
 
 # The group that reads likes.v1 and exposures.v1: what it has committed is in frames by actor, in the rejected ones'
 # topic, or had come before.
@@ -226,6 +227,14 @@ TOPICS: Final = (
         "Users' own choice reports",
         Json(ChoiceReport, tombstones=True),
         "user_id",
+        {"cleanup.policy": "compact"},
+    ),
+    Topic(
+        CHARTS,
+        False,
+        "What was liked most in each hour, day and week: by all likes, and by people's",
+        Json(Chart, tombstones=True),
+        "chart_id",
         {"cleanup.policy": "compact"},
     ),
 )

@@ -15,7 +15,7 @@ from services.charts.counting import Begun, group_key
 from services.charts.dropping import ENTRY
 from services.charts.entries import EntryNames
 from services.charts.limits import ChartLimits
-from services.charts.periods import PERIODS, Period
+from services.charts.periods import LENGTH_MS, PERIODS, Period, start_of
 from services.charts.row_index import NONE, find
 from services.charts.rows import rows_of, segments_of
 from services.charts.tables import (
@@ -172,6 +172,17 @@ class Counts:
         charts[found, SAID] = 1
         charts[found, CHANGED] = charts[found, CORRECTED] = 0
         return sorted(self._key(chart) for chart in found.tolist())
+
+    def say_all(self) -> None:
+        """From now on all charts have changed."""
+        there = np.repeat(self.tables.groups[:, GROUP] != 0, 2)
+        self.tables.charts[there, CHANGED] = 1
+
+    def kept_from(self, period: Period) -> int:
+        """When the first hour, day or week began that is kept, ms."""
+        kind = PERIODS.index(period)
+        length = LENGTH_MS[kind]
+        return start_of(period, self.clock - self.limits.kept_ms[kind] - length) + length
 
     def _key(self, chart: int) -> ChartKey:
         group = self.tables.groups[chart // 2]

@@ -54,3 +54,6 @@ class Reviews:
             at = (group[independent], bot[independent].astype(int), called[independent].astype(int))
             np.add.at(counts[by], at, 1)
         return cls(counts, int((~independent).sum()), *everybody)
+
+
+NO_REVIEWS: Final = Reviews(np.zeros((len(BY), len(LANGUAGES), 2, 2), np.int64))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import numpy as np
 import pyarrow as pa
 
 from services.charts.chart import SIZE, Chart, chart_of
 from services.charts.counts import ChartKey, Counts
 from services.charts.limits import ChartLimits
+from services.charts.tallies import Tallies
 from shared import forgetting
 from shared.checkpoints import Arrays
 from shared.frames import FORGET, Frame, Output
+from shared.hashing import hash_strings
+
+DAYS: Final = 28
 
 
 class ChartsTask:
@@ -17,26 +24,33 @@ class ChartsTask:
 
     kinds = ("trusted-likes", FORGET)
 
-    def __init__(self, partition: int, limits: ChartLimits) -> None:
+    def __init__(self, partition: int, limits: ChartLimits, days: int = DAYS) -> None:
+        """`days`: of how many days of event time the loop's figures are."""
         self.partition = partition
         self.counts = Counts(limits)
+        self.tallies = Tallies(days, limits.likes)
         # Likes that the last request to forget took back.
         self.last_forgotten = 0
-
-    @property
-    def counters(self) -> dict[str, int]:
-        return self.counts.counters
+        # Rows that came for the first time, and what was counted of them.
+        self.counters = {"charts_likes": 0} | self.counts.counters | self.tallies.counters
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
         if frame.kind == FORGET:
-            self.last_forgotten = self.counts.forget(forgetting.of_frame(frame).user_ids)
+            self._forget(forgetting.of_frame(frame).user_ids)
         else:
             self.take(frame.batch)
+            self.counters["charts_likes"] += frame.batch.column("previous_probability").null_count
+        self.counters |= self.counts.counters | self.tallies.counters
         return []
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Rows of TRUSTED_LIKES."""
         self.counts.take(batch)
+        self.tallies.take(batch)
+
+    def _forget(self, user_ids: list[str]) -> None:
+        self.last_forgotten = self.counts.forget(user_ids)
+        self.tallies.forget(hash_strings(pa.array(user_ids, pa.string())))
 
     def changed(self) -> list[ChartKey]:
         """Which charts are to be said again."""
@@ -46,7 +60,10 @@ class ChartsTask:
         return chart_of(self.counts, key, size)
 
     def snapshot(self) -> Arrays:
-        return self.counts.snapshot()
+        tallied = {"tallied": np.array(list(self.tallies.counters.values()))}
+        return {**self.counts.snapshot(), **self.tallies.snapshot(), **tallied}
 
     def restore(self, arrays: Arrays) -> None:
         self.counts.restore(arrays)
+        self.tallies.restore(arrays)
+        self.tallies.counters = dict(zip(self.tallies.counters, arrays["tallied"].tolist(), strict=True))

@@ -14,6 +14,7 @@ document.getElementById("sign-in").addEventListener("submit", event => {
   event.preventDefault();
   sessionStorage.setItem("token", document.getElementById("token").value);
 });
+const unlessMissing = error => { if (error.status === 404) return null; throw error; };
 const count = (n, of) => `${n.toLocaleString()} ${of}${n === 1 ? "" : "s"}`;
 const span = s => s % 86400 === 0 ? count(s / 86400, "day") : s % 3600 === 0 ? count(s / 3600, "hour") : s % 60 === 0 ? count(s / 60, "minute") : count(s, "second");
 const few = (names, total) => names.slice(0, 3).join(", ") + (total > 3 ? ` and ${(total - 3).toLocaleString()} more` : "");
@@ -86,7 +87,7 @@ const figure = f => {
   drawn.append(interval(f)); r.append(said, drawn); return r;
 };
 async function choice() {
-  const found = await read("/v1/choice").catch(error => { if (error.status === 404) return null; throw error; });
+  const found = await read("/v1/choice").catch(unlessMissing);
   const figures = found ? found.figures : [], of_bits = figures.filter(f => f.figure === "choice_bits" && f.identified), by = new Map();
   for (const f of of_bits) by.set(f.surface, { ...by.get(f.surface), [f.bits_of]: f });
   show("choice-about", found ? [`Of likes that people gave, until ${found.as_of.slice(0, 16).replace("T", " ")}; of groups only. Intervals hold at every look.`] : ["none measured yet"]);
@@ -94,9 +95,45 @@ async function choice() {
   show("bits", [...by].map(bits(Math.max(1, ...[...by.values()].map(held)))));
   show("choice", figures.filter(f => f.figure !== "choice_bits" || !f.identified).map(figure));
 }
+// A chart: the first places by all likes on the left, by people's on the right, and a line for what is in both. Its
+// colour is that of who gave most of the likes.
+const PLACES = 10, LINE = 26, LEFT = 250, RIGHT = 470, WIDE = 720;
+const svg = (tag, attributes, text) => { const e = document.createElementNS("http://www.w3.org/2000/svg", tag); for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v); if (text !== undefined) e.textContent = text; return e; };
+const short = id => id.length > 26 ? id.slice(0, 25) + "\u2026" : id;
+const slopes = c => {
+  const first = by => c.entries.slice().sort(by).slice(0, PLACES);
+  const raw = first((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1)), human = first((a, b) => a.human_rank - b.human_rank || (a.id < b.id ? -1 : 1));
+  const picture = svg("svg", { viewBox: `0 0 ${WIDE} ${LINE * (PLACES + 1)}`, role: "img", "aria-label": `The first ${PLACES} by all likes and by people's` }), y = place => LINE * (place + 1.6);
+  picture.append(svg("text", { x: LEFT, y: LINE * .7, "text-anchor": "end", class: "head" }, "by all likes"), svg("text", { x: RIGHT, y: LINE * .7, class: "head" }, "by people's"));
+  const kind = e => e.from_machines > .5 ? "machines" : "people";
+  raw.forEach((e, at) => {
+    const to = human.indexOf(e), text = svg("text", { x: LEFT, y: y(at), "text-anchor": "end", class: kind(e) }, `${short(e.id)} \u00b7 ${e.likes.toLocaleString()}`);
+    text.append(svg("title", {}, `${e.id}: ${count(e.likes, "like")}, ${(100 * e.from_machines).toFixed(0)} % of them from bots and agents`));
+    picture.append(text, svg("line", { x1: LEFT + 6, y1: y(at) - 5, x2: to < 0 ? LEFT + 40 : RIGHT - 6, y2: to < 0 ? y(at) - 5 : y(to) - 5, class: kind(e) + (to < 0 ? " out" : "") }));
+  });
+  human.forEach((e, at) => {
+    const [from, to] = e.human_ranks, text = svg("text", { x: RIGHT, y: y(at), class: kind(e) }, `${Math.round(e.human_weight).toLocaleString()} \u00b7 ${short(e.id)}`);
+    text.append(svg("title", {}, `${e.id}: among people's likes place ${from}${to === from ? "" : ` to ${to ?? "any below"}`}; by all likes ${e.rank}`));
+    picture.append(text);
+  });
+  return picture;
+};
+const percent = share => (100 * share).toFixed(1) + " %";
+const told = c => `${c.name}: ${count(c.n, "like")} that weigh ${Math.round(c.human_weight).toLocaleString()}; ${percent(c.ai_liked ?? 0)} from bots and agents, ${c.ai_made ? percent(c.ai_made.low) + " of what is declared AI-made" : ""}. Of the first ${c.size} ${c.slots_changed} are others among people; rank-biased overlap ${c.overlap.extrapolated.toFixed(2)} (${c.overlap.least.toFixed(2)} to ${c.overlap.most.toFixed(2)}).${c.exact ? "" : ` What is not listed had at most ${count(c.error, "like")}.`}`;
+async function charts() {
+  const asked = ["period", "of"].map(id => `${id}=${document.getElementById(id).value}`).join("&");
+  const chart = await read("/v1/charts?" + asked).catch(unlessMissing);
+  show("chart-about", [make("span", chart ? told(chart) : "none counted yet")]);
+  show("slopes", chart ? [slopes(chart)] : []);
+}
+for (const id of ["period", "of"]) document.getElementById(id).addEventListener("change", () => charts().catch(failed));
+async function loop() {
+  const found = await read("/v1/loop").catch(unlessMissing);
+  show("loop", found ? found.figures.map(figure) : [row("none measured yet")]);
+}
 async function refresh() {
   try {
-    await Promise.all([likes(), windows(), choice(), campaigns()]);
+    await Promise.all([likes(), windows(), choice(), charts(), loop(), campaigns()]);
     show("state", []);
   } catch (error) { failed(error); }
   setTimeout(refresh, 2000);

@@ -130,6 +130,9 @@ def feed(stack: ComposeStack, report: Report, events: list[dict[str, Any]], http
         said.append(f"for {len(asked)} actors")
     with report.phase("whose choice it was"):
         until(partial(ask, stack, "/v1/choice"), "the platform's figures")
+    with report.phase("charts and the loop"):
+        until(partial(ask, stack, "/v1/charts?period=hour"), "a chart")
+        until(partial(ask, stack, "/v1/loop"), "the loop's figures")
 
 
 def people(events: list[dict[str, Any]]) -> list[str]:

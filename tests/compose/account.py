@@ -43,6 +43,7 @@ def settle(sent: set[str], stack: ComposeStack, counted: Metrics) -> Account:
         "judged by detectors": (counted["verdict/judged_likes_total"], total),
         "learnt by predictors": (counted["predictor/predictor_likes_total"], total),
         "joined with what was shown": (counted["choice/joined_likes_total"], total),
+        "counted in charts": (counted["charts/charts_likes_total"], total),
         "exported": (counted["exporter/exported_likes_total"], total),
         "too late": (counted["actor/late_likes_total"], 0),
     }

@@ -14,6 +14,9 @@ from redis import Redis as BlockingRedis
 from tests.faults.fixture import Fixture
 from truelike.cli.stack import SERVICES
 
+# Of one partition: a second worker has nothing to do until the first is gone.
+STANDING_BY = ("charts", "exporter")
+
 RECOVER_SECONDS = 120.0
 # Longer than the group's session (6 s): the partitions have gone to another worker when this one wakes up.
 PAUSE_SECONDS = 10.0
@@ -93,13 +96,12 @@ def pauses(fixture: Fixture, times: int) -> Iterator[Happened]:
     """SIGSTOP for longer than the session: another worker takes over, then the paused one wakes up."""
     names = [n for n in SERVICES if n != "console"]
     for name in names:
-        # The exporter's second worker stands by, with nothing to do until the first is gone.
-        (fixture.stack.wait_listening if name == "exporter" else fixture.stack.wait_ready)(fixture.add(name))
+        (fixture.stack.wait_listening if name in STANDING_BY else fixture.stack.wait_ready)(fixture.add(name))
     for turn in range(times):
         name = names[turn % len(names)]
         breathe(fixture)
         before = fixture.work(name)
-        # The one that works: of the exporter's two, one waits.
+        # The one that works: of some there is one that waits.
         label = max(fixture.labels[name], key=lambda one: fixture.work_of(name, one))
         process = fixture.stack.processes[label]
         os.kill(process.pid, signal.SIGSTOP)
@@ -227,7 +229,7 @@ def network(fixture: Fixture, times: int) -> Iterator[Happened]:
         while len(fixture.labels[name]) > 1:
             fixture.stack.stop(fixture.labels[name].pop())
         label = fixture.add(name, **through)
-        (fixture.stack.wait_listening if name == "exporter" else fixture.stack.wait_ready)(label)
+        (fixture.stack.wait_listening if name in STANDING_BY else fixture.stack.wait_ready)(label)
     # The exporter's first worker leaves, so that the one behind the proxy has the partition.
     first = fixture.labels["exporter"].pop(0)
     fixture.stack.stop(first)

@@ -38,6 +38,7 @@ WORK = {
     "detector": "actor/likes_total",
     "predictor": "predictor/predictor_likes_total",
     "choice": "choice/joined_likes_total",
+    "charts": "charts/charts_likes_total",
     "exporter": "exporter/exported_likes_total",
     "console": "console/viewed_frames_total",
 }

@@ -25,6 +25,7 @@ GROUPS = {
     "truelike-detector": 3 * PARTITIONS + 1,
     "truelike-predictor": PARTITIONS,
     "truelike-choice": 2 * PARTITIONS,
+    "truelike-charts": 1,
     "truelike-exporter": 1,
 }
 ALL = range(PARTITIONS)
@@ -35,6 +36,7 @@ EXPECTED: dict[str, Counter[tuple[str, str]]] = {
     "ingest": Counter((of, str(p)) for of in ("ingest", "ingest of slates") for p in ALL),
     "detector": Counter([("group", "0"), *((stage, str(p)) for stage in ("actor", "target", "verdict") for p in ALL)]),
     "choice": Counter(("choice", str(p)) for p in ALL),
+    "charts": Counter([("charts", "0")]),
     "exporter": Counter([("exporter", "0")]),
 }
 
@@ -101,7 +103,7 @@ def held_again(fixture: Fixture, after: str, seconds: float = HELD_AGAIN_SECONDS
 
 
 def three_workers(fixture: Fixture) -> None:
-    for name in ("ingest", "detector", "predictor", "choice", "exporter"):
+    for name in ("ingest", "detector", "predictor", "choice", "charts", "exporter"):
         while len(fixture.labels[name]) < WORKERS:
             fixture.stack.wait_listening(fixture.add(name))
     wait(lambda: not lacking(fixture), "partitions among three workers")

@@ -19,7 +19,8 @@ from shared import redis_connection, redis_keys
 from shared.labels import LABELS
 from shared.settings import ServiceSettings
 from shared.topics import CAMPAIGNS, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
-from tests import choice_outcome
+from tests import charts_outcome, choice_outcome
+from tests.charts_outcome import ChartsOutcome
 from tests.choice_outcome import ChoiceOutcome
 from tests.faults.log import Log
 from tests.topics import read_frames, read_topic
@@ -52,6 +53,8 @@ class Outcome:
     choice: ChoiceOutcome = field(default_factory=ChoiceOutcome)
     expected_choice: ChoiceOutcome = field(default_factory=ChoiceOutcome)
     choice_reports: dict[str, Any] = field(default_factory=dict)
+    charts: ChartsOutcome = field(default_factory=ChartsOutcome)
+    expected_charts: ChartsOutcome = field(default_factory=ChartsOutcome)
     repetitions: int = 0
 
 
@@ -86,6 +89,7 @@ async def _read(settings: ServiceSettings, export: Path) -> Outcome:
     found.choice, _ = await choice_outcome.read(settings)
     found.expected_choice, _ = await choice_outcome.undisturbed(settings)
     found.choice_reports = await choice_outcome.reports_in_topic(settings)
+    found.charts, found.expected_charts = await charts_outcome.settled(settings)
     return found
 
 
@@ -191,6 +195,7 @@ def check(log: Log, found: Outcome, counters: dict[str, float], partitions: int)
         "ingest/slates_duplicates_total": log.slates_twice,
         "choice/joined_likes_total": len(trusted),
         "choice/shown_items_total": log.items,
+        "charts/charts_likes_total": len(trusted),
     }.items():
         difference.compare(name, counters.get(name), expected)
     difference.compare("Parquet rows", dict(found.exported), dict(found.rows))
@@ -207,6 +212,8 @@ def check(log: Log, found: Outcome, counters: dict[str, float], partitions: int)
     difference.compare("preferences.v1", stated, found.expected_rankings)
     difference.wrong += found.choice.differences(found.expected_choice)
     difference.compare("choice-reports.v1", found.choice_reports, found.expected_choice.reports)
+    for name, charts, expected in found.charts.beside(found.expected_charts):
+        difference.compare(name, charts, expected)
     return difference
 
 

@@ -21,6 +21,7 @@ STAGES = (
     ("detector", "weighed", "verdict/judged_likes_total"),
     ("predictor", "scored and learnt", "predictor/predictor_likes_total"),
     ("choice", "joined with what was shown", "choice/joined_likes_total"),
+    ("charts", "counted in charts", "charts/charts_likes_total"),
     ("exporter", "exported or waiting", "exporter/exported_likes_total"),
 )
 COLOURS = {"human": "green", "suspect": "yellow", "bot": "red", "agent": "blue"}
@@ -44,7 +45,7 @@ def _health(metrics: Metrics) -> Table:
     event_seconds = metrics.get("simulator/event_time_seconds", 0)
     if event_seconds:
         table.add_row("event time", f"{datetime.fromtimestamp(event_seconds, UTC):%Y-%m-%d %H:%M} UTC")
-    for stage in ("ingest", "actor", "target", "verdict", "predictor", "choice", "exporter", "console"):
+    for stage in ("ingest", "actor", "target", "verdict", "predictor", "choice", "charts", "exporter", "console"):
         unit = "likes" if stage == "ingest" else "frames"
         table.add_row(f"lag {stage}", f"{metrics.get(f'{stage}/lag_{unit}', 0):,.0f} {unit}")
     for stage, what in (("verdict", "p99 to weight"), ("predictor", "p99 to prediction"), ("choice", "p99 to report")):

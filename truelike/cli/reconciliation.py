@@ -32,6 +32,7 @@ def losses(metrics: Metrics) -> list[str]:
         ("predicted", judged, at["predictor/predictor_likes_total"]),
         ("slates taken in", at["simulator/simulated_slates_total"], at["ingest/slates_accepted_total"]),
         ("joined with what was shown", judged, at["choice/joined_likes_total"]),
+        ("counted in charts", judged, at["charts/charts_likes_total"]),
         ("exported", judged, at["exporter/exported_likes_total"]),
     ]
     return [f"{what}: expected {want:,}, found {have:,}" for what, want, have in checks if want != have]
@@ -50,6 +51,7 @@ _COUNTERS = (
     "predictor/predictor_likes_total",
     "exporter/exported_likes_total",
     "choice/joined_likes_total",
+    "charts/charts_likes_total",
     "simulator/simulated_slates_total",
     "ingest/slates_accepted_total",
 )

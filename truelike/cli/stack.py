@@ -20,7 +20,7 @@ from shared.latency import quantile
 from truelike.cli.output import fail
 
 PROJECT = Path(__file__).resolve().parents[2]
-SERVICES = ("ingest", "detector", "predictor", "choice", "exporter", "console")
+SERVICES = ("ingest", "detector", "predictor", "choice", "charts", "exporter", "console")
 
 Metrics = dict[str, float]
 

@@ -18,6 +18,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from services.charts.limits import ChartLimits
+from services.charts.saying import documents, messages
+from services.charts.task import ChartsTask
 from services.choice.task import ChoiceTask
 from services.console.api import build_app
 from services.detector.group import GroupTask
@@ -167,6 +170,17 @@ def sent_by_choice() -> Iterator[Output]:
         yield Output(CHOICE_REPORTS, report, 0, user.encode())
 
 
+def sent_by_charts() -> Iterator[Output]:
+    """Charts of likes, and that they are none any more once all likes are forgotten."""
+    task = ChartsTask(0, ChartLimits(entries=200_000, likes=1000, segments=2))
+    likes = made(60)
+    task.take(pa.RecordBatch.from_pylist(likes, frames.TRUSTED_LIKES))
+    yield from messages(documents(task, task.changed(), 50, 0))
+    request = to_message(Request("r4", sorted({row["actor_id"] for row in likes}), START_MS))
+    task.process(from_message(request.value, request.headers), 1)
+    yield from messages(documents(task, task.changed(), 50, 1))
+
+
 def sent_by_the_simulator() -> Iterator[Output]:
     world = World(WorldSettings(seed=1), START_MS)
     for event in events(world, world.take(2000), 0):
@@ -183,6 +197,7 @@ def sent() -> list[Output]:
         *sent_by_groups(),
         *sent_by_the_predictor(),
         *sent_by_choice(),
+        *sent_by_charts(),
         *sent_by_the_simulator(),
     )
     return [*ingest, *sent_with_exposures(), *others, asked]
