@@ -17,7 +17,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import choice, detector, flink, ingest, pipeline, predictor, sparse
+from tests.bench import charts, choice, detector, flink, ingest, pipeline, predictor, sparse
 from tests.bench.measuring import Bench, Part, Row
 from tests.bench.report import section, updated
 from truelike.cli.stack import PROJECT
@@ -28,12 +28,13 @@ PARTS: Final[dict[str, Part]] = {
     "sparse": sparse,
     "predictor": predictor,
     "choice": choice,
+    "charts": charts,
     "pipeline": pipeline,
     # The last: where it is not fetched it ends the run, and says so.
     "flink": flink,
 }
 # What says within a minute or two whether something has become much slower.
-SHORT: Final = ("ingest", "detector", "predictor", "choice")
+SHORT: Final = ("ingest", "detector", "predictor", "choice", "charts")
 DOCUMENT: Final = PROJECT / "docs" / "benchmarks.md"
 
 

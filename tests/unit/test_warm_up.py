@@ -9,6 +9,9 @@ from shared.compiled import PROJECT
 
 # In a process of its own: tests before this one may have compiled what the warm-up does not.
 SCRIPT = """
+from services.charts.limits import ChartLimits
+from services.charts.task import ChartsTask
+from services.charts.warm_up import warm_up as warm_up_charts
 from services.choice.states import States
 from services.choice.task import ChoiceTask
 from services.choice.warm_up import warm_up as warm_up_choice
@@ -27,15 +30,17 @@ from tests.trusted_likes import made
 warm_up_detector()
 warm_up_choice()
 warm_up_predictor()
+warm_up_charts()
 warm = signatures("services.")
 events = crowd()
 again = [(e["actor_id"], e["target_id"]) for e in events[:40]]
 unlikes = [like(len(events) + n, *pair, 2e4, action="unlike") for n, pair in enumerate(again)]
 events += unlikes
 frames = ingest_in_batches(events, list(range(100, len(events), 300)), 2)
-detector, task = Detector(Judgement(2)), PredictorTask(2)
+detector, task, charts = Detector(Judgement(2)), PredictorTask(2), ChartsTask(0, ChartLimits())
 for number, output in enumerate(o for o in detector.feed(frames) if o.topic == TRUSTED_LIKES):
     task.process(from_message(output.value, output.headers), number)
+    charts.process(from_message(output.value, output.headers), number)
     basis = Basis(number, task.as_of, task.model.probabilities())
     Documents().of_redis(basis, task.model, task.model.ranked(task.take_changed()))
     if number == 2:
@@ -46,6 +51,9 @@ task.trending()
 task.figures()
 task.model.forget(["person1"])
 assert task.counters["unlearnt_likes"], "no correction"
+charts.counts.forget(["person1"])
+charts.restore(charts.snapshot())
+assert [charts.chart(key) for key in charts.changed()]
 choice = ChoiceTask(0, 1000, 1000)
 for step in steps([made(300), made(300)[:9], ["u1"]], slates(99)):
     choice.process(step)
