@@ -62,8 +62,8 @@ class Share:
 class Chart:
     """`entries`: those that are among the first `size` of either ranking, by rank and id. `ai_made` of likes, and of
     people's weight. `ai_liked`: share of likes that were called bot's or agent's; `not_human`: 1 less the mean weight.
-    None where there are no likes. `exact`: nothing was dropped; else `error` is the most likes that an entry may lack, and
-    `top_is_sure` whether the first `size` would be the same without it.
+    None where there are no likes. `exact`: nothing was dropped; else `error` is the most likes that an entry may lack,
+    and `top_is_sure` whether the first `size` would be the same without it.
     """
 
     key: ChartKey

@@ -15,20 +15,24 @@ from services.charts.row_index import NONE, find, put, scattered
 from services.charts.tables import (
     CELL,
     CHANGED,
+    CHART,
     CLOCK,
     CORRECTED,
     ENTRIES,
+    ENTRY,
     ERROR,
     FACET,
     FIRST,
     FREE_CELL,
     FREE_GROUP,
     GROUP,
+    KEY,
     KIND,
     LAST_CELL,
     LAST_GROUP,
     LATE,
     LEFT_OUT,
+    LIKELY,
     LIKES,
     LIKES_OF,
     MISSED,
@@ -36,6 +40,7 @@ from services.charts.tables import (
     NEXT_FREE,
     ORIGIN,
     ORIGINS,
+    SEEN,
     SEGMENTS,
     SQUARES,
     START,
@@ -87,8 +92,44 @@ def count(
     """A like that comes for the first time begins the charts and entries that there are none of; what changes one that
     was counted changes those that are there.
     """
-    numbers, new = tables.numbers, change.label_before == NONE
-    late = left_out = False
+    cells, halves, index, charts, numbers = (
+        tables.cells,
+        tables.halves,
+        tables.cell_index,
+        tables.charts,
+        tables.numbers,
+    )
+    new, at = change.label_before == NONE, tables.at_hand
+    n = _charts_of(tables, limits, begun, row, like, new)
+    # Where cells most likely are is asked for all of them before any is needed: memory answers these together.
+    for k in range(n):
+        at[k, LIKELY] = index[scattered(at[k, KEY]) & (len(index) - 1)] - 1
+    for k in range(n):
+        at[k, SEEN] = cells[at[k, LIKELY], CELL]
+    for k in range(n):
+        chart, entry, key, cell = at[k, CHART], at[k, ENTRY], at[k, KEY], at[k, LIKELY]
+        _add_to_chart(charts, chart, like.origin, change)
+        if entry < 0:
+            continue
+        if cell == NONE or cells[cell, CELL] != key:
+            cell = find(index, cells, CELL, key)
+        if cell == NONE and new:
+            if numbers[FREE_CELL] == 0 and numbers[LAST_CELL] == len(cells):
+                make_room(tables, hashes, uses)
+            cell = _enter(cells, halves, index, charts, numbers, chart, key)
+            uses[entry] += 1
+        # What was dropped has nothing to change: it stays below the chart's error.
+        if cell != NONE:
+            _add_to_cell(cells, halves, cell, like.origin, change)
+
+
+@njit(cache=True)
+def _charts_of(tables: Tables, limits: Any, begun: Begun, row: int, like: Like, new: bool) -> int:
+    """The charts that a like is of, with its entry and its cell's key there: the first rows of `at_hand`. Returns how
+    many.
+    """
+    numbers, groups, at = tables.numbers, tables.groups, tables.at_hand
+    late, left_out, n = False, False, 0
     for kind in range(3):
         start = (like.time - FIRST_MS[kind]) // LENGTH_MS[kind] * LENGTH_MS[kind] + FIRST_MS[kind]
         if start + LENGTH_MS[kind] + limits[kind] <= numbers[CLOCK]:
@@ -100,9 +141,9 @@ def count(
             if facet > 0 and segment == 0:
                 continue
             key = group_key(kind, start, facet, segment)
-            group = find(tables.group_index, tables.groups, GROUP, key)
+            group = find(tables.group_index, groups, GROUP, key)
             if group == NONE and new:
-                if facet == 0 or tables.groups[of_all, SEGMENTS + facet] < limits[MOST_SEGMENTS]:
+                if facet == 0 or groups[of_all, SEGMENTS + facet] < limits[MOST_SEGMENTS]:
                     group = _begin(tables, of_all, key, kind, start, facet)
                     begun.group[begun.count[0]], begun.row[begun.count[0]] = group, row
                     begun.count[0] += 1
@@ -110,26 +151,15 @@ def count(
                     left_out = True
             if facet == 0:
                 of_all = group
-            if group == NONE:
-                continue
             for of in range(2):
                 entry = like.target if of == 0 else like.creator
-                if entry == NONE:
-                    continue
-                chart = 2 * group + of
-                _add_to_chart(tables.charts, chart, like.origin, change)
-                key = (chart + 1) << 32 | entry
-                cell = find(tables.cell_index, tables.cells, CELL, key) if entry >= 0 else NONE
-                if cell == NONE and new:
-                    if numbers[FREE_CELL] == 0 and numbers[LAST_CELL] == len(tables.cells):
-                        make_room(tables, hashes, uses)
-                    cell = _enter(tables.cells, tables.halves, tables.cell_index, tables.charts, numbers, chart, key)
-                    uses[entry] += 1
-                # What was dropped has nothing to change: it stays below the chart's error.
-                if cell != NONE:
-                    _add_to_cell(tables.cells, tables.halves, cell, like.origin, change)
+                if group != NONE and entry != NONE:
+                    at[n, CHART], at[n, ENTRY] = 2 * group + of, entry
+                    at[n, KEY] = (2 * group + of + 1) << 32 | entry
+                    n += 1
     numbers[LATE] += new and late
     numbers[LEFT_OUT] += left_out
+    return n
 
 
 @njit(cache=True)

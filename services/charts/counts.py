@@ -12,7 +12,7 @@ from numba import njit
 
 from services.charts import remembering, saved
 from services.charts.counting import Begun, group_key
-from services.charts.dropping import ENTRY
+from services.charts.dropping import ENTRY_OF
 from services.charts.entries import EntryNames
 from services.charts.limits import ChartLimits
 from services.charts.periods import LENGTH_MS, PERIODS, Period, start_of
@@ -201,7 +201,7 @@ class Counts:
         rows = _cells_of(tables.charts, tables.halves, chart)
         cells, halves, totals = tables.cells[rows], tables.halves[rows].astype(np.int64), tables.charts[chart]
         return Counted(
-            cells[:, CELL] & ENTRY,
+            cells[:, CELL] & ENTRY_OF,
             halves[:, LIKES : LIKES + LABELS],
             cells[:, WEIGHT] / UNIT,
             cells[:, SQUARES] / UNIT,

@@ -38,7 +38,7 @@ from services.charts.tables import (
     Tables,
 )
 
-ENTRY = 0xFFFFFFFF
+ENTRY_OF = 0xFFFFFFFF
 HIGHEST = np.iinfo(np.int64).max
 
 
@@ -87,7 +87,7 @@ def _entries(tables: Tables, hashes: Any, chart: int) -> Any:
     cell = tables.charts[chart, FIRST] - 1
     for k in range(n):
         likes[k] = _likes_of(tables.halves, cell)
-        ids[k] = hashes[tables.cells[cell, CELL] & ENTRY]
+        ids[k] = hashes[tables.cells[cell, CELL] & ENTRY_OF]
         cell = tables.halves[cell, NEXT] - 1
     return likes, ids
 
@@ -108,7 +108,7 @@ def _drop(tables: Tables, hashes: Any, uses: Any, chart: int, fewest: int, last:
     cell = charts[chart, FIRST] - 1
     charts[chart, FIRST] = 0
     while cell >= 0:
-        after, entry = np.int64(halves[cell, NEXT]) - 1, cells[cell, CELL] & ENTRY
+        after, entry = np.int64(halves[cell, NEXT]) - 1, cells[cell, CELL] & ENTRY_OF
         likes = _likes_of(halves, cell)
         if likes < fewest or (likes == fewest and hashes[entry] <= last):
             remove(tables.cell_index, cells, CELL, cell)

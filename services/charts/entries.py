@@ -13,7 +13,6 @@ from shared.hashing import U64
 from shared.slots import SlotTable
 
 I64 = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 UNNAMED: Final = -2
 _UNBOUNDED: Final = 1 << 62

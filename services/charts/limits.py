@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from services.charts.periods import KEPT_MS, LENGTH_MS
+from services.charts.periods import HOUR_MS, KEPT_MS, LENGTH_MS
 
-HOUR_MS: Final = 3_600_000
 # So many entries each chart can have however many charts there are, if barely.
 LEAST_A_CHART: Final = 2
 TARGETS_AND_CREATORS: Final = 2
@@ -16,8 +15,8 @@ FACETS_BESIDE_ALL: Final = 2
 
 @dataclass(frozen=True)
 class ChartLimits:
-    """`entries`: of all charts together, 70 bytes each; beyond it the largest chart drops half of its entries.
-    `likes`: remembered for unlikes and requests to forget, 90 bytes each, for `horizon_ms` of event time.
+    """`entries`: of all charts together, 72 bytes each; beyond it the largest chart drops half of its entries.
+    `likes`: remembered for unlikes and requests to forget, 136 bytes each, for `horizon_ms` of event time.
     `segments`: languages of a period, and as many topics; the first that come. `kept_ms`: of hours, days and weeks, how
     long after its end a period is kept. Raises ValueError where entries do not suffice for the charts there can be.
     """

@@ -8,8 +8,9 @@ import numpy as np
 from numba import njit
 
 from services.charts.limits import ChartLimits
-from services.charts.row_index import put_all
+from services.charts.row_index import NONE, put_all
 from services.charts.tables import (
+    BEFORE,
     CELL,
     CREATOR,
     EVENT,
@@ -67,6 +68,9 @@ def restore(arrays: Arrays, limits: ChartLimits, uses: Any) -> tuple[Tables, dic
     going = _restore_ring(
         tables.likes, arrays["likes"], numbers[LIKE_NUMBER], {EVENT: tables.by_event, PAIR: tables.by_pair}
     )
+    # What went before that has no place, however many there are now.
+    first = numbers[LIKE_NUMBER] - len(arrays["likes"]) + len(going)
+    tables.likes[tables.likes[:, BEFORE] < first, BEFORE] = NONE
     for column in (TARGET, CREATOR):
         np.subtract.at(uses, going[going[:, column] >= 0, column], 1)
     _restore_ring(tables.gone, arrays["gone"], numbers[GONE_NUMBER], {0: tables.gone_index})

@@ -44,6 +44,11 @@ GROUP_COLUMNS: Final = SEGMENTS + 3
 EVENT, PAIR, ACTOR, TIME, LANGUAGE, TOPIC, BEFORE, TARGET, CREATOR, DECLARED, LABEL, HUMAN, STANDS = range(13)
 LIKE_COLUMNS: Final = 13
 
+# Of a chart that the like at hand is of: the like's entry there, its cell's key, which cell that most likely is, and
+# the key that this one has.
+CHART, ENTRY, KEY, LIKELY, SEEN = range(5)
+MOST_CHARTS: Final = 18
+
 # What changes along the log: positions, then counters.
 CLOCK, HOUR, LAST_CELL, FREE_CELL, LAST_GROUP, FREE_GROUP, LIKE_NUMBER, GONE_NUMBER = range(8)
 COUNTED, TAKEN_BACK, CORRECTIONS, LATE, LEFT_OUT, DROPPED, NO_LONGER_REMEMBERED, NOT_REMEMBERED = range(8, 16)
@@ -66,6 +71,7 @@ class Tables(NamedTuple):
     by_pair: Any
     gone: Any
     gone_index: Any
+    at_hand: Any
     numbers: Any
 
 
@@ -83,5 +89,6 @@ def new_tables(limits: ChartLimits) -> Tables:
         new_index(limits.likes),
         np.zeros((limits.likes, 1), np.int64),
         new_index(limits.likes),
+        np.zeros((MOST_CHARTS, SEEN + 1), np.int64),
         np.zeros(NUMBERS, np.int64),
     )

@@ -35,10 +35,11 @@ def rows(bench: Bench) -> list[Row]:
     rates, task = [], ChartsTask(0, ChartLimits())
     for _ in range(ROUNDS):
         task = ChartsTask(0, ChartLimits())
-        began = time.perf_counter()
+        # Of this process: others on the machine take nothing of it.
+        began = time.process_time()
         for number, message in enumerate(made):
             task.process(from_message(message.value, message.headers), number)
-        rates.append(task.counters["charted_likes"] / (time.perf_counter() - began))
+        rates.append(task.counters["charted_likes"] / (time.process_time() - began))
     if task.counters["charted_likes"] != (SHORT_LIKES if bench.short else LIKES):
         raise RuntimeError(f"{task.counters}: not all was counted")
     return [_rate(rates), *_state(task)]
@@ -47,7 +48,7 @@ def rows(bench: Bench) -> list[Row]:
 def _rate(rates: list[float]) -> Row:
     rate = float(np.median(rates))
     how = f"{min(rates):,.0f} to {max(rates):,.0f} in {ROUNDS} rounds"
-    what = "charts, each like in 18 of them (3 periods, targets and creators, all, language, topic), one core"
+    what = "charts, each like in 18 of them (3 periods, targets and creators, all, language, topic), one core's time"
     return what, f"{rate:,.0f} likes/s ({how})", f"goal {GOAL:,}", f"{rate / GOAL:.2f}"
 
 

@@ -217,3 +217,14 @@ def test_a_snapshot_that_does_not_fit_is_refused_and_fewer_likes_are_remembered(
     task.restore(saved)
     fed([[unlike(9_000 + n, row, 0) for n, row in enumerate(rows[-20:])]], task=task)
     assert task.counters["chart_likes_taken_back"] == 9
+
+
+def test_more_likes_may_be_remembered_after_a_snapshot() -> None:
+    """The pair's like before is no longer there, and its number is not taken for another's."""
+    rows = [like(1, "ann", "song"), like(2, "ann", "song"), like(3, "bob", "song")]
+    task = ChartsTask(0, ChartLimits(entries=20_000, likes=2, segments=8))
+    saved = fed([rows], task=task).snapshot()
+    more = ChartsTask(0, ROOMY)
+    more.restore(saved)
+    fed([[like(4, "ann", "song"), unlike(5, rows[0], 0)]], task=more)
+    assert more.counters["chart_likes_taken_back"] == 2
