@@ -1,23 +1,27 @@
-"""Sends a simulated world's likes to `likes.v1` and what was shown to `exposures.v1`, at a steady rate or as its time
-passes, and writes down the truth.
+"""Sends a simulated world's likes and buys to `likes.v1` and what was shown to `exposures.v1`, at a steady rate or as
+its time passes, and writes down the truth.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import numpy as np
 import structlog
 
+from services.simulator.buys import Buys, buy_events
 from services.simulator.events import events
 from services.simulator.likes import Likes
 from services.simulator.settings import DAY_MS, PAST_DAYS, SimulatorSettings, WorldSettings
 from services.simulator.slates import Slates, slate_events
-from services.simulator.stream import Stream
-from services.simulator.world import KINDS, World
+from services.simulator.stream import Stream, Taken
+from services.simulator.truth import truth_of
+from services.simulator.world import AGENT_KIND, KINDS, PERSON_KIND, World
 from shared.batches import BatchProducer
 from shared.health import Latency, Sample
 
@@ -44,13 +48,14 @@ class Simulator:
             ),
             begin_ms,
         )
-        self.stream = Stream(self.world, settings.simulator_exposures)
+        self.stream = Stream(self.world, settings.planted)
         self.rng = np.random.default_rng((settings.simulator_seed, begin_ms))
         self.counters = {
             "simulated_likes": 0,
             "simulated_duplicates": 0,
             "simulated_malformed": 0,
             "simulated_slates": 0,
+            "simulated_buys": 0,
         }
         self.event_ms = begin_ms
         self.producer: BatchProducer | None = None
@@ -67,6 +72,7 @@ class Simulator:
         done = 0.0
         if truth is not None:
             truth.write("event_id,actor_id,kind\n")
+            self._write_planted()
         try:
             while not (stopping.is_set() or enough.is_set()):
                 elapsed = time.monotonic() - began
@@ -75,13 +81,13 @@ class Simulator:
                 if s.simulator_likes is not None and self.counters["simulated_likes"] >= s.simulator_likes:
                     break
                 until = min(elapsed, done + 4 * STEP_SECONDS)
-                likes, slates = self._due(done, until)
+                likes, slates, buys = self._due(done, until)
                 if len(slates):
                     await self._send_slates(slates)
-                if len(likes):
-                    rows = await self._send(likes)
-                    if truth is not None:
-                        truth.write(rows)
+                rows = await self._send(likes) if len(likes) else ""
+                rows += await self._send_buys(buys) if len(buys) else ""
+                if truth is not None:
+                    truth.write(rows)
                 done = until
                 await asyncio.sleep(max(0.0, STEP_SECONDS - (time.monotonic() - began - elapsed)))
         finally:
@@ -90,10 +96,18 @@ class Simulator:
                     await producer.flush()
             if truth is not None:
                 truth.close()
+                self._write_planted()
             self.finished = True
             log.info("simulator finished", **self.counters)
 
-    def _due(self, done: float, until: float) -> tuple[Likes, Slates]:
+    def _write_planted(self) -> None:
+        """Beside the truth of every like; what is expected of drift is of all likes so far."""
+        path, planted, recommender = self.settings.simulator_truth, self.settings.planted, self.stream.recommender
+        if path is not None and planted is not None and recommender is not None:
+            truth = truth_of(self.settings.simulator_seed, planted, recommender.drift.expected())
+            path.with_suffix(".json").write_text(json.dumps(truth, indent=2) + "\n")
+
+    def _due(self, done: float, until: float) -> Taken:
         """What to send between these seconds since the beginning; never what has not happened yet."""
         s = self.settings
         now_ms = int(time.time() * 1000)
@@ -123,10 +137,17 @@ class Simulator:
         self.counters["simulated_duplicates"] += int(again)
         self.counters["simulated_malformed"] += int(malformed)
         self.event_ms = int(likes.times_ms[-1])
-        return "".join(
-            f"{e['event_id']},{e['actor_id']},{KINDS[kind]}\n"
-            for e, kind in zip(found, likes.kinds.tolist(), strict=True)
-        )
+        return _rows(found, likes.kinds.tolist())
+
+    async def _send_buys(self, buys: Buys) -> str:
+        assert self.producer is not None
+        first_number = self.first_number + self.counters["simulated_buys"]
+        found = buy_events(buys, first_number, self.settings.simulator_seed)
+        keys = [e["actor_id"].encode() for e in found]
+        await self.producer.send(keys, [msgspec.json.encode(e) for e in found], int(time.time() * 1000))
+        self.counters["simulated_buys"] += len(found)
+        kinds = np.where(buys.of_agents, AGENT_KIND, PERSON_KIND).tolist()
+        return _rows(found, kinds)
 
     def samples(self) -> Iterable[Sample | Latency]:
         for name, value in self.counters.items():
@@ -135,6 +156,11 @@ class Simulator:
         yield Sample("acknowledged_messages_total", acknowledged, {"stage": "simulator"})
         yield Sample("event_time_seconds", self.event_ms / 1000, {"stage": "simulator"}, "gauge")
         yield Sample("finished", float(self.finished), {"stage": "simulator"}, "gauge")
+
+
+def _rows(found: list[dict[str, Any]], kinds: list[int]) -> str:
+    """Of the truth's file."""
+    return "".join(f"{e['event_id']},{e['actor_id']},{KINDS[kind]}\n" for e, kind in zip(found, kinds, strict=True))
 
 
 def begin(settings: SimulatorSettings, now_ms: int) -> int:

@@ -38,6 +38,18 @@ class WorldSettings:
 
 
 @dataclass(frozen=True)
+class Planted:
+    """Of a world that shows slates: shares of people in the two arms, how far what people look for by themselves is
+    moved (share of these likes), and buys for each like of a person.
+    """
+
+    treated: float = 0.2
+    holdout: float = 0.2
+    drift: float = 0.3
+    buys: float = 0.01
+
+
+@dataclass(frozen=True)
 class Pace:
     """People, their likes in a day, and seconds of event time a second."""
 
@@ -78,7 +90,21 @@ class SimulatorSettings(ServiceSettings):
     simulator_likes: int | None = Field(None, gt=0, description="Stop sending after this many likes; empty: never")
     simulator_seed: int = Field(7, ge=0, description="Seed of the world")
     simulator_items: int = Field(20_000, ge=100, description="Items in the world's catalogue; more come as it goes")
-    simulator_exposures: bool = Field(True, description="Whether the world also shows slates, to exposures.v1")
+    simulator_exposures: bool = Field(
+        True,
+        description="Whether the world also shows slates, to exposures.v1, with all that follows: an experiment, "
+        "drift, buys",
+    )
+    simulator_treated: float = Field(
+        0.2, ge=0, le=0.5, description="Share of people who are in the experiment and shown what the learner chooses"
+    )
+    simulator_holdout: float = Field(
+        0.2, ge=0, le=0.5, description="Share of people who are held out of what the learner chooses"
+    )
+    simulator_drift: float = Field(
+        0.3, ge=0, le=0.9, description="Share of what people look for by themselves that being shown things moves"
+    )
+    simulator_buys: float = Field(0.01, ge=0, le=0.5, description="Buys for each like of a person")
     simulator_bot_share: float = Field(0.1, ge=0, le=0.9, description="Share of likes that bots give")
     simulator_faults: float = Field(
         0.002, ge=0, lt=0.5, description="Share of likes sent twice, and of malformed messages"
@@ -88,7 +114,16 @@ class SimulatorSettings(ServiceSettings):
         ge=0,
         description="Event time at the beginning, ms since the epoch; empty: 28 days ago, or now where the speed is 1",
     )
-    simulator_truth: Path | None = Field(None, description="File for the truth of every like (CSV)")
+    simulator_truth: Path | None = Field(
+        None, description="File for the truth of every like (CSV); what is planted in the world is beside it (.json)"
+    )
+
+    @property
+    def planted(self) -> Planted | None:
+        """None where nothing is shown."""
+        if not self.simulator_exposures:
+            return None
+        return Planted(self.simulator_treated, self.simulator_holdout, self.simulator_drift, self.simulator_buys)
 
     @property
     def pace(self) -> Pace:

@@ -12,23 +12,20 @@ import numpy as np
 
 from services.simulator.bots import BOTS
 from services.simulator.crowds import AGENT, CROWDS
-from services.simulator.likes import F64, NONE, Bools, Likes, joined
+from services.simulator.likes import F64, NONE, Likes, joined
+from services.simulator.once import Once
 from services.simulator.scene import Scene, Source
 from services.simulator.settings import WorldSettings
 
 KINDS: Final = (*CROWDS, *BOTS)
 BOT_KINDS: Final = tuple(BOTS)
+PERSON_KIND: Final = KINDS.index("person")
 AGENT_KIND: Final = KINDS.index(AGENT)
 SOURCES: Final[tuple[Source, ...]] = (*CROWDS.values(), *BOTS.values())
 
 BLOCK_LIKES: Final = 4_000
 SHORTEST_MS: Final = 60_000
 LONGEST_MS: Final = 3_600_000
-# Nobody likes a thing twice: so many (person, thing) are remembered, the last of those that fall together. Four bytes
-# each, that are taken as they fill.
-REMEMBERED: Final = 1 << 24
-_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
-_SPREAD_TARGETS: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 
 
 class World:
@@ -42,7 +39,7 @@ class World:
         self._at = 0
         self._shares = _shares(settings)
         self._owed = np.zeros(len(SOURCES))
-        self._liked = np.zeros(REMEMBERED, np.uint32)
+        self._once = Once()
 
     def take(self, most: int, before_ms: int | None = None) -> Likes:
         """The next likes in order of event time: so many, fewer where `before_ms` comes first."""
@@ -72,25 +69,14 @@ class World:
             self._owed[kind] += self._shares[kind] * self.settings.likes_a_ms * self.block_ms
             parts.append(source.plan(self.scene, kind, start, stop, float(self._owed[kind])))
         planned = joined(parts)
-        planned = planned.take(self._possible(planned))
+        has_joined = planned.times_ms >= planned.created_ms
+        planned = planned.take(self._once.first(planned.actors, planned.targets, has_joined))
         self._owed -= np.bincount(planned.kinds, minlength=len(KINDS))
         everything = joined([self._begun, planned])
         now = everything.times_ms < stop
         self._ready, self._at = everything.take(now).in_order(), 0
         self._begun = everything.take(~now)
         self.planned_ms = stop
-
-    def _possible(self, planned: Likes) -> Bools:
-        """Not by who has not joined yet, and nothing twice."""
-        keys = planned.actors.astype(np.uint64) * _SPREAD ^ planned.targets.astype(np.uint64) * _SPREAD_TARGETS
-        keys ^= keys >> np.uint64(29)
-        places, marks = (keys % np.uint64(REMEMBERED)).astype(np.int64), (keys >> np.uint64(32)).astype(np.uint32)
-        _, at = np.unique(keys, return_index=True)
-        first = np.zeros(len(planned), np.bool_)
-        first[at] = True
-        fresh = first & (self._liked[places] != marks) & (planned.times_ms >= planned.created_ms)
-        self._liked[places[fresh]] = marks[fresh]
-        return fresh
 
 
 def _shares(settings: WorldSettings) -> F64:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from services.simulator import events as simulated
-from services.simulator.settings import WorldSettings
+from services.simulator.settings import Planted, WorldSettings
 from services.simulator.slates import slate_events
 from services.simulator.stream import Stream
 from services.simulator.world import World
@@ -50,7 +50,7 @@ def make(seed: int, likes: int) -> Log:
     rng = np.random.default_rng(seed)
     # So many people that they give these likes in about six hours.
     world = World(WorldSettings(seed=seed, people=max(500, likes // 4), items=max(500, likes // 10)), START_MS)
-    stream = Stream(world, slates=True)
+    stream = Stream(world, Planted())
     slates: list[tuple[int, bytes, bytes]] = []
     slates_twice = shown_items = 0
     keys, values = [], []
@@ -59,7 +59,7 @@ def make(seed: int, likes: int) -> Log:
     steps = HOURS * 60
     made = 0
     for number in range(steps):
-        drawn, shown = stream.take(likes * (number + 1) // steps - likes * number // steps, START_MS + 90 * DAY_MS)
+        drawn, shown, _ = stream.take(likes * (number + 1) // steps - likes * number // steps, START_MS + 90 * DAY_MS)
         for event in slate_events(shown, len(slates) - slates_twice, seed):
             slate = (len(keys), event["actor_id"].encode(), msgspec.json.encode(event))
             again = int(rng.integers(ONE_IN)) == 0

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.choice.figures.induced_drift import divergence
 from services.choice.log import F64, Bools, Likes, Log, Shown
 from shared.events import SURFACES
 from shared.exposures import HOLDOUT, TREATED
 from shared.hashing import U64, mix
+from shared.measures.divergence import divergence
 from truelike.evaluation.choice_world import BEGIN_MS, DAY_MS, POLICY
 
 

@@ -1,10 +1,10 @@
 """Figure 6: how far apart what people look for by themselves has come, between those who were shown a policy's choice
 and those who were held out.
 
-Jensen-Shannon divergence, in bits (Lin, "Divergence measures based on the Shannon entropy", IEEE Transactions on
-Information Theory 1991), between the two arms' shares of creators, organic and search likes only. Two samples of the
-same taste are apart by chance alone; how far is found by giving people's arms out anew at random, and taken off. The
-error is the Poisson bootstrap's over people (Chamandy et al., "Estimating uncertainty for massive data streams", 2012).
+Jensen-Shannon divergence, in bits, between the two arms' shares of creators, organic and search likes only. Two samples
+of the same taste are apart by chance alone; how far is found by giving people's arms out anew at random, and taken off.
+The error is the Poisson bootstrap's over people (Chamandy et al., "Estimating uncertainty for massive data streams",
+2012).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from shared.hashing import U64, mix
 from shared.measures import confidence
 from shared.measures.cells import added
 from shared.measures.confidence import Interval
+from shared.measures.divergence import divergence
 from shared.measures.figure import Figure, measured, not_identified
 from shared.measures.measure import Measure
 
@@ -112,19 +113,6 @@ def _poisson(drawn: U64) -> F64:
     odds = np.cumsum([np.exp(-1.0) / factorial for factorial in (1, 1, 2, 6, 24, 120, 720, 5040)])
     found: F64 = np.searchsorted(odds, share, side="right").astype(np.float64)
     return found
-
-
-def divergence(first: F64, second: F64) -> float:
-    """Jensen-Shannon, in bits, of two vectors of counts, shape (kinds,); 0 where one of them is empty."""
-    if first.sum() == 0 or second.sum() == 0:
-        return 0.0
-    p, q = first / first.sum(), second / second.sum()
-    middle = (p + q) / 2
-    bits = 0.0
-    for one in (p, q):
-        some = one > 0
-        bits += 0.5 * float(one[some] @ np.log2(one[some] / middle[some]))
-    return bits
 
 
 measure: Final = Measure(NAME, Drift, state, figures)

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.choice.figures import induced_drift
-from services.choice.figures.induced_drift import _poisson, divergence
+from services.choice.figures.induced_drift import _poisson
 from services.choice.log import Log
 from shared.exposures import ARMS
 from shared.hashing import mix
+from shared.measures.divergence import divergence
 from truelike.evaluation.choice_world import World, make
 from truelike.evaluation.drift_world import DriftWorld
 from truelike.evaluation.drift_world import make as make_drift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.simulator.recommender import CAUSED_SHARE, THETA
 from services.simulator.sender import MALFORMED, Simulator
 from services.simulator.settings import DAY_MS, SimulatorSettings
 from services.simulator.world import KINDS
@@ -50,6 +52,9 @@ async def test_it_sends_so_many_and_writes_down_what_they_are(tmp_path: Path) ->
         simulator_likes=1_500,
         simulator_people=500,
         simulator_truth=truth,
+        simulator_treated=0.1,
+        simulator_holdout=0.25,
+        simulator_buys=0.05,
         simulator_faults=0.02,
     )
     sent = simulator.counters["simulated_likes"]
@@ -60,8 +65,16 @@ async def test_it_sends_so_many_and_writes_down_what_they_are(tmp_path: Path) ->
         map(list, dict.fromkeys((e["event_id"], e["actor_id"]) for e in events))
     )
     assert {kind for _, _, kind in lines} <= set(KINDS)
-    assert len(lines) == sent
-    assert len(events) == sent + simulator.counters["simulated_duplicates"] > sent
+    buys = simulator.counters["simulated_buys"]
+    assert len([e for e in events if e.get("action") == "buy"]) == buys > 0
+    assert len(lines) == sent + buys
+    assert len(events) == sent + buys + simulator.counters["simulated_duplicates"] > sent + buys
+    planted = json.loads(truth.with_suffix(".json").read_text())
+    assert planted["arms"] == {"treated": 0.1, "holdout": 0.25}
+    assert planted["caused_share"] == CAUSED_SHARE
+    assert planted["theta"] == pytest.approx(THETA, abs=1e-6)
+    assert sum(planted["buys"]["ladder"].values()) == pytest.approx(1)
+    assert planted["drift"]["divergence_bits"] > 0
     assert simulator.counters["simulated_malformed"] == sum(value == MALFORMED for _, value, _ in producer.sent) > 0
     assert all(
         key == msgspec.json.decode(value)["actor_id"].encode()

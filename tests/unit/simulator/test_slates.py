@@ -1,60 +1,104 @@
-"""The simulated recommender: slates before the likes that come of them, and what was planted is found."""
+"""The simulated recommender: slates before the likes that come of them, however the stream is cut."""
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
-import msgspec
-import pytest
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from services.choice.figures import caused_share, slot_effect
-from services.choice.log import ATTRIBUTION_MS, Log, likes_of, shown_of
-from services.choice.moments import outcomes
+from services.simulator.arms import arms
+from services.simulator.buys import buy_events
 from services.simulator.events import events
 from services.simulator.feeds import RECOMMENDED
-from services.simulator.settings import DAY_MS, WorldSettings
-from services.simulator.slates import CAUSED_SHARE, EARLIER_MS, SIZE, THETA, slate_events
+from services.simulator.policies import SIZE
+from services.simulator.recommender import EARLIER_MS
+from services.simulator.settings import DAY_MS, Planted, WorldSettings
+from services.simulator.slates import slate_events
 from services.simulator.stream import Stream
-from services.simulator.world import World
-from shared.contract.slates import of_event, to_items
-from shared.frames import LIKES, from_message, join
+from services.simulator.world import BOT_KINDS, KINDS, World
+from shared.exposures import HOLDOUT
 from tests.likes import START_MS
-from truelike.files.offline import OfflineIngest
 
 FAR_MS = START_MS + 100 * DAY_MS
+PLANTED = Planted(buys=0.05)
 Events = list[dict[str, Any]]
 
 
-def stream() -> tuple[World, Stream]:
-    world = World(WorldSettings(3, people=2000), START_MS)
-    return world, Stream(world, slates=True)
+def stream(planted: Planted | None = PLANTED, seed: int = 3) -> tuple[World, Stream]:
+    world = World(WorldSettings(seed, people=2000), START_MS)
+    return world, Stream(world, planted)
 
 
-def taken(*most: int) -> tuple[Events, Events]:
-    """Likes and slates, numbered from 0 on."""
-    world, of_world = stream()
-    likes, slates = [], []
+def taken(*most: int, planted: Planted | None = PLANTED, seed: int = 3) -> tuple[Events, Events, Events]:
+    """Likes, slates and buys, numbered from 0 on."""
+    world, of_world = stream(planted, seed)
+    likes: Events = []
+    slates: Events = []
+    buys: Events = []
     for n in most:
-        given, shown = of_world.take(n, FAR_MS)
+        given, shown, bought = of_world.take(n, FAR_MS)
         likes += events(world, given, len(likes))
-        slates += slate_events(shown, len(slates), 3)
-    return likes, slates
+        slates += slate_events(shown, len(slates), seed)
+        buys += buy_events(bought, len(buys), seed)
+    return likes, slates, buys
 
 
-def test_what_comes_does_not_depend_on_how_much_is_taken_at_a_time() -> None:
-    assert taken(3000) == taken(0, 1, 700, 0, 1299, 1000)
+@given(st.lists(st.integers(0, 3000), max_size=12), st.integers(0, 3))
+@settings(max_examples=12, deadline=None)
+def test_what_comes_does_not_depend_on_how_much_is_taken_at_a_time(cuts: list[int], seed: int) -> None:
+    parts = np.diff([0, *sorted(cuts), 3000]).tolist()
+    at_once = taken(3000, seed=seed)
+    assert all(at_once)
+    assert taken(*parts, seed=seed) == at_once
+
+
+def test_without_slates_it_is_the_world_alone() -> None:
+    world = World(WorldSettings(3, people=2000), START_MS)
+    assert taken(2500, planted=None) == (events(world, world.take(2500), 0), [], [])
+
+
+def test_bots_do_the_same_whatever_is_shown() -> None:
+    def of_bots(planted: Planted | None) -> list[tuple[int, ...]]:
+        likes = stream(planted)[1].take(10**6, START_MS + DAY_MS).likes
+        bots = likes.take(likes.kinds >= KINDS.index(BOT_KINDS[0]))
+        return sorted(zip(*(getattr(bots, f.name).tolist() for f in fields(bots)), strict=True))
+
+    alone = of_bots(None)
+    assert len(alone) > 1000
+    assert of_bots(Planted()) == alone
+
+
+def test_nobody_likes_a_thing_twice_also_of_what_moved_people() -> None:
+    likes = stream(Planted(drift=0.9))[1].take(30_000, FAR_MS).likes
+    people = likes.take(likes.kinds < KINDS.index(BOT_KINDS[0]))
+    pairs = np.stack([people.actors, people.targets], axis=1)
+    assert len(np.unique(pairs, axis=0)) > 0.999 * len(pairs)
+
+
+def test_what_is_bought_changes_neither_likes_nor_slates() -> None:
+    without = taken(5000, planted=replace(PLANTED, buys=0.0))
+    with_buys = taken(5000, planted=replace(PLANTED, buys=0.3))
+    assert not without[2]
+    assert len(with_buys[2]) > 500
+    assert with_buys[:2] == without[:2]
 
 
 def test_slates_come_before_what_is_liked_of_them_and_none_later_than_the_likes() -> None:
     _, of_world = stream()
+    held_out = set(np.flatnonzero(arms(3, 2000, PLANTED.treated, PLANTED.holdout) == HOLDOUT).tolist())
     shown: dict[tuple[int, int], int] = {}
     found = 0
     for _ in range(20):
-        likes, slates = of_world.take(200, FAR_MS)
+        likes, slates, buys = of_world.take(200, FAR_MS)
         assert slates.times_ms[-1] <= likes.times_ms[-1]
+        assert (buys.times_ms <= likes.times_ms[-1]).all()
         rows = slates.times_ms.tolist(), slates.actors.tolist(), slates.things, slates.withheld
         for time, actor, things, gone in zip(*rows, strict=True):
             assert len(set(things.tolist())) == SIZE
+            assert not gone.all() or actor in held_out
             shown |= {(actor, thing): time for thing in things[~gone].tolist()}
         nudged = likes.take(likes.surfaces == RECOMMENDED)
         for time, pair in zip(nudged.times_ms, zip(nudged.actors, nudged.targets, strict=True), strict=True):
@@ -66,33 +110,7 @@ def test_until_a_moment_there_is_all_of_before_it_and_nothing_of_after() -> None
     _, of_world = stream()
     for hour in range(1, 4):
         until = START_MS + hour * 3_600_000
-        likes, slates = of_world.take(10**6, until)
+        likes, slates, _ = of_world.take(10**6, until)
         assert len(likes) > 50
         assert max(likes.times_ms[-1], slates.times_ms[-1]) < until
         assert until - likes.times_ms[-1] < 600_000
-
-
-def test_what_was_planted_is_found() -> None:
-    likes, slates = taken(100_000)
-    ingest = OfflineIngest(1)
-    outputs = [*ingest.take([msgspec.json.encode(e) for e in likes], [e["actor_id"] for e in likes]), *ingest.end()]
-    batch = join([from_message(o.value, o.headers).batch for o in outputs], LIKES)
-    shown, policies = shown_of(to_items([of_event(e) for e in slates]))
-    log = Log(likes_of(batch), shown, policies, int(shown.time[-1]))
-    (caused,) = (f for f in caused_share.measure(log) if f.about.get("withheld_by") == "item")
-    assert caused.identified, caused.why
-    # Other likes of what was shown would have come anyway.
-    due = [e for e in likes if e["occurred_at"] <= log.now_ms - ATTRIBUTION_MS and e["actor_id"][0] == "u"]
-    nudged = sum(e["surface"] == "recommended" for e in due)
-    given = outcomes(log.matured, log.likes) * ~log.matured.withheld
-    planted = CAUSED_SHARE * nudged / float(given.sum())
-    assert caused.low is not None
-    assert caused.high is not None
-    assert caused.low < planted < caused.high
-    assert caused.value == pytest.approx(planted, abs=0.05)
-    of_rank = {f.about["rank"]: f for f in slot_effect.measure(log)}
-    for rank in (1, 4, 9):
-        figure = of_rank[rank]
-        assert figure.low is not None, figure.why
-        assert figure.high is not None
-        assert figure.low < THETA[rank] < figure.high
