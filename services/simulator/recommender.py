@@ -37,8 +37,8 @@ THETA: Final = (1.0 + np.arange(SIZE)) ** -0.7
 CAUSED_SHARE: Final = 0.3
 WITHHELD_SHARE: Final = 0.05
 LOOKS: Final = 3
-# Slates come so long before what is liked of them, at least and at most, ms.
-EARLIER_MS: Final = (2_000, 60_000)
+# Slates come at most so long before what is liked of them.
+EARLIER_MS: Final = 60_000
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,14 @@ class Recommender:
             np.random.default_rng((self._seed, SIZE, 1)), world.scene, self._arms != HOLDOUT, planted.drift
         )
         self._once = Once()
+        self._last_ms = np.zeros(self._people.count, np.int64)
         self._trained = 0
         self._given: list[Likes] = []
 
     def show(self, likes: Likes) -> tuple[Likes, Slates]:
         """Slates before these likes, which come in order of time; and the likes that are given."""
         # No slate knows of likes that come after it.
-        trained = (likes.times_ms - EARLIER_MS[1]) // RETRAINED_MS
+        trained = (likes.times_ms - EARLIER_MS) // RETRAINED_MS
         ends = [*(np.flatnonzero(np.diff(trained)) + 1).tolist(), len(likes)]
         given, slates, start = [], [], 0
         for end in ends if len(likes) else ():
@@ -91,10 +92,8 @@ class Recommender:
 
     def _show(self, likes: Likes) -> tuple[Likes, Slates]:
         rng = self._rng
-        moved = self.drift.probability(likes)
-        usual = likes.creators
-        targets, creators = self.drift.move(likes, moved)
-        likes = replace(likes, targets=targets, creators=creators)
+        usual, pull = likes, self.drift.pull(likes)
+        likes = self.drift.move(usual, pull)
         theirs = likes.actors < self._people.count
         # What moved people like now they do not like again later; bots do as they do.
         fresh = self._once.first(likes.actors, likes.targets, theirs) | (likes.kinds >= len(CROWDS)) | ~theirs
@@ -105,31 +104,43 @@ class Recommender:
         given = fresh
         given[due[~nudged & (rng.random(len(due)) < CAUSED_SHARE)]] = False
         likes = replace(likes, surfaces=surfaces)
-        self.drift.count(likes.actors[given], usual[given], surfaces[given], moved[given])
-        learnt = slates.take(slates.policies == LEARNER)
-        self.drift.shown(learnt.actors, learnt.creators, ~learnt.withheld)
+        self.drift.shown(slates)
+        self.drift.count(replace(usual, surfaces=surfaces), pull, given)
         self._given.append(likes.take(given & theirs))
         return likes.take(given), slates
 
     def _nudged(self, due: Likes) -> tuple[Bools, Slates]:
         """Which of the likes came of slates; and all slates before them."""
-        held_out = self._arms[due.actors] == HOLDOUT
+        held_out, within_ms = self._arms[due.actors] == HOLDOUT, self._within(due)
         rest, held = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-        shown = self._look(due.take(rest), LEARNER, self._arms[due.actors[rest]])
-        by_chance = self._look(due.take(held), UNIFORM, np.full(len(held), NO_ARM, np.int8))
-        instead = self._look(due.take(held), LEARNER, self._arms[due.actors[held]]).slates
+        shown = self._look(due.take(rest), within_ms[rest], LEARNER, self._arms[due.actors[rest]])
+        by_chance = self._look(due.take(held), within_ms[held], UNIFORM, np.full(len(held), NO_ARM, np.int8))
+        instead = self._look(due.take(held), within_ms[held], LEARNER, self._arms[due.actors[held]]).slates
         instead = replace(instead, withheld=np.ones(instead.things.shape, np.bool_))
         seen = np.zeros(len(due), np.bool_)
         seen[rest], seen[held] = shown.seen, by_chance.seen
         slates = slates_in_order([shown.slates, by_chance.slates, instead])
         return seen & ~self._kept_back(due.actors, due.targets), slates
 
+    def _within(self, due: Likes) -> I64:
+        """How long before each like its slates begin at most, ms: nobody looks at them before the like before it."""
+        order = np.argsort(due.actors, kind="stable")
+        who, time = due.actors[order], due.times_ms[order]
+        before = self._last_ms[who]
+        again = np.flatnonzero(who[1:] == who[:-1])
+        before[again + 1] = time[again]
+        self._last_ms[who] = time
+        found = np.empty(len(due), np.int64)
+        found[order] = np.clip(time - before, 1, EARLIER_MS)
+        return found
+
     def _kept_back(self, actors: I64, things: I64) -> Bools:
         return chance(self._seed, WITHHELD, actors, things) < WITHHELD_SHARE
 
-    def _look(self, due: Likes, policy: int, in_arms: npt.NDArray[np.int8]) -> Looks:
+    def _look(self, due: Likes, within_ms: I64, policy: int, in_arms: npt.NDArray[np.int8]) -> Looks:
         rng, n = self._rng, len(due)
-        earlier = -np.sort(-rng.integers(*EARLIER_MS, (n, LOOKS)), axis=1)
+        earlier = -np.sort(-rng.random((n, LOOKS)), axis=1)
+        earlier_ms = 1 + (earlier * (within_ms[:, None] - 1)).astype(np.int64)
         seen, left, parts = np.zeros(n, np.bool_), np.arange(n), []
         for look in range(LOOKS):
             actors, targets = due.actors[left], due.targets[left]
@@ -139,7 +150,7 @@ class Recommender:
             creators = np.where(here, due.creators[left][:, None], self._feeds.creators[made])
             parts.append(
                 Slates(
-                    due.times_ms[left] - earlier[left, look],
+                    due.times_ms[left] - earlier_ms[left, look],
                     actors,
                     np.full(len(left), policy),
                     in_arms[left],

@@ -44,7 +44,7 @@ class Stream:
             stop = min(int(np.searchsorted(self._likes.times_ms, before_ms)), most)
             reached = int(self._likes.times_ms[stop - 1]) if stop == most else before_ms - 1
             # No like that is still to come has a slate of before this.
-            if len(self._likes) > stop and self._likes.times_ms[-1] - EARLIER_MS[1] >= reached:
+            if len(self._likes) > stop and self._likes.times_ms[-1] - EARLIER_MS >= reached:
                 break
             self._plan(self.recommender, self._shoppers)
         likes, self._likes = self._likes.take(slice(0, stop)), self._likes.take(slice(stop, None))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.choice.log import F64, Likes, Log, Shown
+from services.choice.log import ATTRIBUTION_MS, F64, Likes, Log, Shown
 from services.choice.moments import outcomes, shown_again
 from shared.hashing import mix
 from shared.measures import confidence
@@ -38,8 +38,11 @@ LOGGED: Final = "logged"
 
 def state(log: Log) -> Cells:
     """By policy and rank, of what was shown with a known propensity; and by policy, how much of all that is."""
-    shown = log.matured.take(~log.matured.withheld)
+    shown = log.shown.take(~log.shown.withheld)
     liked = _outcomes(shown, log.likes)
+    # Only then: what was shown again since is not due to what was shown before, though that has matured alone.
+    matured = shown.time + ATTRIBUTION_MS <= log.now_ms
+    shown, liked = shown.take(matured), liked[matured]
     sums: dict[Cell, UnitSums] = {}
     for policy, name in enumerate(log.policies):
         mine = np.flatnonzero(shown.policy == policy)

@@ -178,6 +178,23 @@ def test_a_place_in_a_slate_does_nothing_for_likes_by_another_surface() -> None:
     assert said(list(slot_effect.measure(replace(made, shown=shown, likes=likes))), rank=1).identified
 
 
+def test_a_like_is_due_to_the_slate_that_showed_it_last_even_if_that_has_not_matured() -> None:
+    shown = replace(
+        shown_of([(1, 0, 0, False), (1, 0, 0, False)]),
+        time=np.array([START_MS, START_MS + DAY // 2]),
+        rank=np.array([3, 0]),
+        propensity=np.full(2, 0.5),
+        candidates=np.full(2, 2),
+    )
+    given = replace(likes_of([(1, 0, 0, 0)]), time=np.array([START_MS + DAY * 3 // 4]))
+    log = Log(given, shown, ("policy",), START_MS + DAY)
+    assert log.matured.rank.tolist() == [3]
+    of_rank = slot_effect.state(log).sums["policy", "3"].totals
+    assert (of_rank[slot_effect.ITEMS], of_rank[slot_effect.LIKES]) == (1, 0)
+    alone = slot_effect.state(replace(log, shown=log.matured)).sums["policy", "3"].totals
+    assert alone[slot_effect.LIKES] == 1
+
+
 def test_what_has_not_matured_is_left_out() -> None:
     made = make(World(people=600), 1).log
     early = made.until(int(made.shown.time[0]) + 3_600_000)
