@@ -207,6 +207,9 @@ FORECASTS: Final = pa.schema(
         # In the user's ranking of candidates, 1 the first, 0 where it was no candidate.
         ("place", pa.int32()),
         ("model", pa.string()),
+        # Hashes of what the like names, 0 where it names none: the slate that it came from, and what it is about.
+        ("slate", pa.uint64()),
+        ("topic", pa.uint64()),
         # Of a buy, as the like has them: a buy's row is at its principal's partition, where it has one.
         ("actor_kind", pa.int8()),
         ("principal_id", pa.string()),
@@ -265,7 +268,7 @@ CODES: Final[dict[str, tuple[str, ...]]] = {
 # Schemas that got more columns, by the names that they had before: frames and snapshots of then are read as likes that
 # say nothing of these.
 _NEW_IN_LIKES: Final = ("slate_id", "topic", "principal_id", "agent_key", "signature", "mandate", "user_present")
-_NEW_IN_FORECASTS: Final = ("actor_kind", *_NEW_IN_LIKES[2:])
+_NEW_IN_FORECASTS: Final = ("slate", "topic")
 _FORMER: Final = {
     tuple(name for name in schema.names if name not in new): schema
     for schema, new in (
@@ -273,6 +276,7 @@ _FORMER: Final = {
         (JUDGED_LIKES, _NEW_IN_LIKES),
         (TRUSTED_LIKES, _NEW_IN_LIKES),
         (FORECASTS, _NEW_IN_FORECASTS),
+        (FORECASTS, (*_NEW_IN_FORECASTS, "actor_kind", *_NEW_IN_LIKES[2:])),
     )
 }
 _FORMER_SIZES: Final = frozenset(map(len, _FORMER))
@@ -384,8 +388,9 @@ def _as_now(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _unsaid(field: pa.Field, rows: int) -> pa.Array:
-    """Where no row says anything: nulls, or an enumeration's first name."""
-    return pa.array(np.zeros(rows, np.int8)) if field.name in CODES else pa.nulls(rows, field.type)
+    """Where no row says anything: nulls, an enumeration's first name, or the hash of nothing."""
+    has_none = field.name in CODES or field.type == pa.uint64()
+    return pa.array(np.zeros(rows), field.type) if has_none else pa.nulls(rows, field.type)
 
 
 def to_headers(frame: Frame) -> Headers:

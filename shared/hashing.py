@@ -89,6 +89,16 @@ def hash_strings(column: pa.Array, key: tuple[int, int] = KEY) -> U64:
     return out
 
 
+def hashes(column: pa.Array) -> U64:
+    """Of ids, 0 where none is said. Shape (n,)."""
+    if column.null_count == len(column):
+        return np.zeros(len(column), np.uint64)
+    found = hash_strings(column)
+    if column.null_count:
+        found[column.is_null().to_numpy(zero_copy_only=False)] = 0
+    return found
+
+
 def mix(a: U64, b: U64) -> U64:
     """One 64-bit key for an ordered pair of keys (the finalizer of SplitMix64), never 0."""
     with np.errstate(over="ignore"):

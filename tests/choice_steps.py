@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,19 @@ def slates(n: int, seed: int = 3, seconds: int = 400) -> list[Slate]:
             }
         )
         for k in range(n)
+    ]
+
+
+def naming(rows: list[Row], shown: list[Slate], seed: int = 7) -> list[Row]:
+    """The rows, of which those that a slate held or withheld for their actor mostly name one that did, at any time."""
+    rng, held = np.random.default_rng(seed), defaultdict[tuple[Any, Any], list[str]](list)
+    for slate in shown:
+        for item in (*slate.items, *slate.withheld):
+            held[slate.actor_id, item.target_id].append(str(slate.slate_id))
+    mine = [held.get((row["actor_id"], row["target_id"]), [row.get("slate_id")]) for row in rows]
+    return [
+        {**row, "slate_id": of[rng.integers(len(of))]} if rng.random() < 0.8 else row
+        for row, of in zip(rows, mine, strict=True)
     ]
 
 

@@ -27,5 +27,10 @@ def row(number: int, actor: str, target: str, **more: Any) -> dict[str, Any]:
 
 
 def made(n: int, seed: int = 1) -> list[dict[str, Any]]:
+    """Every other like says what it is about, every third names a slate, mostly one that knows nothing of it."""
     rng = np.random.default_rng(seed)
-    return [row(k, f"u{rng.integers(9)}", f"i{int(30 * rng.random() ** 2)}") for k in range(n)]
+    rows = [row(k, f"u{rng.integers(9)}", f"i{int(30 * rng.random() ** 2)}") for k in range(n)]
+    for k, said in enumerate(rows):
+        said["topic"] = f"about-{said['target_id'][-1]}" if k % 2 else None
+        said["slate_id"] = f"s{rng.integers(2 * n)}" if k % 3 == 0 else None
+    return rows

@@ -17,8 +17,10 @@ from typing import Final
 
 import numpy as np
 
+from services.choice import named_slates
 from services.choice.log import F64, Bits, Likes, Log, Shown
 from services.choice.mixture import Mixture
+from services.choice.named_slates import CameFrom
 
 LEAST_PROBABILITY: Final = 2.0**-16
 
@@ -30,7 +32,7 @@ def of_log(log: Log) -> Bits:
 
 def of(likes: Likes, shown: Shown) -> Bits:
     """Of the likes of a whole log that have forecasts, in order of time."""
-    return following(Mixture(), likes, shown)
+    return following(Mixture(), likes, shown, named_slates.of(likes, shown))
 
 
 def with_slates(likes: Likes, p: F64, shown: Shown) -> F64:
@@ -40,9 +42,9 @@ def with_slates(likes: Likes, p: F64, shown: Shown) -> F64:
     return mixed
 
 
-def following(mixture: Mixture, likes: Likes, shown: Shown) -> Bits:
+def following(mixture: Mixture, likes: Likes, shown: Shown, came_from: CameFrom) -> Bits:
     """Of the next likes of a log that have forecasts, and the slates of up to the last of them; what is learnt goes
-    into the mixture.
+    into the mixture. What a like came from is known with the like only: it is in no forecast.
     """
     at = np.flatnonzero(np.isfinite(likes.p_history))
     mine = likes.take(at)
@@ -50,6 +52,7 @@ def following(mixture: Mixture, likes: Likes, shown: Shown) -> Bits:
     p_slate, rho = mixture.forecast(mine, p_history, shown)
     p_shown = np.maximum((1 - rho) * p_history + rho * p_slate, LEAST_PROBABILITY)
     other = np.maximum((1 - rho) * p_popular + rho * p_slate, LEAST_PROBABILITY)
+    named = came_from.take(at)
     return Bits(
         at,
         -np.log2(p_popular),
@@ -58,5 +61,5 @@ def following(mixture: Mixture, likes: Likes, shown: Shown) -> Bits:
         -np.log2(p_shown),
         np.log2(other / p_popular),
         rho > 0,
-        p_slate > 0,
+        np.where(named.known, named.showed, p_slate > 0),
     )

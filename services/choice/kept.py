@@ -29,7 +29,7 @@ class Kept:
         order = np.flatnonzero(stand)
         order = order[np.argsort(likes["time"][order], kind="stable")]
         nothing = np.full(len(order), np.nan)
-        ids = {name: likes[name][order] for name in ("actor", "target", "creator", "time", "surface")}
+        ids = {name: likes[name][order] for name in ("actor", "target", "creator", "time", "surface", "slate", "topic")}
         weight = likes["weight"][order].astype(np.float64)
         given = Likes(**ids, weight=weight, p_popular=nothing, p_history=nothing)
         at = np.flatnonzero(likes["forecast"][order])

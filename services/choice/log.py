@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from shared.buys import bought_by
 from shared.events import ACTIONS, AGENT, BUY, UNLIKE
-from shared.hashing import U64, hash_strings, mix
+from shared.hashing import U64, hash_strings, hashes, mix
 from shared.languages import UNKNOWN_LANGUAGE, language_of
 
 I64 = npt.NDArray[np.int64]
@@ -25,6 +25,7 @@ HOUR_MS: Final = 3_600_000
 # What a slate is said to have caused may come this much later.
 ATTRIBUTION_MS: Final = 24 * HOUR_MS
 NOBODY: Final = 0
+NO_SLATE: Final = 0
 NO_LANGUAGE: Final = -1
 
 
@@ -48,7 +49,9 @@ class Rows:
 class Likes(Rows):
     """Shapes (n,), in order of time. `actor`, `target`, `creator` are hashes (NOBODY: not known), `time` is in ms,
     `weight` is the probability that a person acted. `p_popular` and `p_history` were forecast of it by popularity and
-    by the actor's own past, given that the actor likes something now; not a number where nothing was.
+    by the actor's own past, given that the actor likes something now; not a number where nothing was. `slate`: as of
+    Shown, the one that the like names (`named_slates` has which of them are known), NO_SLATE where it names none;
+    `topic`: a hash.
     """
 
     actor: U64
@@ -63,9 +66,12 @@ class Likes(Rows):
     language: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     p_with: F64 = field(default_factory=lambda: np.zeros(0))
     p_without: F64 = field(default_factory=lambda: np.zeros(0))
+    slate: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    topic: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     def __post_init__(self) -> None:
         unknown = {"origin": np.int8(0), "language": np.int32(NO_LANGUAGE), "p_with": np.nan, "p_without": np.nan}
+        unknown |= {"slate": np.int64(NO_SLATE), "topic": np.uint64(NOBODY)}
         for name, value in unknown.items():
             if not len(getattr(self, name)):
                 object.__setattr__(self, name, np.full(len(self.actor), value))
@@ -245,9 +251,3 @@ def shown_of(items: pa.RecordBatch) -> tuple[Shown, tuple[str, ...]]:
     }
     found = [columns[f.name] if f.name in columns else kept.column(f.name).to_numpy() for f in fields(Shown)]
     return Shown(*found), tuple(policies.dictionary.to_pylist())
-
-
-def hashes(column: pa.Array) -> U64:
-    """Of ids, NOBODY where none is said. Shape (n,)."""
-    hashes = hash_strings(column.fill_null(""))
-    return np.where(column.is_null().to_numpy(zero_copy_only=False), np.uint64(NOBODY), hashes)

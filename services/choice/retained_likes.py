@@ -20,6 +20,7 @@ NONE: Final = -1
 # Of a user's likes so many are looked through for those that stand.
 LOOKED_THROUGH: Final = 10 * MOST_LIKES
 
+_NEW: Final = ("slate", "topic")
 _FLAGS: Final = ("forecast", "exposed", "was_shown", "withheld", "anticipated")
 _LIKES: Final = {
     "actor": np.uint64,
@@ -27,6 +28,9 @@ _LIKES: Final = {
     "creator": np.uint64,
     "time": np.int64,
     "surface": np.int8,
+    # The slate that it came from, and what it is about: 0 where that is not known.
+    "slate": np.int64,
+    "topic": np.uint64,
     # 0 where it was taken back, or where none that a person gave.
     "weight": np.float32,
     **dict.fromkeys(PARTS, np.float32),
@@ -63,7 +67,7 @@ class RetainedLikes:
             column[bits.at] = getattr(bits, part)
         found = {name: np.zeros(n, np.bool_) for name in _FLAGS} | flags
         found["forecast"][bits.at] = True
-        found["exposed"][bits.at], found["was_shown"][bits.at] = bits.exposed, bits.was_shown
+        found["exposed"][bits.at] = bits.exposed
         numbers = self.rows.stop + np.arange(n)
         self.rows.append(
             actor=likes.actor,
@@ -71,6 +75,8 @@ class RetainedLikes:
             creator=likes.creator,
             time=likes.time,
             surface=likes.surface,
+            slate=likes.slate,
+            topic=likes.topic,
             weight=likes.weight.astype(np.float32),
             taken_back=np.zeros(n, np.bool_),
             before_of_actor=_chained(self.actors, likes.actor, numbers),
@@ -172,7 +178,7 @@ class RetainedLikes:
             self.names.pop(actor, None)
         used = self.events.occupied()
         self.events.keep(used[~np.isin(self.events["row"][used], numbers)])
-        for name in ("actor", "target", "creator"):
+        for name in ("actor", "target", "creator", "slate", "topic"):
             self.rows[name][rows] = NOBODY
         return len(numbers)
 
@@ -198,7 +204,10 @@ class RetainedLikes:
         return {**saved, **self.rows.snapshot("likes.rows"), "likes.names": pack(names)}
 
     def restore(self, arrays: Arrays) -> None:
-        self.rows.restore("likes.rows", arrays)
+        # A snapshot of before says nothing of these.
+        count = len(arrays["likes.rows.actor"])
+        unsaid: Arrays = {f"likes.rows.{name}": np.zeros(count, _LIKES[name]) for name in _NEW}
+        self.rows.restore("likes.rows", {**unsaid, **arrays})
         self.events.restore("likes.events", arrays)
         self.pairs.restore("likes.pairs", arrays)
         self.actors.restore("likes.actors", arrays)

@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from services.choice import bits
+from services.choice import bits, named_slates
 from services.choice.kept import Kept
-from services.choice.log import ATTRIBUTION_MS, HOUR_MS, I64, LIKE, Bools, Likes, Shown, buys_of, hashes, shown_of
+from services.choice.log import ATTRIBUTION_MS, HOUR_MS, I64, LIKE, NO_SLATE, Bools, Likes, Shown, buys_of, shown_of
 from services.choice.mixture import Mixture
+from services.choice.named_slates import CameFrom
 from services.choice.person import PARTS
 from services.choice.retained_buys import RetainedBuys
 from services.choice.retained_likes import NONE, RetainedLikes
@@ -22,7 +23,7 @@ from shared.as_of_join import JOINED_AT, Step
 from shared.checkpoints import Arrays, pack, unpack
 from shared.events import BUY, UNLIKE, rfc3339
 from shared.frames import FORGET, Frame, Lineage, Output, to_outputs
-from shared.hashing import U64, hash_strings, mix
+from shared.hashing import U64, hash_strings, hashes, mix
 from shared.slots import SlotTable
 from shared.topics import CHOICE_REPORTS, CHOICES
 
@@ -56,6 +57,8 @@ class ChoiceTask:
                 "joined_likes",
                 "choice_likes",
                 "forecast_likes",
+                "likes_naming_slates",
+                "likes_naming_unknown_slates",
                 "corrected_likes",
                 "unlikes",
                 "buys",
@@ -72,8 +75,9 @@ class ChoiceTask:
         self.clock, self.step, self.step_before = 0, NONE, NONE
         self.model = ""
         self._mixture = Mixture(most_items)
-        # Slates that came within the window, since ingest may say them again; and what was withheld from whom.
-        self._slates_seen = SlotTable({}, most_items)
+        # Slates that came within the window, since ingest may say them again, each with the number of its first item;
+        # and what was withheld from whom.
+        self._slates_seen = SlotTable({"item": np.int64}, most_items)
         self._withheld = SlotTable({}, most_items)
 
     def process(self, step: Step) -> list[Output]:
@@ -92,6 +96,7 @@ class ChoiceTask:
         new = self._not_seen(rows)
         items = rows.take(pa.array(new[np.argsort(rows.column("occurred_at").to_numpy()[new], kind="stable")]))
         shown, policies = shown_of(items)
+        self._number(shown.slate)
         self.slates.append(shown, policies)
         self.counters["shown_items"] += len(shown)
         self.counters["repeated_items"] += rows.num_rows - len(shown)
@@ -99,6 +104,12 @@ class ChoiceTask:
         slots, _ = self._withheld.insert(mix(shown.actor[withheld], shown.target[withheld]))
         np.maximum.at(self._withheld["touched"], slots, shown.time[withheld])
         return replace(shown, time=items.column(JOINED_AT).to_numpy())
+
+    def _number(self, slate: I64) -> None:
+        """Of the slates of the next items to be kept, where each begins."""
+        begins = np.flatnonzero(np.r_[True, slate[1:] != slate[:-1]][: len(slate)])
+        slots = self._slates_seen.find(slate[begins].view(np.uint64))
+        self._slates_seen["item"][slots[::-1]] = self.slates.rows.stop + begins[::-1]
 
     def _not_seen(self, rows: pa.RecordBatch) -> I64:
         """Which items are of slates that no step before had, each once, in order."""
@@ -141,8 +152,13 @@ class ChoiceTask:
 
     def _keep(self, rows: pa.RecordBatch, likes: Likes, events: U64, which: I64, shown: Shown) -> I64:
         """Likes that come for the first time, those of the rows `which`, with their bits. Returns their numbers."""
-        found = bits.following(self._mixture, likes, shown)
-        flags = {"anticipated": _anticipated(rows)[which], "withheld": self._was_withheld(likes)}
+        came_from = self._came_from(likes)
+        likes = replace(likes, slate=came_from.slate)
+        found = bits.following(self._mixture, likes, shown, came_from)
+        was_shown = came_from.showed.copy()
+        was_shown[found.at] = found.was_shown
+        withheld = np.where(came_from.known, ~came_from.showed, self._was_withheld(likes))
+        flags = {"anticipated": _anticipated(rows)[which], "was_shown": was_shown, "withheld": withheld}
         numbers = self.likes.append(events, likes, found, flags)
         self.likes.name(likes.actor, rows.column("actor_id").take(pa.array(which)))
         if rows.num_rows:
@@ -156,6 +172,20 @@ class ChoiceTask:
         buys = buys_of(rows)
         self.buys.append(buys)
         self.counters["buys"] += len(buys)
+
+    def _came_from(self, likes: Likes) -> CameFrom:
+        """Of what is known by now: the others fall back to the latest slates."""
+        naming = np.flatnonzero(likes.slate != NO_SLATE)
+        found = CameFrom(np.full(len(likes), NO_SLATE), np.zeros(len(likes), np.bool_))
+        if len(naming):
+            ones = likes.take(naming)
+            slots = self._slates_seen.find(ones.slate.view(np.uint64))
+            first = np.where(slots >= 0, self._slates_seen["item"][slots], NONE)
+            of = named_slates.among(ones, self.slates.rows, first, self._slates_seen["touched"][slots])
+            found.slate[naming], found.showed[naming] = of.slate, of.showed
+            self.counters["likes_naming_slates"] += len(naming)
+            self.counters["likes_naming_unknown_slates"] += int((~of.known).sum())
+        return found
 
     def _was_withheld(self, likes: Likes) -> Bools:
         slots = self._withheld.find(mix(likes.actor, likes.target))
@@ -236,7 +266,8 @@ class ChoiceTask:
         self.slates.restore(arrays)
         self.buys.restore(arrays)
         self._mixture.restore(arrays)
-        self._slates_seen.restore("seen", arrays)
+        # A snapshot of before does not say where slates begin: likes that name them fall back.
+        self._slates_seen.restore("seen", {"seen.item": np.full(len(arrays["seen.key"]), NONE), **arrays})
         self._withheld.restore("withheld", arrays)
         self.clock, self.step = arrays["choice"].tolist()
         (self.model,) = unpack(arrays["model"])
@@ -251,7 +282,19 @@ def _likes_of(rows: pa.RecordBatch, actors: U64, targets: U64, which: I64) -> Li
     time, surface = (rows.column(name).to_numpy()[which] for name in ("occurred_at", "surface"))
     creators = hashes(rows.column("creator_id"))[which]
     p_history = np.where(weight > 0, p_history, np.nan)
-    return Likes(actors[which], targets[which], creators, time, surface, weight, p_popular, p_history)
+    slate, topic = (rows.column(name).to_numpy()[which] for name in ("slate", "topic"))
+    return Likes(
+        actors[which],
+        targets[which],
+        creators,
+        time,
+        surface,
+        weight,
+        p_popular,
+        p_history,
+        slate=slate.view(np.int64),
+        topic=topic,
+    )
 
 
 def _anticipated(rows: pa.RecordBatch) -> Bools:

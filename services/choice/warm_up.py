@@ -32,7 +32,8 @@ def warm_up() -> None:
     items = to_items([slate])
     joining = EXPOSED_ITEMS.append(pa.field(JOINED_AT, pa.int64()))
     shown = pa.RecordBatch.from_arrays([*items.columns, items.column("occurred_at")], schema=joining)
-    likes = [_like("a", 0), _like("b", 1), _like("a", 2), _like("a", 3, action=ACTIONS.index("buy"))]
+    named = int(items.column("slate")[0].as_py())
+    likes = [_like("a", 0), _like("b", 1), _like("a", 2, slate=named), _like("a", 3, action=ACTIONS.index("buy"))]
     again = [_like("a", 0, correction=True), _like("b", 3, action=ACTIONS.index("unlike"))]
     request = {"user_id": "u", "request_id": "r", "requested_at": EARLIEST_MS}
     task = ChoiceTask(0, 1000, 1000)
@@ -63,5 +64,7 @@ def _like(target: str, minute: int, **more: Any) -> dict[str, Any]:
         "p_history": 0.1,
         "place": 1,
         "model": "",
+        "slate": 0,
+        "topic": 0,
         **more,
     }

@@ -13,7 +13,7 @@ from services.predictor.model import VERSION
 from services.predictor.prequential import Scored
 from shared.buys import bought_by
 from shared.frames import FORECASTS, Frame, Lineage, Output, by_owner, to_outputs
-from shared.hashing import hash_strings
+from shared.hashing import hash_strings, hashes
 from shared.topics import FORECASTS as FORECASTS_TOPIC
 
 I64 = npt.NDArray[np.int64]
@@ -47,6 +47,7 @@ def forecast(
     columns += [pa.array(weight), pa.array(~first)]
     columns += [pa.array(column, mask=~known) for column in (*numbers, place)]
     columns.append(pa.array([VERSION]).take(pa.array(np.zeros(n, np.int64))))
+    columns += [pa.array(hashes(batch.column(name))) for name in ("slate_id", "topic")]
     columns += [batch.column(name) for name in _OF_BUYS]
     return pa.RecordBatch.from_arrays(columns, schema=FORECASTS)
 

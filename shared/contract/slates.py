@@ -18,7 +18,7 @@ from shared.contract.times import epoch_ms
 from shared.events import HIGHEST_RANK, LONGEST_SLATE_ID, SURFACES
 from shared.exposures import ARMS, LONGEST_NAME, MOST_CANDIDATES, MOST_ITEMS, Exposure
 from shared.frames import EXPOSED_ITEMS
-from shared.hashing import hash_strings
+from shared.hashing import hashes
 
 # As large as the topic takes them.
 MOST_BYTES: Final = 1 << 20
@@ -191,8 +191,4 @@ def to_items(slates: Sequence[Slate], places: I64 | None = None) -> pa.RecordBat
 
 def _hashes(ids: list[Any]) -> Any:
     """Of ids, 0 where there is none. Shape (n,)."""
-    column = pa.array([str(i) if type(i) is int else i for i in ids], pa.string())
-    hashes = hash_strings(column)
-    if column.null_count:
-        hashes[column.is_null().to_numpy(zero_copy_only=False)] = 0
-    return hashes
+    return hashes(pa.array([str(i) if type(i) is int else i for i in ids], pa.string()))

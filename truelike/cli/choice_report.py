@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 from rich.table import Table
 
-from services.choice import figures, log
+from services.choice import figures, log, named_slates
 from services.choice.log import F64, LIKE, Log, Shown
 from services.choice.person import report as of_person
 from services.predictor.model import VERSION, CoPreference
 from services.predictor.twin import Acts
 from shared.contract.slates import to_items
 from shared.events import UNLIKE
-from shared.hashing import hash_strings
+from shared.hashing import hash_strings, hashes
 from truelike.evaluation import stream, twins
 from truelike.files import exposures
 from truelike.files.reading import Advance
@@ -52,9 +53,11 @@ def measure(
     languages = log.languages_of(batch)
     others, compared = of_twins(batch, shown)
     classes = {"origin": batch.column("content_origin").to_numpy(), "language": languages[0]}
+    named = {"slate": hashes(batch.column("slate_id")).view(np.int64), "topic": hashes(batch.column("topic"))}
     p_popular, p_history = forecasts(batch, bar("forecasting"))
-    likes = log.likes_of(batch, p_popular, p_history, **classes, **compared)
-    likes = twins.with_slates(likes, shown)
+    likes = log.likes_of(batch, p_popular, p_history, **classes, **named, **compared)
+    came_from, naming = named_slates.of(likes, shown), int((likes.slate != log.NO_SLATE).sum())
+    likes = twins.with_slates(replace(likes, slate=came_from.slate), shown)
     buys = log.buys_of(batch)
     times = [int(part.time[-1]) for part in (likes, shown, buys) if len(part)]
     whole = Log(likes, shown, policies, max(times, default=0), None, buys, languages[1], others)
@@ -64,6 +67,8 @@ def measure(
         "shown": int((~shown.withheld).sum()),
         "withheld": int(shown.withheld.sum()),
         "slates": len(np.unique(shown.slate)),
+        "likes_naming_slates": naming,
+        "likes_naming_unknown_slates": naming - int(came_from.known.sum()),
         "attribution_hours": log.ATTRIBUTION_MS / 3_600_000,
         "model": VERSION,
         "figures": [figure.described(whole.window) for figure in figures.measure(whole)],

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.choice.log import ATTRIBUTION_MS, F64, Likes, Log, Shown
+from services.choice.log import ATTRIBUTION_MS, F64, NO_SLATE, Likes, Log, Shown
 from services.choice.moments import outcomes, shown_again
 from shared.hashing import mix
 from shared.measures import confidence
@@ -76,11 +76,17 @@ def _by_rank(shown: Shown, liked: F64) -> Iterator[UnitSums]:
 
 def _outcomes(shown: Shown, likes: Likes) -> F64:
     """Of likes by way of the slate's own surface, shape (n,): the item's, since a policy's others may be in another
-    partition. A like is due to the latest slate that showed its target.
+    partition. A like is due to the slate that it came from, by whatever surface, where it names that; else to the
+    latest that showed its target.
     """
     on = [mix(rows.target, rows.surface.astype(np.uint64)) for rows in (shown, likes)]
-    mine = replace(shown, target=on[0])
-    return outcomes(mine, replace(likes, target=on[1]), shown_again(mine))
+    mine, naming = replace(shown, target=on[0]), likes.slate != NO_SLATE
+    liked = outcomes(mine, replace(likes, target=on[1]).take(~naming), shown_again(mine))
+    if naming.any():
+        of = [mix(rows.target, rows.slate.view(np.uint64)) for rows in (shown, likes)]
+        named = outcomes(replace(shown, target=of[0]), replace(likes, target=of[1]).take(naming))
+        liked = np.where(named > 0, named, liked)
+    return liked
 
 
 def figures(state: Cells) -> Iterator[Figure]:

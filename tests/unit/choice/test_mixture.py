@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.choice import bits
+from services.choice import bits, named_slates
 from services.choice.log import ATTRIBUTION_MS, Likes, Shown
 from services.choice.mixture import Mixture
 from services.choice.recent_slates import SLATES
@@ -26,16 +28,24 @@ def made(seed: int, likes: int, slates: int, people: int = 7, items: int = 12, h
         rng.integers(1, people + 1, likes).astype(np.uint64), rng.integers(1, items + 1, likes).astype(np.uint64), none,
         time, np.zeros(likes, np.int8), np.ones(likes), p[0], p[1],
     )  # fmt: skip
-    rows = np.repeat(np.arange(slates), SIZE)
+    rows = np.repeat(np.arange(slates) + 1, SIZE)
     zeros = np.zeros(len(rows), np.int64)
     seen = np.sort(START_MS + rng.integers(0, hours * HOUR, slates))
     shown = Shown(
-        rows, rng.integers(1, people + 1, slates).astype(np.uint64)[rows],
-        rng.integers(1, items + 1, len(rows)).astype(np.uint64), zeros.astype(np.uint64), seen[rows],
+        rows, rng.integers(1, people + 1, slates).astype(np.uint64)[rows - 1],
+        rng.integers(1, items + 1, len(rows)).astype(np.uint64), zeros.astype(np.uint64), seen[rows - 1],
         zeros.astype(np.int8), zeros.astype(np.int8), zeros, np.tile(np.arange(SIZE), slates),
         np.full(len(rows), np.nan), zeros, rng.random(len(rows)) < 0.2,
     )  # fmt: skip
-    return given, shown
+    pairs = zip(given.actor, given.target, strict=True)
+    return replace(given, slate=np.array([_named(rng, shown, *pair) for pair in pairs])), shown
+
+
+def _named(rng: np.random.Generator, shown: Shown, actor: int, target: int) -> int:
+    """One that held the target, at whatever time; any other; or none."""
+    held = shown.slate[(shown.actor == actor) & (shown.target == target)]
+    kind = rng.integers(3) if len(held) else rng.integers(2)
+    return int((0, rng.integers(1, 200), held[rng.integers(len(held))] if len(held) else 0)[kind])
 
 
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 40), max_size=12), st.booleans())
@@ -54,10 +64,24 @@ def test_forecasts_do_not_depend_on_how_the_log_is_cut(seed: int, cuts: list[int
         # All slates of up to the last like; and, where slates are read ahead, some more.
         reach = part.time[-1] + (9 * HOUR if ahead and at < len(likes) else 0)
         until = int(np.searchsorted(shown.time, reach, side="right"))
-        found.append(bits.following(mixture, part, shown.take(slice(slates, max(until, slates)))))
+        new = shown.take(slice(slates, max(until, slates)))
+        found.append(bits.following(mixture, part, new, named_slates.of(part, shown)))
         slates = max(until, slates)
     for name in ("history", "shown", "rest", "shown_first", "was_shown"):
         assert np.array_equal(np.concatenate([getattr(one, name) for one in found]), getattr(whole, name)), name
+
+
+@given(st.integers(0, 10**6))
+@settings(deadline=None, max_examples=20)
+def test_no_forecast_knows_which_slate_a_like_came_from(seed: int) -> None:
+    likes, shown = made(seed, 120, 150)
+    named, unnamed = bits.of(likes, shown), bits.of(replace(likes, slate=np.zeros(120, np.int64)), shown)
+    for name in ("popular", "history", "shown", "rest", "shown_first", "exposed"):
+        assert np.array_equal(getattr(named, name), getattr(unnamed, name)), name
+    came_from = named_slates.of(likes, shown)
+    others = ~came_from.known[named.at]
+    assert (named.was_shown == unnamed.was_shown)[others].all()
+    assert (named.was_shown == came_from.showed[named.at])[~others].all()
 
 
 def test_the_latest_slates_of_the_window_are_looked_at_and_no_others() -> None:

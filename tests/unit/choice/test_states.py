@@ -12,7 +12,7 @@ import pytest
 
 from services.choice import bits, states
 from services.choice.figures import choice_bits, measure
-from services.choice.log import I64, NO_LANGUAGE, Bits, Bools, Buys, Log
+from services.choice.log import I64, NO_LANGUAGE, NO_SLATE, Bits, Bools, Buys, Log
 from services.choice.states import States
 from shared.events import SURFACES
 from shared.hashing import U64, mix
@@ -99,9 +99,19 @@ def compared(exposures: bool = True, others: int | None = 100, **world: Any) -> 
     return log if exposures else replace(log, shown=log.shown.take(slice(0, 0)), policies=())
 
 
+def naming() -> Log:
+    """Of half of the likes the slate is said, also where the surface is not."""
+    log = made(people=1500)
+    log = changed(log, shown={"slate": log.shown.slate + 1})
+    order = np.argsort(log.shown.target)
+    slate = log.shown.slate[order[np.searchsorted(log.shown.target[order], log.likes.target)]]
+    return changed(log, likes={"slate": np.where(np.arange(len(slate)) % 2, slate, NO_SLATE)})
+
+
 LOGS: dict[str, Callable[[], Log]] = {
     "as planted": lambda: made(people=1500),
     "two policies": of_two_policies,
+    "slates are named": naming,
     "nothing was withheld": lambda: made(withheld=0.0, in_arms=0.0),
     "nobody was held out": lambda: made(in_arms=0.0),
     "withheld by rank": lambda: made(people=1500, withheld_by_rank=True, in_arms=0.0),

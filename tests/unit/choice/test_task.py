@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.choice import bits
-from services.choice.log import likes_of, shown_of
+from services.choice import bits, named_slates
+from services.choice.log import ATTRIBUTION_MS, NO_SLATE, likes_of, shown_of
 from services.choice.person import PARTS
 from services.choice.retained_slates import MOST_POLICIES, OTHER_POLICIES, RetainedSlates
 from services.choice.states import States
@@ -22,11 +22,11 @@ from shared.as_of_join import Step
 from shared.contract.slates import of_event, to_items
 from shared.events import UNLIKE
 from shared.frames import Output, from_message
-from shared.hashing import hash_strings
+from shared.hashing import hash_strings, hashes
 from shared.labels import LABELS
 from shared.messages import ChoiceReport
 from shared.topics import CHOICE_REPORTS, CHOICES
-from tests.choice_steps import slates, steps
+from tests.choice_steps import naming, slates, steps
 from tests.likes import START_MS
 from tests.trusted_likes import made, row
 
@@ -54,7 +54,8 @@ def in_blocks(rows: list[Row], size: int = 40) -> list[list[Row]]:
 
 
 def test_choices_are_the_bits_that_files_have() -> None:
-    rows, shown = made(400), slates(150)
+    shown = slates(150)
+    rows = naming(made(400), shown)
     given = steps(list(in_blocks(rows)), shown)
     state, outputs = ran(given)
     found = rows_of(outputs)
@@ -62,14 +63,27 @@ def test_choices_are_the_bits_that_files_have() -> None:
     p_popular, p_history = (
         forecasts.column(name).fill_null(np.nan).to_numpy().astype(np.float64) for name in ("p_popular", "p_history")
     )
-    likes = likes_of(forecasts, p_popular, p_history)
-    expected = bits.of(likes, shown_of(to_items(shown))[0])
+    slate, topic = forecasts.column("slate").to_numpy().view(np.int64), forecasts.column("topic").to_numpy()
+    likes = likes_of(forecasts, p_popular, p_history, slate=slate, topic=topic)
+    items, _ = shown_of(to_items(shown))
+    expected, came_from = bits.of(likes, items), named_slates.of(likes, items)
     assert [r["event_id"] for r in found] == [r["event_id"] for r in rows]
     for name in PARTS:
         said = [found[at][f"bits_{name}"] for at in expected.at.tolist()]
         assert said == getattr(expected, name).astype(np.float32).tolist(), name
     assert [found[at]["shown"] for at in expected.at.tolist()] == expected.was_shown.tolist()
     assert expected.was_shown.sum() > 20
+    known = np.flatnonzero(came_from.known)
+    assert len(known) > 40
+    assert [found[at]["shown"] for at in known.tolist()] == came_from.showed[known].tolist()
+    assert [found[at]["withheld"] for at in known.tolist()] == (~came_from.showed[known]).tolist()
+    assert 0 < (~came_from.showed[known]).sum() < len(known)
+    kept = state.kept().log(ALL).likes
+    assert kept.slate.tolist() == came_from.slate.tolist()
+    assert kept.topic.tolist() == hashes(pa.array([r["topic"] for r in rows], pa.string())).tolist()
+    names = int((likes.slate != NO_SLATE).sum())
+    assert state.counters["likes_naming_slates"] == names
+    assert state.counters["likes_naming_unknown_slates"] == names - len(known) > 20
     assert 0 < sum(r["withheld"] for r in found) < 100
     assert 0 < sum(r["anticipated"] for r in found) < 400
     others = set(range(400)) - set(expected.at.tolist())
@@ -131,7 +145,8 @@ def standing(blocks: list[list[Row] | list[str]]) -> dict[str, tuple[str, str, i
 @given(happenings, st.integers(0, 5))
 @settings(deadline=None, max_examples=60)
 def test_what_is_taken_back_is_gone(happens: list[tuple[str, int, int]], seed: int) -> None:
-    rows, shown = made(120, seed), slates(60, seconds=120)
+    shown = slates(60, seconds=120)
+    rows = naming(made(120, seed), shown)
     blocks = with_happenings(rows, happens)
     state, outputs = ran(steps(blocks, shown))
     log, left = state.kept().log(ALL), standing(blocks)
@@ -156,7 +171,8 @@ def test_what_is_taken_back_is_gone(happens: list[tuple[str, int, int]], seed: i
 @given(happenings, st.lists(st.booleans(), min_size=8, max_size=8))
 @settings(deadline=None, max_examples=30)
 def test_a_restart_anywhere_changes_nothing(happens: list[tuple[str, int, int]], restarts: list[bool]) -> None:
-    given = steps(with_happenings(made(120), happens), slates(60, seconds=120))
+    shown = slates(60, seconds=120)
+    given = steps(with_happenings(naming(made(120), shown), happens), shown)
     whole, outputs = ran(given)
     state, again = task(), []
     for number, step in enumerate(given):
@@ -253,3 +269,75 @@ def test_a_like_that_no_person_gave_is_not_forecast() -> None:
     _, outputs = ran(steps(list(in_blocks(machine)), slates(40, seconds=200)))
     found = rows_of(outputs)
     assert all(r["bits_rest"] is None for r in found if r["actor_id"] == "u3")
+
+
+HOUR = 3_600_000
+MADE: list[dict[str, Any]] = [
+    {"slate_id": "s", "occurred_at": START_MS, "items": [{"target_id": "i1", "rank": 0}]},
+    {"slate_id": "later", "occurred_at": START_MS + HOUR, "items": [{"target_id": "i1", "rank": 3}]},
+    {
+        "slate_id": "kept",
+        "occurred_at": START_MS + 2 * HOUR,
+        "items": [{"target_id": "i2", "rank": 0}],
+        "withheld": [{"target_id": "i1", "rank": 1}, {"target_id": "i2", "rank": 2}],
+    },
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "shown", "withheld", "known"),
+    [
+        # Of no slate in particular: the day's.
+        ({"slate_id": None}, True, True, False),
+        ({"slate_id": "s"}, True, False, True),
+        ({"slate_id": "later"}, True, False, True),
+        ({"slate_id": "kept"}, False, True, True),
+        # Both shown and withheld by one slate.
+        ({"slate_id": "kept", "target_id": "i2"}, True, False, True),
+        # Nobody's, another's, one without it, one of the future, one too old: as if none was named.
+        ({"slate_id": "nobody's"}, True, True, False),
+        ({"slate_id": "s", "actor_id": "u2"}, False, False, False),
+        ({"slate_id": "s", "target_id": "i2"}, True, True, False),
+        ({"slate_id": "kept", "occurred_at": START_MS + HOUR}, True, False, False),
+        ({"slate_id": "s", "occurred_at": START_MS + ATTRIBUTION_MS}, True, False, True),
+        ({"slate_id": "s", "occurred_at": START_MS + ATTRIBUTION_MS + 1}, True, True, False),
+    ],
+)
+def test_a_like_is_of_the_slate_that_it_names(more: Row, shown: bool, withheld: bool, known: bool) -> None:
+    """And of no other, where that one is known by then."""
+    before = [row(n, "u1", f"i{n % 9}") for n in range(60)]
+    like = row(90, "u1", "i1") | {"occurred_at": START_MS + 3 * HOUR} | more
+    there = [of_event({"actor_id": "u1", **slate}) for slate in MADE]
+    state, outputs = ran(steps([before, [{**like, "sent_at": like["occurred_at"]}]], there))
+    said = rows_of(outputs)[-1]
+    # Of who gave no like before nothing was forecast, and it is not asked what was shown.
+    assert (said["shown"], said["withheld"]) == (shown, withheld)
+    assert state.counters["likes_naming_slates"] - state.counters["likes_naming_unknown_slates"] == known
+    assert (state.kept().log(ALL).likes.slate[-1] != NO_SLATE) == known
+
+
+def test_a_slate_that_is_not_there_any_more_is_not_known() -> None:
+    """Where slates are more than there is room for, the oldest go."""
+    first = {"slate_id": "s", "occurred_at": START_MS, "actor_id": "u1", "items": [{"target_id": "i1", "rank": 0}]}
+    there = [of_event(first), *slates(600, seconds=60)]
+    state, _ = ran(
+        steps([[row(70, "u1", "i1", slate_id="s")]], there),
+        ChoiceTask(0, 1000, 1000),
+    )
+    assert state.counters["likes_naming_unknown_slates"] == 1
+
+
+def test_a_snapshot_of_before_slates_were_named_is_taken_up() -> None:
+    shown = slates(60, seconds=120)
+    before, after = (steps([block], shown) for block in in_blocks(naming(made(120), shown), 60))
+    state, _ = ran(before)
+    kept = state.snapshot()
+    for name in ("likes.rows.slate", "likes.rows.topic", "seen.item"):
+        del kept[name]
+    again = task()
+    again.restore(kept)
+    log = again.kept().log(ALL)
+    assert not log.likes.slate.any()
+    assert not log.likes.topic.any()
+    _, outputs = ran([Step(1, step.clock, step.frame, {"exposures": step.rows["exposures"]}) for step in after], again)
+    assert len(rows_of(outputs)) == 60

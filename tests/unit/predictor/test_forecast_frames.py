@@ -55,6 +55,11 @@ def test_each_like_has_what_was_forecast_of_it() -> None:
     others = [found[f"e{at}"] for at in set(range(400)) - set(scored.at.tolist())]
     assert all(f["p_history"] is f["p_popular"] is f["place"] is None for f in others)
     assert {f["model"] for f in found.values()} == {VERSION}
+    for column, name in (("slate", "slate_id"), ("topic", "topic")):
+        given = hash_strings(columns.column(name)).tolist()
+        hashes = [number if r[name] else 0 for number, r in zip(given, rows, strict=True)]
+        assert [found[r["event_id"]][column] for r in rows] == hashes
+        assert 100 < sum(map(bool, hashes)) < 300
 
 
 def test_rows_are_at_their_users_with_a_place_in_the_log() -> None:
