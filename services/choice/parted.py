@@ -15,22 +15,24 @@ from shared.hashing import U64
 
 @dataclass(frozen=True)
 class Own(Rows):
-    """Likes of people in an arm by themselves, from when it began, of known creators. Shapes (n,), in any order."""
+    """Likes of people in an arm by themselves, from when it began, of a known `kind`: a hash of whatever they are told
+    apart by. Shapes (n,), in any order.
+    """
 
     actor: U64
     treated: Bools
-    creator: U64
+    kind: U64
     weight: F64
 
     def in_order(self) -> Own:
         """The same whatever the rows were merged from."""
-        return self.take(np.lexsort((self.weight, self.creator, self.actor)))
+        return self.take(np.lexsort((self.weight, self.kind, self.actor)))
 
 
 @dataclass(frozen=True)
 class Parted:
-    """By a policy's experiment: how many people, how many of them in both arms, what they liked, and how many likes
-    more of creators who are not known.
+    """By a policy's experiment and what likes are told apart by: how many people, how many of them in both arms, what
+    they liked, and how many likes more, of which that is not known.
     """
 
     people: int
@@ -39,19 +41,21 @@ class Parted:
     own: Own
 
     @classmethod
-    def of(cls, shown: Shown, likes: Likes) -> Parted:
-        """Of what was shown or withheld in the experiment, and people's likes by themselves, all in order of time."""
+    def of(cls, shown: Shown, likes: Likes, kind: U64) -> Parted:
+        """Of what was shown or withheld in the experiment, and people's likes by themselves, all in order of time.
+        `kind`: of each like, NOBODY where it is not known, shape (n,).
+        """
         people, first, of_row = np.unique(shown.actor, return_index=True, return_inverse=True)
         begins, treated = shown.time[first], shown.arm[first] == TREATED
         in_both = len(np.unique(of_row[(shown.arm == TREATED) != treated[of_row]]))
-        likes = likes.take(np.isin(likes.actor, people))
-        place = np.searchsorted(people, likes.actor)
-        after = likes.time >= begins[place]
-        likes, place = likes.take(after), place[after]
-        known = likes.creator != NOBODY
+        at = np.flatnonzero(np.isin(likes.actor, people))
+        place = np.searchsorted(people, likes.actor[at])
+        after = likes.time[at] >= begins[place]
+        at, place = at[after], place[after]
+        known = kind[at] != NOBODY
         unknown = int((~known).sum())
-        likes, place = likes.take(known), place[known]
-        return cls(len(people), in_both, unknown, Own(likes.actor, treated[place], likes.creator, likes.weight))
+        at, place = at[known], place[known]
+        return cls(len(people), in_both, unknown, Own(likes.actor[at], treated[place], kind[at], likes.weight[at]))
 
     def __add__(self, other: Parted) -> Parted:
         return Parted(

@@ -83,7 +83,7 @@ const interval = f => {
   return track;
 };
 const figure = f => {
-  const r = make("tr"), said = make("td", f.identified ? f.sentence : `${f.figure.replaceAll("_", " ")}: ${f.sentence.toLowerCase()}`, f.identified ? "" : "unknown"), drawn = make("td");
+  const r = make("tr"), said = make("td", f.identified ? f.sentence : `${f.figure.replaceAll("_", " ")}${f.by ? ` by ${f.by}` : ""}: ${f.sentence.toLowerCase()}`, f.identified ? "" : "unknown"), drawn = make("td");
   drawn.append(interval(f)); r.append(said, drawn); return r;
 };
 async function choice() {

@@ -33,6 +33,7 @@ ABOUT: Final = (
     "of",
     "surface",
     "policy",
+    "by",
     "withheld_by",
     "rank",
     "likes_of",

@@ -83,7 +83,7 @@ def _of_slates(world: World, seed: int, looks: tuple[float, ...]) -> Iterator[Lo
 def _of_drift(world: DriftWorld, seed: int) -> Iterator[Looked]:
     log = drift_world.make(world, seed)
     logs = [log.until(_moment(look, world.days)) for look in LOOKS]
-    return _looked_at(logs, (induced_drift.measure,), lambda figure, log: world.truth())
+    return _looked_at(logs, (induced_drift.measure,), lambda figure, log: world.truth(figure.about["by"]))
 
 
 def _moment(look: float, days: int) -> int:
@@ -116,7 +116,7 @@ def _looked_at(
 
 
 def _name(figure: Figure) -> str:
-    about = {"withheld_by": "withheld by {}", "rank": "rank {}"}
+    about = {"withheld_by": "withheld by {}", "rank": "rank {}", "by": "by {}"}
     return ", ".join(
         [figure.name, *(text.format(figure.about[key]) for key, text in about.items() if key in figure.about)]
     )

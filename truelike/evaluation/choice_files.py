@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from services.choice.log import NO_SLATE, NOBODY
 from shared.events import SURFACES
 from shared.exposures import ARMS
 from truelike.evaluation.choice_world import POLICY, Made, World
@@ -24,17 +25,19 @@ def likes(made: Made) -> Iterator[dict[str, Any]]:
             "creator_id": f"{found.creator[n]:x}",
             "occurred_at": int(found.time[n]),
             "surface": SURFACES[found.surface[n]],
+            **({"slate_id": f"s{found.slate[n]}"} if found.slate[n] != NO_SLATE else {}),
+            **({"topic": f"{found.topic[n]:x}"} if found.topic[n] != NOBODY else {}),
         }
 
 
 def slates(made: Made) -> Iterator[dict[str, Any]]:
     """As in exposures.v1, in order of time."""
     shown = made.log.shown
-    for number, rows in groupby(range(len(shown)), key=lambda n: int(shown.slate[n])):
+    for slate, rows in groupby(range(len(shown)), key=lambda n: int(shown.slate[n])):
         items = list(rows)
         first = items[0]
         yield {
-            "slate_id": f"s{number}",
+            "slate_id": f"s{slate}",
             "occurred_at": int(shown.time[first]),
             "actor_id": f"{shown.actor[first]:x}",
             "surface": SURFACES[shown.surface[first]],

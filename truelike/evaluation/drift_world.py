@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.choice.log import F64, Bools, Likes, Log, Shown
+from services.choice.figures.induced_drift import TOPIC
+from services.choice.log import F64, I64, Bools, Likes, Log, Shown
 from shared.events import SURFACES
 from shared.exposures import HOLDOUT, TREATED
 from shared.hashing import U64, mix
@@ -16,13 +17,14 @@ from truelike.evaluation.choice_world import BEGIN_MS, DAY_MS, POLICY
 
 @dataclass(frozen=True)
 class DriftWorld:
-    """`moved`: share of treated people's own likes that go to what the policy promotes, a tenth of the creators.
-    People's tastes differ (`spread`: the more, the less), and so do the likes they give.
+    """`moved`: share of treated people's own likes that go to what the policy promotes, a tenth of the creators, half
+    of those of one topic. People's tastes differ (`spread`: the more, the less), and so do the likes they give.
     """
 
     people: int = 400
     likes: int = 4_000
     creators: int = 80
+    topics: int = 5
     days: int = 20
     held_out: float = 0.4
     moved: float = 0.25
@@ -35,8 +37,16 @@ class DriftWorld:
         promoted = np.where(np.arange(self.creators) % 10 == 9, 1.0, 0.0)
         return usual, (1 - self.moved) * usual + self.moved * promoted / promoted.sum()
 
-    def truth(self) -> float:
-        return divergence(*self.tastes())
+    def topic_of(self, creator: I64) -> I64:
+        """By number, from 0."""
+        return creator % self.topics
+
+    def truth(self, by: str) -> float:
+        """`by`: creator or topic."""
+        numbers = np.arange(self.creators)
+        kind = self.topic_of(numbers) if by == TOPIC else numbers
+        usual, moved = (np.bincount(kind, taste).astype(np.float64) for taste in self.tastes())
+        return divergence(usual, moved)
 
 
 def make(world: DriftWorld, seed: int) -> Log:
@@ -55,7 +65,8 @@ def make(world: DriftWorld, seed: int) -> Log:
     ones, nothing = np.ones(world.likes), np.full(world.likes, np.nan)
     target = np.arange(1, world.likes + 1).astype(np.uint64)
     surface = rng.choice([SURFACES.index("organic"), SURFACES.index("search")], world.likes).astype(np.int8)
-    likes = Likes(names[who], target, (creator + 1).astype(np.uint64), time, surface, ones, nothing, nothing)
+    creators, topics = ((number + 1).astype(np.uint64) for number in (creator, world.topic_of(creator)))
+    likes = Likes(names[who], target, creators, time, surface, ones, nothing, nothing, topic=topics)
     return Log(likes, _slates(names, treated), (POLICY,), BEGIN_MS + (world.days + 2) * DAY_MS)
 
 

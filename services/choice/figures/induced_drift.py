@@ -1,10 +1,10 @@
 """Figure 6: how far apart what people look for by themselves has come, between those who were shown a policy's choice
 and those who were held out.
 
-Jensen-Shannon divergence, in bits, between the two arms' shares of creators, organic and search likes only. Two samples
-of the same taste are apart by chance alone; how far is found by giving people's arms out anew at random, and taken off.
-The error is the Poisson bootstrap's over people (Chamandy et al., "Estimating uncertainty for massive data streams",
-2012).
+Jensen-Shannon divergence, in bits, between the two arms' shares of creators, and of topics, organic and search likes
+only. Two samples of the same taste are apart by chance alone; how far is found by giving people's arms out anew at
+random, and taken off. The error is the Poisson bootstrap's over people (Chamandy et al., "Estimating uncertainty for
+massive data streams", 2012).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.events import SURFACES
 from shared.exposures import NO_ARM
 from shared.hashing import U64, mix
 from shared.measures import confidence
-from shared.measures.cells import added
+from shared.measures.cells import Cell, added
 from shared.measures.confidence import Interval
 from shared.measures.divergence import divergence
 from shared.measures.figure import Figure, measured, not_identified
@@ -29,6 +29,10 @@ from shared.measures.measure import Measure
 
 NAME: Final = "induced_drift"
 OWN: Final = [SURFACES.index("organic"), SURFACES.index("search")]
+# What a taste is of, and the column of a like that says it.
+CREATOR: Final = "creator"
+TOPIC: Final = "topic"
+BY: Final = (CREATOR, TOPIC)
 REPLICAS: Final = 200
 # People with such likes in each arm, and likes.
 LEAST_IN_ARM: Final = 50
@@ -37,29 +41,32 @@ LEAST_LIKES: Final = 200
 
 @dataclass(frozen=True)
 class Drift:
-    """By policy; `exposures`: how many items were shown or withheld in all."""
+    """By policy and what a taste is of; `exposures`: how many items were shown or withheld in all."""
 
     exposures: int
-    policies: dict[str, Parted]
+    cells: dict[Cell, Parted]
 
     def __add__(self, other: Drift) -> Drift:
-        return Drift(self.exposures + other.exposures, added(self.policies, other.policies))
+        return Drift(self.exposures + other.exposures, added(self.cells, other.cells))
 
 
 def state(log: Log) -> Drift:
     """Likes themselves, since people are resampled with all theirs."""
     shown, own = log.shown.take(log.shown.arm != NO_ARM), log.likes.take(np.isin(log.likes.surface, OWN))
-    parted = (Parted.of(shown.take(shown.policy == policy), own) for policy in range(len(log.policies)))
-    return Drift(len(log.shown), dict(zip(log.policies, parted, strict=True)))
+    cells: dict[Cell, Parted] = {}
+    for policy, name in enumerate(log.policies):
+        mine = shown.take(shown.policy == policy)
+        cells |= {(name, by): Parted.of(mine, own, getattr(own, by)) for by in BY}
+    return Drift(len(log.shown), cells)
 
 
 def figures(state: Drift) -> Iterator[Figure]:
-    """One figure a policy that has both arms; of likes from when their person's arm began."""
+    """Of each policy one by creators and one by topics; of likes from when their person's arm began."""
     if not state.exposures:
         yield not_identified(NAME, {}, 0, "there are no exposures")
         return
-    for policy, parted in sorted(state.policies.items(), key=lambda item: item[0]):
-        yield _of(parted, {"policy": policy})
+    for (policy, by), parted in sorted(state.cells.items(), key=lambda item: item[0]):
+        yield _of(parted, {"policy": policy, "by": by})
 
 
 def _of(parted: Parted, about: dict[str, Any]) -> Figure:
@@ -69,6 +76,10 @@ def _of(parted: Parted, about: dict[str, Any]) -> Figure:
         they = "one person was" if parted.in_both == 1 else f"{parted.in_both:,} people were"
         return not_identified(NAME, about, 0, f"{they} in both arms")
     own, n = parted.own, len(parted.own)
+    if not n and parted.unknown:
+        return not_identified(
+            NAME, about, 0, f"of none of the likes that people gave by themselves the {about['by']} is known"
+        )
     for which, said in ((own.treated, "treated"), (~own.treated, "held out")):
         who = len(np.unique(own.actor[which]))
         if who < LEAST_IN_ARM or which.sum() < LEAST_LIKES:
@@ -76,8 +87,9 @@ def _of(parted: Parted, about: dict[str, Any]) -> Figure:
             return not_identified(NAME, about, n, f"{why}; it takes {LEAST_IN_ARM} and {LEAST_LIKES}")
     found = _interval(own.in_order())
     sentence = (
-        f"What people like by themselves is between {found.low:.3f} and {found.high:.3f} bits apart between those who "
-        f"were shown what {about['policy']} chose and those who were held out (1 bit: nothing in common)."
+        f"By {about['by']}, what people like by themselves is between {found.low:.3f} and {found.high:.3f} bits apart "
+        f"between those who were shown what {about['policy']} chose and those who were held out (1 bit: nothing in "
+        "common)."
     )
     return measured(NAME, about, n, found, sentence, unknown_share=parted.unknown / (parted.unknown + n))
 
@@ -86,8 +98,8 @@ def _interval(own: Own) -> Interval:
     """Of both arms' likes, in their order."""
     people, first, place = np.unique(own.actor, return_index=True, return_inverse=True)
     treated, weight = own.treated[first], own.weight
-    creators, kind = np.unique(own.creator, return_inverse=True)
-    k = len(creators)
+    kinds, kind = np.unique(own.kind, return_inverse=True)
+    k = len(kinds)
 
     def apart(weights: F64, arm: Bools) -> float:
         of_arm = arm[place]

@@ -47,21 +47,24 @@ def test_poisson_numbers_are_poisson() -> None:
 @pytest.mark.parametrize("moved", [0.0, 0.1, 0.5])
 def test_planted_drift_is_found(moved: float) -> None:
     world = DriftWorld(people=600, likes=9000, moved=moved)
-    (figure,) = induced_drift.measure(make_drift(world, 1000))
-    assert figure.value == pytest.approx(world.truth(), abs=0.012)
-    assert figure.low is not None
-    assert figure.high is not None
-    assert figure.low <= world.truth() <= figure.high
-    assert figure.high - figure.low < 0.08
-    (again,) = induced_drift.measure(make_drift(world, 1000))
-    assert again == figure
+    figures = list(induced_drift.measure(make_drift(world, 1000)))
+    assert [figure.about["by"] for figure in figures] == ["creator", "topic"]
+    for figure in figures:
+        truth = world.truth(figure.about["by"])
+        assert figure.value == pytest.approx(truth, abs=0.012)
+        assert figure.low is not None
+        assert figure.high is not None
+        assert figure.low <= truth <= figure.high
+        assert figure.high - figure.low < 0.08
+        assert figure.sentence.startswith(f"By {figure.about['by']}, what people like by themselves is between ")
+    assert list(induced_drift.measure(make_drift(world, 1000))) == figures
 
 
 def test_only_what_people_like_by_themselves_counts() -> None:
     log = make_drift(DriftWorld(), 4)
     nudged = replace(log, likes=replace(log.likes, surface=np.full(len(log.likes), 3, np.int8)))
-    (figure,) = induced_drift.measure(nudged)
-    assert figure.why == "0 people who are treated gave 0 likes of their own; it takes 50 and 200"
+    why = {figure.why for figure in induced_drift.measure(nudged)}
+    assert why == {"0 people who are treated gave 0 likes of their own; it takes 50 and 200"}
 
 
 def test_who_was_in_both_arms_is_in_none() -> None:
@@ -69,22 +72,48 @@ def test_who_was_in_both_arms_is_in_none() -> None:
     shown = log.shown
     moved = shown.take(np.r_[np.arange(len(shown)), 0])
     moved.arm[-1] = ARMS.index("treated") + ARMS.index("holdout") - moved.arm[0]
-    (figure,) = induced_drift.measure(replace(log, shown=moved))
-    assert figure.why == "one person was in both arms"
+    assert {f.why for f in induced_drift.measure(replace(log, shown=moved))} == {"one person was in both arms"}
 
 
 def test_what_is_unknown_is_said() -> None:
     log = make_drift(DriftWorld(), 4)
     creator = log.likes.creator.copy()
     creator[::4] = 0
-    (figure,) = induced_drift.measure(replace(log, likes=replace(log.likes, creator=creator)))
-    assert figure.unknown_share == pytest.approx(0.25)
-    assert figure.identified
+    by_creator, by_topic = induced_drift.measure(replace(log, likes=replace(log.likes, creator=creator)))
+    assert by_creator.unknown_share == pytest.approx(0.25)
+    assert by_creator.identified
+    assert by_topic.unknown_share == 0
+    assert by_topic == list(induced_drift.measure(log))[1]
+
+
+@pytest.mark.parametrize("of", ["creator", "topic"])
+def test_taste_is_known_by_one_of_them_alone(of: str) -> None:
+    """Where no like says the other, and where too few do."""
+    log = make_drift(DriftWorld(), 4)
+    for said, why in ((0, f"of none of the likes that people gave by themselves the {of} is known"), (150, "takes 50")):
+        column = np.where(np.arange(len(log.likes)) < said, getattr(log.likes, of), np.uint64(0))
+        figures = {
+            f.about["by"]: f for f in induced_drift.measure(replace(log, likes=replace(log.likes, **{of: column})))
+        }
+        assert why in str(figures.pop(of).why)
+        (other,) = figures.values()
+        assert other.identified
+        assert other in list(induced_drift.measure(log))
+
+
+def test_topics_are_nobody_elses_creators() -> None:
+    """People of the same creators, by other topics: treated ones like what each makes of something else."""
+    log = make_drift(DriftWorld(moved=0.0), 4)
+    treated = log.shown.actor[log.shown.arm == ARMS.index("treated")]
+    topic = np.where(np.isin(log.likes.actor, treated), log.likes.topic + np.uint64(100), log.likes.topic)
+    by_creator, by_topic = induced_drift.measure(replace(log, likes=replace(log.likes, topic=topic)))
+    assert by_creator.value == pytest.approx(0.0, abs=0.03)
+    assert by_topic.value is not None
+    assert by_topic.value > 0.9
 
 
 def test_without_an_experiment_nothing_is_said() -> None:
     plain = make(World(in_arms=0.0), 1).log
-    (figure,) = induced_drift.measure(plain)
-    assert figure.why == "no experiment parted people"
+    assert {f.why for f in induced_drift.measure(plain)} == {"no experiment parted people"}
     nothing: Log = replace(plain, shown=plain.shown.take(slice(0, 0)), policies=())
     assert [f.why for f in induced_drift.measure(nothing)] == ["there are no exposures"]

@@ -53,8 +53,11 @@ def drifted(unknown: bool = False, in_both: int = 0, **world: Any) -> Log:
     rows = np.r_[np.arange(len(log.shown)), np.arange(in_both)]
     log = replace(log, shown=log.shown.take(rows))
     log.shown.arm[len(rows) - in_both :] = 3 - log.shown.arm[:in_both]
-    creator = np.where(rng.random(len(log.likes)) < 0.2 * unknown, 0, log.likes.creator).astype(np.uint64)
-    return changed(log, likes={"creator": creator, "weight": rng.uniform(0.1, 1, len(log.likes))})
+    lost = {
+        name: np.where(rng.random(len(log.likes)) < share * unknown, 0, getattr(log.likes, name)).astype(np.uint64)
+        for name, share in (("creator", 0.2), ("topic", 0.5))
+    }
+    return changed(log, likes={**lost, "weight": rng.uniform(0.1, 1, len(log.likes))})
 
 
 def forecast(exposures: bool = True, surfaces: int = 2) -> Log:
@@ -126,6 +129,7 @@ LOGS: dict[str, Callable[[], Log]] = {
     "nothing has matured": lambda: (log := made()).until(int(log.shown.time[0]) + 3_600_000),
     "no surface is known": lambda: changed((log := made()), likes={"surface": np.zeros(len(log.likes), np.int8)}),
     "drift": lambda: drifted(unknown=True),
+    "drift by creator alone": lambda: changed((log := drifted()), likes={"topic": np.zeros(len(log.likes), np.uint64)}),
     "drift of few": lambda: drifted(people=90),
     "in both arms": lambda: drifted(in_both=3),
     "forecasts": forecast,

@@ -31,7 +31,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_interval_holds_as_often_as_it_says(report: Path) -> None:
     rows = json.loads(report.read_text())["figures"]
-    assert len(rows) == 14
+    assert len(rows) == 15
     for row in rows:
         assert row["identified"] == row["seeds"] == SEEDS
         assert row["coverage"] >= 0.95, row["figure"]

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from services.choice.figures import slot_effect
+from services.choice.log import NO_SLATE
 from tests.likes import like
+from tests.unit.choice.test_named_slates import named
 from truelike.cli.app import app
 from truelike.evaluation import choice_files
 from truelike.evaluation.choice_world import Made, World, make
+from truelike.evaluation.drift_world import DriftWorld
+from truelike.evaluation.drift_world import make as make_drift
 from truelike.files import exposures
 from truelike.files.content import UnreadableFile
 from truelike.files.result import Result
@@ -46,6 +53,42 @@ def test_files_say_what_the_arrays_say(tmp_path: Path) -> None:
     assert [f["sentence"] for f in of_files] == [f.sentence for f in expected]
     assert [f["value"] for f in of_files] == pytest.approx([f.value for f in expected])
     assert "8,679 likes, 2,400 slates" in done.output
+
+
+def told(made: Made, folder: Path) -> dict[str, Any]:
+    """What is reported of a made platform's files."""
+    report = folder / "choice.json"
+    command = ["choice", *map(str, written(made, folder)), "--report", str(report)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    return dict(json.loads(report.read_text()))
+
+
+def test_likes_in_a_file_are_of_the_slates_that_they_name(tmp_path: Path) -> None:
+    log, _ = named(World(people=1500, unknown_surface=0.0), 5)
+    naming = log.likes.slate != NO_SLATE
+    # Every fifth that names one names that of somebody else.
+    wrong = naming & (np.cumsum(naming) % 5 == 0)
+    slate = np.where(wrong, log.likes.slate % 9_000 + 1, log.likes.slate)
+    found = told(Made(replace(log, likes=replace(log.likes, slate=slate)), np.zeros(0), np.zeros(0)), tmp_path)
+    assert (found["likes_naming_slates"], found["likes_naming_unknown_slates"]) == (naming.sum(), wrong.sum())
+    resolved = replace(log, likes=replace(log.likes, slate=np.where(wrong, NO_SLATE, slate)))
+    last = max(int(log.likes.time[-1]), int(log.shown.time[-1]))
+    expected = list(slot_effect.measure(resolved.until(last)))
+    of_file = [f for f in found["figures"] if f["figure"] == "slot_effect"]
+    assert [f["value"] for f in of_file] == pytest.approx([f.value for f in expected])
+    assert all(f.identified for f in expected)
+
+
+def test_drift_of_a_file_is_by_creator_and_by_topic(tmp_path: Path) -> None:
+    world = DriftWorld(people=600, likes=9000)
+    log = make_drift(world, 1000)
+    log = replace(log, shown=replace(log.shown, candidates=np.ones(600, np.int64)))
+    figures = told(Made(log, np.zeros(0), np.zeros(0)), tmp_path)["figures"]
+    drift = {f["by"]: f for f in figures if f["figure"] == "induced_drift"}
+    assert set(drift) == {"creator", "topic"}
+    for by, figure in drift.items():
+        assert figure["value"] == pytest.approx(world.truth(by), abs=0.012)
 
 
 def test_without_slates_nothing_is_said_of_influence(tmp_path: Path) -> None:
