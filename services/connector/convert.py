@@ -9,8 +9,9 @@ from typing import Any, Final
 import msgspec
 
 from shared import rejections
-from shared.contract.decode import MOST_BYTES, Message, NotALike, Rejection, of_event, to_message
+from shared.contract.decode import MOST_BYTES, Message, Rejection, of_event, to_message
 from shared.contract.envelopes import Ignored
+from shared.contract.opening import DoesNotFit
 from shared.frames import Output
 from shared.topics import LIKES
 
@@ -18,24 +19,24 @@ NO_HEADERS: Final[Mapping[str, bytes]] = {}
 
 
 def json_of(value: bytes) -> Any:
-    """Raises NotALike."""
+    """Raises DoesNotFit."""
     if len(value) > MOST_BYTES:
-        raise NotALike(f"message: has {len(value)} bytes; at most {MOST_BYTES}")
+        raise DoesNotFit(f"message: has {len(value)} bytes; at most {MOST_BYTES}")
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotALike(f"message: not JSON: {error}") from None
+        raise DoesNotFit(f"message: not JSON: {error}") from None
 
 
 def like(event: Any, now_ms: int, headers: Mapping[str, bytes] = NO_HEADERS) -> Output:
-    """The event as a like in its canonical form, keyed by who liked. Raises NotALike, and Ignored where it is about
+    """The event as a like in its canonical form, keyed by who liked. Raises DoesNotFit, and Ignored where it is about
     something else.
     """
     found = of_event(event, headers, now_ms)
     return Output(LIKES, to_message(found), key=str(found.actor_id).encode())
 
 
-def rejected(value: bytes, error: NotALike, source: str, now_ms: int) -> Output:
+def rejected(value: bytes, error: DoesNotFit, source: str, now_ms: int) -> Output:
     """The event as it came, for `likes.rejected.v1`."""
     return rejections.to_output(Rejection(Message(value, 0, 0, now_ms, {}), error.errors), source)
 
@@ -56,7 +57,7 @@ class Counts:
         self.counters["read"] += 1
         try:
             output = like(json_of(value), now_ms)
-        except NotALike as error:
+        except DoesNotFit as error:
             self.counters["rejected"] += 1
             return [rejected(value, error, source, now_ms)]
         except Ignored:

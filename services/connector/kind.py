@@ -53,7 +53,7 @@ class Posted(Protocol):
         """Why a caller is not let in, None: he is."""
 
     def like(self, event: Event, path: str, headers: Mapping[str, str], now_ms: int) -> Output:
-        """Raises NotALike, Ignored."""
+        """Raises DoesNotFit, Ignored."""
 
 
 class Worker(Protocol):

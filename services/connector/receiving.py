@@ -22,8 +22,8 @@ from services.connector.settings import ConnectorSettings
 from shared.auth import WriteRoutes, too_many
 from shared.bodies import Event, split_body
 from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
-from shared.contract.decode import NotALike
 from shared.contract.envelopes import Ignored
+from shared.contract.opening import DoesNotFit
 from shared.dependency import Dependency
 from shared.frames import Output
 from shared.health import Sample
@@ -124,7 +124,7 @@ class Receiver(BodyReader):
         for index, event in enumerate(events):
             try:
                 judged.outputs.append(self.source.like(event, request.url.path, request.headers, now_ms))
-            except NotALike as error:
+            except DoesNotFit as error:
                 judged.errors.append({"index": index, "errors": list(error.errors)})
                 judged.outputs.append(rejected(event.value, error, source, now_ms))
             except Ignored:

@@ -19,8 +19,8 @@ from shared.auth import too_many
 from shared.bodies import Event, split_body
 from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
 from shared.contract import decode, slates
-from shared.contract.decode import DoesNotFit
 from shared.contract.envelopes import Ignored
+from shared.contract.opening import DoesNotFit
 from shared.events import Like
 from shared.exposures import Exposure
 from shared.health import Health
@@ -37,7 +37,7 @@ def _likes_actor(event: Event, now: int) -> str:
 
 
 def _slates_actor(event: Event, now: int) -> str:
-    return str(slates.parse(event.value, now).actor_id)
+    return str(slates.parse(event.value, event.headers, now).actor_id)
 
 
 def _in_place(schema: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +77,18 @@ LIKE_KIND: Final = Kind(
     LIKE_OR_ENVELOPE,
     ("application/cloudevents+json", "application/activity+json"),
 )
-SLATE_KIND: Final = Kind(EXPOSURES, _slates_actor, "a slate", _in_place(Exposure.model_json_schema()))
+SLATE_KIND: Final = Kind(
+    EXPOSURES,
+    _slates_actor,
+    "a slate",
+    {
+        "anyOf": [
+            _in_place(Exposure.model_json_schema()),
+            {"type": "object", "description": "A slate in an envelope"},
+        ]
+    },
+    ("application/cloudevents+json",),
+)
 
 
 def _many(schema: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +116,7 @@ class EventError(BaseModel):
 class Receipt(BaseModel):
     accepted: int
     rejected: int
-    ignored: Annotated[int, Field(description="Events of their source that are about something else than likes")] = 0
+    ignored: Annotated[int, Field(description="Events of their source that are about something else")] = 0
     errors: list[EventError]
 
 
@@ -159,16 +170,14 @@ class Gate(BodyReader):
 
 def build_app(gate: Gate, health: Health) -> FastAPI:
     app = FastAPI(title="Truelike ingest", version="1", routes=health.routes())
-    refusals = responses(400, 401, 403, 408, 413, 422, 429, 503)
+    nothing = {"model": Receipt, "description": "Nothing to accept: every event is about something else"}
+    answers = {200: nothing, **responses(400, 401, 403, 408, 413, 422, 429, 503)}
 
     @app.post(
         "/v1/likes",
         status_code=202,
         response_model=Receipt,
-        responses={
-            200: {"model": Receipt, "description": "Nothing to accept: every event is about something else than likes"},
-            **refusals,
-        },
+        responses=answers,
         openapi_extra=_body(LIKE_KIND),
     )
     async def post_likes(request: Request) -> Response:
@@ -181,7 +190,7 @@ def build_app(gate: Gate, health: Health) -> FastAPI:
         "/v1/exposures",
         status_code=202,
         response_model=Receipt,
-        responses=refusals,
+        responses=answers,
         openapi_extra=_body(SLATE_KIND),
     )
     async def post_exposures(request: Request) -> Response:

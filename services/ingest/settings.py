@@ -19,7 +19,7 @@ class IngestSettings(ServiceSettings):
         description="How many messages of a partition back a like can be taken back by its event_id (a URI) alone",
     )
     schema_registry_url: str | None = Field(
-        None, description="Schema registry for likes framed by Confluent's serializers (Avro, JSON Schema)"
+        None, description="Schema registry for likes and slates framed by Confluent's serializers (Avro, JSON Schema)"
     )
     schema_registry_username: str | None = Field(None, description="User at the schema registry")
     schema_registry_password: SecretStr | None = Field(None, description="Password at the schema registry")

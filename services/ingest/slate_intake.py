@@ -38,8 +38,8 @@ class SlateIntake:
         self._highest = np.uint64(highest_in_sample(sample))
 
     def take(self, messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> TakenSlates:
-        """Messages must come in log order. Plain JSON only: a schema registry's `readers` are for likes."""
-        decoded = slates.decode(messages)
+        """Messages must come in log order."""
+        decoded = slates.decode(messages, readers)
         self._count("received", len(messages))
         self._count("rejected", len(decoded.rejections))
         self._count("ignored", decoded.ignored)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -12,13 +11,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import ValidationError
 
 from shared import frames
 from shared.contract import block
-from shared.contract.confluent import MAGIC, Reader, unframe
-from shared.contract.envelopes import Ignored, Unwrapped, unwrap
-from shared.contract.times import LATEST_MS, epoch_ms
+from shared.contract.confluent import Reader
+from shared.contract.envelopes import Ignored
+from shared.contract.opening import FUTURE_TOLERANCE_MS, DoesNotFit, event_of, fields_of, require_in_time, validated
+from shared.contract.times import epoch_ms
 from shared.events import (
     HIGHEST_RANK,
     LANGUAGE_TAG,
@@ -32,11 +31,8 @@ from shared.events import (
 
 # Fewer messages are faster one by one.
 LEAST_BLOCK: Final = 64
-FUTURE_TOLERANCE_MS: Final = 5 * 60 * 1000
 # A like with every field at its longest has about 6 kB.
 MOST_BYTES: Final = 256 * 1024
-# Of messages that no broker has given a time: a line of a file.
-NO_RECEIPT: Final = LATEST_MS
 # How the reason begins where an unlike names a like that nobody remembers: rejected, but no fault of the event's.
 UNKNOWN_LIKE: Final = "undoes: no like "
 
@@ -117,40 +113,27 @@ class Decoded:
         return self.likes
 
 
-class DoesNotFit(ValueError):
-    """Why a message does not fit its contract, one entry an error."""
-
-    def __init__(self, *errors: str) -> None:
-        super().__init__("; ".join(errors))
-        self.errors = errors
-
-
-class NotALike(DoesNotFit):
-    """Of a message of `likes.v1`."""
-
-
 _fast = msgspec.json.Decoder(FastLike)
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def parse(
     value: bytes | None, headers: Mapping[str, bytes], timestamp: int, readers: Mapping[int, Reader] | None = None
 ) -> FastLike | Like:
-    """One like with its times in ms. Raises NotALike, and Ignored where it is about something else.
+    """One like with its times in ms. Raises DoesNotFit, and Ignored where it is about something else.
 
-    `timestamp` (ms) is when the message was received: a like cannot lie in its future, or one forged event would
-    move the watermark and make everybody else late. `readers` are those of a schema registry, by id.
+    `timestamp` (ms) is when the message was received: a like cannot lie in its future. `readers` are
+    those of a schema registry, by id.
     """
     if value is None:
         raise Ignored("a tombstone: a message without a value")
     if len(value) > MOST_BYTES:
-        raise NotALike(f"message: has {len(value)} bytes; at most {MOST_BYTES}")
+        raise DoesNotFit(f"message: has {len(value)} bytes; at most {MOST_BYTES}")
     try:
         if headers or (b"\\" in value and b"\\u0000" in value):
             raise msgspec.ValidationError
         like: FastLike | Like = _normal(_fast.decode(value))
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return of_event(_event(value, readers or {}), headers, timestamp)
+        return of_event(event_of(value, readers or {}), headers, timestamp)
     return _in_time(like, timestamp)
 
 
@@ -165,16 +148,12 @@ def of_values(event: Mapping[str, Any], timestamp: int) -> FastLike | Like:
 
 def of_event(event: Any, headers: Mapping[str, bytes], timestamp: int) -> FastLike | Like:
     """One like from an event in whatever envelopes. Raises as `parse`."""
-    try:
-        found = unwrap(event, headers)
-    except (ValueError, RecursionError) as error:
-        raise NotALike(f"envelope: {error}") from None
-    fields = _with_receipt(found, timestamp) if found.receipt_is_the_time else found.fields
+    fields = fields_of(event, headers, timestamp)
     like: FastLike | Like
     try:
         like = _of_fields(fields)
     except ValueError:
-        like = _of_contract(fields)
+        like = validated(Like, fields)
     return _in_time(like, timestamp)
 
 
@@ -184,30 +163,6 @@ def _of_fields(fields: Any) -> FastLike:
     if b"\\u0000" in msgspec.json.encode(fast):  # which raises for what is no Unicode text
         raise ValueError
     return fast
-
-
-def _of_contract(fields: Any) -> Like:
-    try:
-        like = Like.model_validate(fields)
-    except ValidationError as error:
-        raise NotALike(*(sentence(e) for e in error.errors(include_url=False, include_input=False))) from None
-    try:
-        like.model_dump_json()
-    except ValueError:  # a lone surrogate such as "\ud800" is JSON but no text
-        raise NotALike("message: holds text that is not valid Unicode") from None
-    return like
-
-
-def _event(value: bytes, readers: Mapping[int, Reader]) -> Any:
-    if value.startswith(MAGIC):
-        try:
-            return unframe(value, readers)
-        except ValueError as error:
-            raise NotALike(f"message: {error}") from None
-    try:
-        return msgspec.json.decode(value.removeprefix(BYTE_ORDER_MARK))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotALike(f"message: not JSON: {error}") from None
 
 
 def _normal(like: FastLike) -> FastLike:
@@ -229,24 +184,9 @@ def _normal(like: FastLike) -> FastLike:
     return like
 
 
-def _with_receipt(found: Unwrapped, timestamp: int) -> Any:
-    if timestamp >= NO_RECEIPT:
-        raise NotALike("occurred_at: it says no time itself, and a file has no time of receipt")
-    return {**found.fields, "occurred_at": timestamp}
-
-
 def _in_time(like: L, timestamp: int) -> L:
-    if like.occurred_at > timestamp + FUTURE_TOLERANCE_MS:  # type: ignore[operator]
-        raise NotALike("occurred_at: lies more than 5 minutes after the message was sent")
+    require_in_time(like.occurred_at, timestamp)  # type: ignore[arg-type]
     return like
-
-
-def sentence(error: Any) -> str:
-    """Of one of pydantic's errors: "field: reason"."""
-    message = re.sub("^Value error, ", "", error["msg"])
-    if not error["loc"] and error["type"] == "value_error":  # of several fields: it names them itself
-        return message
-    return f"{'.'.join(str(part) for part in error['loc']) or 'message'}: {message}"
 
 
 def to_message(like: FastLike | Like) -> bytes:
@@ -311,7 +251,7 @@ def one_by_one(messages: Sequence[Message], readers: Mapping[int, Reader] | None
     for message in messages:
         try:
             like = parse(message.value, message.headers, message.timestamp, readers)
-        except NotALike as error:
+        except DoesNotFit as error:
             rejections.append(Rejection(message, error.errors))
             continue
         except Ignored:

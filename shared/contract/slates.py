@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -10,10 +10,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import ValidationError
 
 from shared.contract.block import LONGEST_ID
-from shared.contract.decode import BYTE_ORDER_MARK, FUTURE_TOLERANCE_MS, DoesNotFit, Message, Rejection, Tag, sentence
+from shared.contract.confluent import Reader
+from shared.contract.decode import Message, Rejection, Tag
+from shared.contract.envelopes import CARRIERS, Ignored
+from shared.contract.opening import NO_RECEIPT, DoesNotFit, event_of, fields_of, require_in_time, validated
 from shared.contract.times import epoch_ms
 from shared.events import HIGHEST_RANK, LONGEST_SLATE_ID, SURFACES
 from shared.exposures import ARMS, LONGEST_NAME, MOST_CANDIDATES, MOST_ITEMS, Exposure
@@ -28,6 +30,7 @@ Bools = npt.NDArray[np.bool_]
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)] | int
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
+NO_HEADERS: Final[Mapping[str, bytes]] = {}
 _ARM_CODES: Final = {name: code for code, name in enumerate(ARMS)}
 _SURFACE_CODES: Final = {name: code for code, name in enumerate(SURFACES)}
 
@@ -61,6 +64,8 @@ class FastExposure(msgspec.Struct, gc=False):
     items: _Items = []
     withheld: _Items = []
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_CANDIDATES)] | None = None
+    # As of FastLike: a flattened row of Debezium that is gone.
+    deleted: None = msgspec.field(name="__deleted", default=None)
 
 
 Slate = FastExposure | Exposure
@@ -78,28 +83,26 @@ class DecodedSlates:
     ignored: int
 
 
-class NotASlate(DoesNotFit):
-    """Of a message of `exposures.v1`."""
-
-
 _fast = msgspec.json.Decoder(FastExposure)
 
 
-def parse(value: bytes, timestamp: int) -> Slate:
-    """One slate with its time in ms. Raises NotASlate. `timestamp` (ms) is when the message was received: a slate
-    cannot lie in its future.
+def parse(
+    value: bytes | None, headers: Mapping[str, bytes], timestamp: int, readers: Mapping[int, Reader] | None = None
+) -> Slate:
+    """One slate with its time in ms. Raises DoesNotFit, and Ignored where it says nothing. `timestamp` (ms) is when the
+    message was received: a slate cannot lie in its future. `readers` are those of a schema registry, by id.
     """
+    if value is None:
+        raise Ignored("a tombstone: a message without a value")
     if len(value) > MOST_BYTES:
-        raise NotASlate(f"message: has {len(value)} bytes; at most {MOST_BYTES}")
-    slate: Slate
+        raise DoesNotFit(f"message: has {len(value)} bytes; at most {MOST_BYTES}")
     try:
-        if b"\\" in value and b"\\u0000" in value:
+        if "ce_specversion" in headers or (b"\\" in value and b"\\u0000" in value):
             raise msgspec.ValidationError
-        slate = _normal(_fast.decode(value))
+        slate: Slate = _normal(_fast.decode(value))
     except (msgspec.DecodeError, ValueError, RecursionError):
-        slate = of_event(_event(value))
-    if slate.occurred_at > timestamp + FUTURE_TOLERANCE_MS:  # type: ignore[operator]
-        raise NotASlate("occurred_at: lies more than 5 minutes after the message was sent")
+        return of_event(event_of(value, readers or {}), headers, timestamp)
+    require_in_time(slate.occurred_at, timestamp)  # type: ignore[arg-type]
     return slate
 
 
@@ -110,43 +113,33 @@ def _normal(slate: FastExposure) -> FastExposure:
     return slate
 
 
-def _event(value: bytes) -> Any:
-    try:
-        return msgspec.json.decode(value.removeprefix(BYTE_ORDER_MARK))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotASlate(f"message: not JSON: {error}") from None
-
-
-def of_event(event: Any) -> Exposure:
-    """One slate from plain values, as a row of a file has them. Raises NotASlate."""
-    try:
-        slate = Exposure.model_validate(event)
-    except ValidationError as error:
-        raise NotASlate(*(sentence(e) for e in error.errors(include_url=False, include_input=False))) from None
-    try:
-        slate.model_dump_json()
-    except ValueError:  # a lone surrogate is JSON but no text
-        raise NotASlate("message: holds text that is not valid Unicode") from None
+def of_event(event: Any, headers: Mapping[str, bytes] = NO_HEADERS, timestamp: int = NO_RECEIPT) -> Exposure:
+    """One slate from an event in whatever envelopes can hold one. Raises as `parse`."""
+    fields = fields_of(event, headers, timestamp, CARRIERS)
+    if isinstance(fields, dict) and fields.get("action") == "unlike":
+        raise DoesNotFit("envelope: says that a slate is gone, and what was shown cannot be taken back")
+    slate = validated(Exposure, fields)
+    require_in_time(slate.occurred_at, timestamp)
     return slate
 
 
-def decode(messages: Sequence[Message]) -> DecodedSlates:
+def decode(messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> DecodedSlates:
     """Check and turn messages into one record batch."""
     slates: list[Slate] = []
     kept, rejections = [], []
-    ignored = 0
     for message in messages:
-        if message.value is None:  # a tombstone
-            ignored += 1
-            continue
         try:
-            slates.append(parse(message.value, message.timestamp))
-        except NotASlate as error:
+            slate = parse(message.value, message.headers, message.timestamp, readers)
+        except DoesNotFit as error:
             rejections.append(Rejection(message, error.errors))
             continue
+        except Ignored:
+            continue
+        slates.append(slate)
         kept.append((message.partition, message.offset, message.timestamp))
     places = np.array(kept, np.int64).reshape(-1, 3)
     received_at = np.repeat(places[:, 2], [_size(slate) for slate in slates])
+    ignored = len(messages) - len(slates) - len(rejections)
     return DecodedSlates(to_items(slates, places[:, :2]), received_at, tuple(rejections), ignored)
 
 

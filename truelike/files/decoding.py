@@ -13,9 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shared import frames
-from shared.contract.decode import NO_RECEIPT, FastLike, NotALike, of_values, to_batch
-from shared.contract.envelopes import ENVELOPES, Ignored, unwrap
+from shared.contract.decode import FastLike, of_values, to_batch
+from shared.contract.envelopes import ENVELOPES, Ignored
 from shared.contract.identifiers import text_of
+from shared.contract.opening import NO_RECEIPT, DoesNotFit, fields_of
 from shared.contract.times import EARLIEST_MS, LATEST_MS, TYPED, NotATime, read_time
 from shared.events import Like
 from truelike.files import paths, vectors
@@ -138,7 +139,7 @@ class Decoding:
         for n, (row, event) in enumerate(zip(part.rows, events, strict=True)):
             try:
                 like, form = self._like(fields(event))
-            except NotALike as error:
+            except DoesNotFit as error:
                 refused.append(Refused(row, error.errors, event, part.lines[n] if part.lines else None))
             except Ignored as why:
                 self._result.ignore(str(why), row, part.lines[n] if part.lines else None)
@@ -159,7 +160,7 @@ class Decoding:
     def _fields(self, event: Any) -> dict[str, Any]:
         """The contract's fields of an event: mapped, as they are, or out of its envelopes. Raises as `_like`."""
         if not isinstance(event, dict):
-            raise NotALike("message: is no JSON object")
+            raise DoesNotFit("message: is no JSON object")
         if self._mapping:
             return self._mapped(event)
         if "actor_id" in event and "occurred_at" in event and "__deleted" not in event:
@@ -180,7 +181,7 @@ class Decoding:
         return found
 
     def _like(self, event: dict[str, Any]) -> tuple[FastLike | Like, str]:
-        """A like and the form that its time came in. Raises NotALike and Ignored."""
+        """A like and the form that its time came in. Raises DoesNotFit and Ignored."""
         form = ""
         for name in _TIMES:
             if name in event:
@@ -214,15 +215,10 @@ def _as_columns(events: Sequence[Any]) -> dict[str, Any] | None:
 
 
 def _unwrapped(event: dict[str, Any]) -> dict[str, Any]:
-    try:
-        found = unwrap(event, {})
-    except (ValueError, RecursionError) as error:
-        raise NotALike(f"envelope: {error}") from None
-    if not isinstance(found.fields, dict):
-        raise NotALike("envelope: holds no JSON object")
-    if found.receipt_is_the_time:
-        raise NotALike("occurred_at: it says no time itself, and a file has no time of receipt")
-    return {name: found.fields[name] for name in FIELDS if found.fields.get(name) is not None}
+    fields = fields_of(event, {}, NO_RECEIPT)
+    if not isinstance(fields, dict):
+        raise DoesNotFit("envelope: holds no JSON object")
+    return {name: fields[name] for name in FIELDS if fields.get(name) is not None}
 
 
 def _to_rows(table: pa.Table) -> list[dict[str, Any]]:

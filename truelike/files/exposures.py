@@ -9,7 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from shared import frames
-from shared.contract.slates import NotASlate, of_event, to_items
+from shared.contract.envelopes import Ignored
+from shared.contract.opening import DoesNotFit
+from shared.contract.slates import of_event, to_items
 from shared.exposures import Exposure
 from truelike.files.content import UnreadableFile, look
 from truelike.files.documents import read_events
@@ -44,8 +46,11 @@ def _slates(part: Part, result: Result, seen: set[str]) -> Iterator[Exposure]:
     for event, row, line in zip(part.events, part.rows, part.lines, strict=True):
         try:
             slate = of_event(event)
-        except NotASlate as error:
+        except DoesNotFit as error:
             result.reject([Refused(row, error.errors, event, line)])
+            continue
+        except Ignored as why:
+            result.ignore(str(why), row, line)
             continue
         if slate.slate_id in seen:
             result.duplicates += 1

@@ -12,7 +12,8 @@ from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
 from services.ingest.sources import Sources
 from shared import frames
-from shared.contract.decode import NO_RECEIPT, Message, Rejection
+from shared.contract.decode import Message, Rejection
+from shared.contract.opening import NO_RECEIPT
 from shared.contract.times import LATEST_MS
 from shared.frames import Output, Progress
 from shared.hashing import hash_strings

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared import frames
-from shared.contract.decode import NO_RECEIPT
+from shared.contract.opening import NO_RECEIPT
 from shared.hashing import KEY, hash_strings
 from truelike.files.content import UnreadableFile
 from truelike.files.decoding import Decoded

@@ -14,7 +14,7 @@ from services.connector.receiving import posted
 from services.connector.settings import ConnectorSettings
 from services.connector.signatures import is_signed, shows_user
 from shared.bodies import Event
-from shared.contract.decode import NotALike
+from shared.contract.opening import DoesNotFit
 from shared.frames import Output
 
 _CALLS: Final = {name: name for name in ("track", "identify", "page", "screen", "group", "alias")} | {
@@ -65,7 +65,7 @@ def _complete(call: dict[str, Any], value: bytes, path: str, now_ms: int) -> dic
     has_time = any(call.get(name) is not None for name in _TIMES)
     if call.get("messageId") is None and call.get("type") == "track":
         if not has_time:
-            raise NotALike("messageId: missing, and no timestamp either: a call sent again would count twice")
+            raise DoesNotFit("messageId: missing, and no timestamp either: a call sent again would count twice")
         call = {**call, "messageId": content_id("segment", value)}
     return call if has_time else {**call, "receivedAt": now_ms}
 

@@ -14,8 +14,8 @@ from services.connector.receiving import posted
 from services.connector.settings import ConnectorSettings
 from services.connector.signatures import is_signed
 from shared.bodies import Event
-from shared.contract.decode import NotALike
 from shared.contract.envelopes import Ignored
+from shared.contract.opening import DoesNotFit
 from shared.events import ACTIONS, Like
 from shared.frames import Output
 
@@ -51,7 +51,7 @@ class Webhook:
 
     def _mapped(self, event: Any, value: bytes, headers: Mapping[str, str], now_ms: int) -> dict[str, Any]:
         if not isinstance(event, dict):
-            raise NotALike("message: expected a JSON object")
+            raise DoesNotFit("message: expected a JSON object")
         places = {field: _at(event, place, headers) for field, place in self._map.items()}
         fields = {field: found for field, found in places.items() if found is not None}
         if self._actions:
@@ -61,7 +61,7 @@ class Webhook:
             fields["action"] = self._actions[said]
         if "event_id" not in fields:
             if "occurred_at" not in fields:
-                raise NotALike(
+                raise DoesNotFit(
                     "event_id: missing, and occurred_at too: an event sent again would count twice; name one of them "
                     "in WEBHOOK_MAP"
                 )

@@ -54,7 +54,7 @@ def _data(event: dict[str, Any]) -> Any:
     if isinstance(kind, str) and not is_json(kind):
         raise ValueError(f"a CloudEvent's data of content type {kind[:60]!r} cannot be read: send application/json")
     if "data" not in event:
-        raise ValueError("a CloudEvent must have data, a JSON object with the fields of a like")
+        raise ValueError("a CloudEvent must have data, a JSON object with the fields of the event")
     return event["data"]
 
 

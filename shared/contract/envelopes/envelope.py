@@ -13,7 +13,7 @@ class Ignored(Exception):
 
 @dataclass(frozen=True)
 class Unwrapped:
-    """Fields of a like. `receipt_is_the_time`: the envelope carries none, so the time of receipt counts."""
+    """Fields of an event. `receipt_is_the_time`: the envelope carries none, so the time of receipt counts."""
 
     fields: Any
     receipt_is_the_time: bool = False

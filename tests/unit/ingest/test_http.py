@@ -12,6 +12,7 @@ import pytest
 from services.ingest.http import Gate, build_app
 from services.ingest.runner import _message
 from services.ingest.settings import IngestSettings
+from shared.contract import slates
 from shared.contract.decode import parse
 from shared.health import Health
 from shared.topics import EXPOSURES
@@ -134,3 +135,30 @@ async def test_slates_are_answered_one_by_one(slates: Any, status: int, counts: 
     assert broker.topics <= {EXPOSURES}
     if status == 422:
         assert answer.json()["detail"].startswith("none of 1 events is a slate that can be accepted; event 0: slate_id")
+
+
+UNTIMED = {name: value for name, value in SLATE.items() if name != "occurred_at"}
+CLOUD_EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "shown", "time": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "accepted"),
+    [
+        ({**CLOUD_EVENT, "data": UNTIMED}, {"content-type": "application/cloudevents+json"}, 202, 1),
+        ([{**CLOUD_EVENT, "data": UNTIMED}] * 2, {"content-type": "application/cloudevents-batch+json"}, 202, 2),
+        (UNTIMED, {**CE, "ce-time": "2026-01-01T00:00:00Z", "content-type": "application/json"}, 202, 1),
+        ({"schema": {}, "payload": SLATE}, {}, 202, 1),
+        ({"schema": {}, "payload": None}, {}, 200, 0),
+        ({**CLOUD_EVENT, "data": {}}, {}, 422, 0),
+    ],
+)
+async def test_slates_come_in_the_envelopes_that_likes_come_in(
+    body: Any, headers: dict[str, str], status: int, accepted: int
+) -> None:
+    client, broker = ingest()
+    answer = await client.post("/v1/exposures", content=json.dumps(body).encode(), headers=headers)
+    assert (answer.status_code, answer.json()["accepted"]) == (status, accepted)
+    assert [key for key, _, _ in broker.messages] == [b"7"] * accepted
+    # What reaches Kafka is read there as it was here.
+    for _, value, kept in broker.messages:
+        assert slates.parse(value, kept, START_MS).slate_id == "s"

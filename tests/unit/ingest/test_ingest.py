@@ -18,7 +18,8 @@ from services.ingest.runner import IngestRunner, _to_output
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import Sources
 from shared.bodies import split_body
-from shared.contract.decode import FUTURE_TOLERANCE_MS, FastLike, Message, NotALike, decode, parse
+from shared.contract.decode import FastLike, Message, decode, parse
+from shared.contract.opening import FUTURE_TOLERANCE_MS, DoesNotFit
 from shared.contract.times import LATEST_MS
 from shared.events import Like
 from shared.frames import Output, Progress, from_message
@@ -61,7 +62,7 @@ def test_the_fast_path_accepts_nothing_that_the_contract_refuses(event: dict[str
     reasons: tuple[str, ...] = ()
     try:
         found = parse(text, {}, LATEST_MS)
-    except NotALike as error:
+    except DoesNotFit as error:
         found, reasons = None, error.errors
     assert (found is None) == (contract is None) == bool(reasons)
     if fast is not None and contract is not None and found is not None:
@@ -91,7 +92,7 @@ def test_the_fast_path_accepts_nothing_that_the_contract_refuses(event: dict[str
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_reason(value: bytes | None, reason: str) -> None:
-    with pytest.raises(NotALike, match=reason):
+    with pytest.raises(DoesNotFit, match=reason):
         parse(value, {}, START_MS)
 
 

@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.registry import SchemaRegistry
+from services.ingest.slate_intake import SlateIntake
+from shared.contract import slates
 from shared.contract.confluent import reader_of, schema_id
 from shared.contract.decode import Decoded, Message, decode
 from tests.likes import START_MS, like
@@ -132,6 +134,43 @@ def test_a_registry_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) 
     assert decoded.likes.num_rows == 1
     assert schemas.dependency.error is None
     assert registry.asked[:4] == ["/schemas/ids/7"] * 4
+
+
+ITEM = {"type": "record", "name": "Item", "fields": [{"name": "target_id", "type": "string"}]}
+ITEM["fields"] += [{"name": "rank", "type": "int"}, {"name": "propensity", "type": ["null", "double"]}]  # type: ignore[operator]
+SLATE: dict[str, Any] = {
+    "type": "record",
+    "name": "Slate",
+    "fields": [
+        {"name": "slate_id", "type": "string"},
+        {"name": "occurred_at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "actor_id", "type": "long"},
+        {"name": "arm", "type": {"type": "enum", "name": "Arm", "symbols": ["none", "treated", "holdout"]}},
+        {"name": "items", "type": {"type": "array", "items": ITEM}},
+    ],
+}
+
+
+def test_slates_framed_by_a_registry_are_those_that_are_sent_plain() -> None:
+    at, items = datetime.fromtimestamp(START_MS / 1000, UTC), [{"target_id": "t", "rank": 3, "propensity": 0.5}]
+    row = {"slate_id": "s", "occurred_at": at, "actor_id": 7, "arm": "treated", "items": items}
+    sink, plain = io.BytesIO(), json.dumps({**row, "occurred_at": START_MS}).encode()
+    fastavro.schemaless_writer(sink, fastavro.parse_schema(SLATE), row)
+    readers = {7: reader_of("AVRO", json.dumps(SLATE), []), 8: reader_of("JSON", "{}", [])}
+    values = [plain, framed(7, sink.getvalue()), framed(8, plain), framed(7, sink.getvalue()[:-3]), framed(9, plain)]
+    messages = [Message(value, 0, n, START_MS, {}) for n, value in enumerate(values)]
+    decoded = slates.decode(messages, readers)
+    first, *others = [
+        {name: value for name, value in item.items() if name != "source_offset"} for item in decoded.items.to_pylist()
+    ]
+    assert others == [first] * 2
+    assert [rejection.errors[0][:40] for rejection in decoded.rejections] == [
+        "message: not what its Avro schema says: ",
+        "message: is framed with schema 9 of a re",
+    ]
+    # And at ingest, which fetches schemas before.
+    taken = SlateIntake(100, 1.0).take(messages[1:3], readers)
+    assert (taken.rows.num_rows, taken.rejections) == (1, ())
 
 
 @given(st.binary(max_size=60))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from shared import frames
 from shared.contract import block, decode
-from shared.contract.decode import FUTURE_TOLERANCE_MS, Message, one_by_one
+from shared.contract.decode import Message, one_by_one
+from shared.contract.opening import FUTURE_TOLERANCE_MS
 from shared.events import ACTIONS, CONTENT_ORIGINS, MANDATES, SIGNATURES, SURFACES, USER_PRESENT, rfc3339
 from tests.likes import START_MS, like
 from tests.mutations import ODD, mutated

@@ -18,7 +18,8 @@ from shared import frames
 from shared.bodies import split_body
 from shared.contract import decode
 from shared.contract.confluent import reader_of
-from shared.contract.decode import FastLike, Message, NotALike, parse, to_message, to_messages
+from shared.contract.decode import FastLike, Message, parse, to_message, to_messages
+from shared.contract.opening import DoesNotFit
 from shared.events import Like
 from shared.frames import FORECASTS, JUDGED_LIKES, LIKES, TRUSTED_LIKES
 from shared.hashing import hash_strings
@@ -157,7 +158,7 @@ def test_numbers_stand_for_their_digits() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_name(name: str, wrong: Any) -> None:
-    with pytest.raises(NotALike, match=f"^{name}: "):
+    with pytest.raises(DoesNotFit, match=f"^{name}: "):
         parse(json.dumps({**BUY, name: wrong}).encode(), {}, START_MS)
 
 

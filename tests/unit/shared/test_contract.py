@@ -16,10 +16,8 @@ from hypothesis import strategies as st
 
 from shared.bodies import split_body
 from shared.contract.decode import (
-    NO_RECEIPT,
     UNKNOWN_LIKE,
     Message,
-    NotALike,
     decode,
     of_event,
     of_values,
@@ -28,6 +26,7 @@ from shared.contract.decode import (
 )
 from shared.contract.envelopes import ENVELOPES, Ignored, expand, unwrap
 from shared.contract.identifiers import MOST_BYTES, text_of
+from shared.contract.opening import NO_RECEIPT, DoesNotFit
 from shared.contract.times import LATEST_MS, NotATime, epoch_ms, read_time
 from shared.contract.verbs import action_of
 from shared.events import ACTIONS
@@ -282,7 +281,7 @@ def test_what_is_about_something_else_is_left_out_and_counted(event: dict[str, A
     ],
 )
 def test_an_envelope_that_cannot_hold_a_like_says_why(event: dict[str, Any], reason: str) -> None:
-    with pytest.raises(NotALike, match=reason):
+    with pytest.raises(DoesNotFit, match=reason):
         parse(json.dumps(event).encode(), {}, START_MS)
 
 
@@ -328,7 +327,7 @@ def test_a_batch_hands_on_what_it_says_once() -> None:
 
 def test_the_time_of_receipt_counts_where_an_activity_has_none_but_a_file_has_none_either() -> None:
     assert of_event(activity(), {}, START_MS + 7).occurred_at == START_MS + 7
-    with pytest.raises(NotALike, match="no time of receipt"):
+    with pytest.raises(DoesNotFit, match="no time of receipt"):
         of_event(activity(), {}, NO_RECEIPT)
 
 
@@ -371,7 +370,7 @@ def outcome(event: Any, headers: dict[str, bytes]) -> str:
     """The like's event_id, or why it is none; anything else that is raised fails the test."""
     try:
         return str(of_event(event, headers, START_MS).event_id)
-    except (NotALike, Ignored) as error:
+    except (DoesNotFit, Ignored) as error:
         return str(error)
 
 

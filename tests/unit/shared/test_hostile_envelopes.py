@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.contract.decode import NotALike, of_event
+from shared.contract.decode import of_event
 from shared.contract.envelopes import Ignored, expand
+from shared.contract.opening import DoesNotFit
 from tests.jetstream import account, commit
 
 TIME = "2026-01-01T00:00:00Z"
@@ -94,7 +95,7 @@ def test_anything_anywhere_is_judged(name: str) -> None:
                 try:
                     of_event(event, {}, NOW_MS)
                     judged["like"] += 1
-                except NotALike:
+                except DoesNotFit:
                     judged["refused"] += 1
                 except Ignored:
                     judged["left out"] += 1

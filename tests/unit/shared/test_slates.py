@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -13,13 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import contracts
-from shared.contract.decode import NO_RECEIPT, Message
-from shared.contract.slates import FastExposure, NotASlate, decode, of_event, parse, to_items
+from shared.bodies import split_body
+from shared.contract.decode import Message
+from shared.contract.envelopes import Ignored
+from shared.contract.opening import NO_RECEIPT, DoesNotFit
+from shared.contract.slates import FastExposure, decode, of_event, parse, to_items
 from shared.events import SURFACES
 from shared.exposures import ARMS, Exposure
 from shared.frames import EXPOSED_ITEMS
 from shared.hashing import hash_strings
 from shared.topics import EXPOSURES
+from tests.unit.shared.test_hostile_envelopes import ANYTHING, places, put
+from truelike.files import exposures
+from truelike.files.result import Result
 
 NOW = 1_767_225_600_000
 ITEM = {"target_id": "song", "rank": 0, "propensity": 0.25, "creator_id": 7}
@@ -58,8 +66,8 @@ def test_the_fast_way_reads_nothing_that_the_contract_refuses_and_reads_the_same
     except ValueError:
         expected = None
     try:
-        found = to_items([parse(json.dumps(event).encode(), NO_RECEIPT)])
-    except NotASlate:
+        found = to_items([parse(json.dumps(event).encode(), {}, NO_RECEIPT)])
+    except DoesNotFit:
         found = None
     assert found == expected
 
@@ -79,7 +87,7 @@ def test_the_schema_refuses_nothing_that_is_accepted(change: dict[str, Any]) -> 
 
 
 def test_a_plain_slate_takes_the_fast_way() -> None:
-    assert isinstance(parse(json.dumps(SLATE).encode(), NOW), FastExposure)
+    assert isinstance(parse(json.dumps(SLATE).encode(), {"traceparent": b"00-1"}, NOW), FastExposure)
 
 
 def test_a_row_an_item() -> None:
@@ -123,5 +131,106 @@ def test_what_does_not_fit_is_refused_with_the_reason(event: Any, reason: str) -
 
 
 def test_text_that_is_no_unicode_is_refused_in_a_file_too() -> None:
-    with pytest.raises(NotASlate, match="holds text that is not valid Unicode"):
+    with pytest.raises(DoesNotFit, match="holds text that is not valid Unicode"):
         of_event({**SLATE, "actor_id": "\ud800"})
+
+
+TIME = "2026-01-01T00:00:00Z"
+UNTIMED = {name: value for name, value in SLATE.items() if name != "occurred_at"}
+BINARY = {"ce_specversion": b"1.0", "ce_id": b"1", "ce_source": b"/s", "ce_type": b"shown", "ce_time": TIME.encode()}
+
+
+def cloud_event(**changes: Any) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": "1", "source": "/s", "type": "com.x.slate.shown", "time": TIME, **changes}
+
+
+ENVELOPED: dict[str, dict[str, Any]] = {
+    "CloudEvents": cloud_event(data=UNTIMED),
+    "CloudEvents, base64": cloud_event(data_base64=base64.b64encode(json.dumps(UNTIMED).encode()).decode()),
+    "CloudEvents, its own time": cloud_event(time="2025-12-31T00:00:00Z", data=SLATE),
+    "Kafka Connect": {"schema": {}, "payload": SLATE},
+    "Kafka Connect, CloudEvents": {"schema": {}, "payload": cloud_event(data=UNTIMED)},
+    "Debezium": {"op": "c", "before": None, "after": {**UNTIMED, "created_at": TIME}, "source": {"ts_ms": 5}},
+    "Debezium, its own name": {"op": "r", "before": None, "after": {**SLATE, "actor_id": None, "user_id": "ann"}},
+    "Debezium, flat": {**SLATE, "__deleted": "false"},
+}
+
+
+@pytest.mark.parametrize("name", ENVELOPED)
+def test_one_contract_at_every_door(name: str, tmp_path: Path) -> None:
+    expected, body = to_items([Exposure.model_validate(SLATE)]), json.dumps(ENVELOPED[name]).encode()
+    (through_http,) = split_body(body, {"content-type": "application/json"})
+    path, result = tmp_path / "slates.jsonl", Result()
+    path.write_bytes(body + b"\n")
+    for found in (
+        decode([Message(body, 0, 0, NOW, {})]).items,
+        to_items([parse(through_http.value, through_http.headers, NOW)]),
+        exposures.read(path, result, lambda done, total: None),
+    ):
+        assert found == expected
+    assert (result.accepted, result.rejections) == (1, 0)
+
+
+def test_binary_cloud_events_over_kafka_and_http() -> None:
+    body = json.dumps(UNTIMED).encode()
+    headers = {name.replace("_", "-"): value.decode() for name, value in BINARY.items()}
+    (event,) = split_body(body, {**headers, "content-type": "application/json; charset=utf-8"})
+    by_kafka, by_http = parse(body, BINARY, NOW), parse(event.value, event.headers, NOW)
+    assert to_items([by_kafka]) == to_items([by_http]) == to_items([Exposure.model_validate(SLATE)])
+    # Without a time of its own, that of receipt.
+    untimed = {name: value for name, value in BINARY.items() if name != "ce_time"}
+    assert parse(body, untimed, NOW + 7).occurred_at == NOW + 7
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (cloud_event(), "envelope: a CloudEvent must have data"),
+        (cloud_event(data=[SLATE]), "envelope: a CloudEvent's data must be a JSON object"),
+        (cloud_event(data={**UNTIMED, "items": []}), "items: a slate shows or withholds at least one item"),
+        # An envelope's id is no slate's: likes name slates.
+        (cloud_event(data={**UNTIMED, "slate_id": None}), "slate_id: Field required"),
+        (cloud_event(time="2026-01-01T00:05:01Z", data=UNTIMED), "occurred_at: lies more than 5 minutes after"),
+        ({"op": "d", "before": SLATE, "after": None}, "envelope: says that a slate is gone"),
+        ({**SLATE, "__deleted": "true"}, "envelope: says that a slate is gone"),
+        # What can only be a like is no envelope of a slate.
+        ({"type": "Like", "actor": "ann", "object": "song"}, "slate_id: Field required"),
+        ({"type": "track", "userId": "ann", "event": "Page Viewed"}, "slate_id: Field required"),
+        (b"\x00\x00\x00\x00\x07x", "message: is framed with schema 7 of a registry: set SCHEMA_REGISTRY_URL"),
+    ],
+)
+def test_an_envelope_that_holds_no_slate_says_why(event: Any, reason: str) -> None:
+    (rejection,) = decode([message(event)]).rejections
+    assert rejection.errors[0].startswith(reason)
+
+
+@pytest.mark.parametrize("event", [{"schema": {}, "payload": None}, {"op": "t", "after": None}])
+def test_what_is_about_no_slate_is_left_out_and_counted(event: dict[str, Any], tmp_path: Path) -> None:
+    decoded = decode([message(event), message(SLATE, 1)])
+    assert (decoded.ignored, decoded.rejections, decoded.items.num_rows) == (1, (), 1)
+    path, result = tmp_path / "slates.jsonl", Result()
+    path.write_text(f"{json.dumps(event)}\n{json.dumps(SLATE)}\n")
+    assert exposures.read(path, result, lambda done, total: None).num_rows == 1
+    assert (result.rows, result.accepted, result.ignorations) == (2, 1, 1)
+
+
+def test_a_plain_slate_with_the_marks_of_a_likes_envelope_is_a_slate() -> None:
+    """Whatever else it says: also where the contract has the last word."""
+    marked = {**SLATE, "slate_id": 7, "type": "track", "userId": "ann", "kind": "account", "did": "d", "time_us": 1}
+    assert parse(json.dumps(marked).encode(), {}, NOW).slate_id == "7"
+
+
+@pytest.mark.parametrize("name", ["CloudEvents", "Kafka Connect, CloudEvents", "Debezium", "Debezium, flat"])
+def test_anything_anywhere_is_judged(name: str) -> None:
+    judged = {"slate": 0, "refused": 0, "left out": 0}
+    for path in places(ENVELOPED[name]):
+        for what in ANYTHING:
+            try:
+                of_event(put(ENVELOPED[name], path, what), {}, NOW)
+                judged["slate"] += 1
+            except DoesNotFit:
+                judged["refused"] += 1
+            except Ignored:
+                judged["left out"] += 1
+    assert judged["refused"] > 0
+    assert judged["slate"] > 0
