@@ -91,6 +91,21 @@ def test_choices_are_the_bits_that_files_have() -> None:
     assert state.counters["shown_items"] == to_items(shown).num_rows
 
 
+@given(st.integers(1, 80), st.integers(0, 5))
+@settings(deadline=None, max_examples=20)
+def test_choices_do_not_depend_on_how_the_log_is_cut(size: int, seed: int) -> None:
+    shown = slates(60, seconds=120)
+    rows = naming(made(120, seed), shown, seed)
+    whole, expected = ran(steps([rows], shown))
+    parts, found = ran(steps(list(in_blocks(rows, size)), shown))
+    assert rows_of(found) == rows_of(expected)
+    assert parts.counters == whole.counters
+    assert whole.counters["likes_naming_slates"] > whole.counters["likes_naming_unknown_slates"] > 0
+    assert parts.kept().likes.keys() == whole.kept().likes.keys()
+    for name, column in parts.kept().likes.items():
+        assert np.array_equal(column, whole.kept().likes[name]), name
+
+
 # What happens to likes later: corrections, unlikes, requests to forget.
 happenings = st.lists(
     st.tuples(st.sampled_from(["bot", "human", "unlike", "forget", "like"]), st.integers(0, 119), st.integers(0, 8)),
