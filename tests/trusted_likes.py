@@ -17,6 +17,7 @@ def row(number: int, actor: str, target: str, **more: Any) -> dict[str, Any]:
         "target_id": target,
         "creator_id": f"by-{target}",
         "action": 0,
+        "content_origin": 0,
         "surface": 2,
         "sent_at": START_MS + number * 1000 + 5,
         "human_probability": 0.9,

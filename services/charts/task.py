@@ -39,18 +39,19 @@ class ChartsTask:
             self._forget(forgetting.of_frame(frame).user_ids)
         else:
             self.take(frame.batch)
-            self.counters["charts_likes"] += frame.batch.column("previous_probability").null_count
-        self.counters |= self.counts.counters | self.tallies.counters
         return []
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Rows of TRUSTED_LIKES."""
         self.counts.take(batch)
         self.tallies.take(batch)
+        self.counters["charts_likes"] += batch.column("previous_probability").null_count
+        self.counters |= self.counts.counters | self.tallies.counters
 
     def _forget(self, user_ids: list[str]) -> None:
         self.last_forgotten = self.counts.forget(user_ids)
         self.tallies.forget(hash_strings(pa.array(user_ids, pa.string())))
+        self.counters |= self.counts.counters | self.tallies.counters
 
     def changed(self) -> list[ChartKey]:
         """Which charts are to be said again."""
@@ -60,10 +61,11 @@ class ChartsTask:
         return chart_of(self.counts, key, size)
 
     def snapshot(self) -> Arrays:
-        tallied = {"tallied": np.array(list(self.tallies.counters.values()))}
-        return {**self.counts.snapshot(), **self.tallies.snapshot(), **tallied}
+        counted = {"counters": np.array(list(self.counters.values()))}
+        return {**self.counts.snapshot(), **self.tallies.snapshot(), **counted}
 
     def restore(self, arrays: Arrays) -> None:
         self.counts.restore(arrays)
         self.tallies.restore(arrays)
-        self.tallies.counters = dict(zip(self.tallies.counters, arrays["tallied"].tolist(), strict=True))
+        self.counters = dict(zip(self.counters, arrays["counters"].tolist(), strict=True))
+        self.tallies.counters = {name: self.counters[name] for name in self.tallies.counters}

@@ -104,6 +104,7 @@ def _made(n: int, seed: int = 1) -> list[Output]:
             "topic": topic,
             "action": np.zeros(len(target), np.int8),
             "content_origin": (liked[part] % 4).astype(np.int8),
+            "surface": (liked[part] % 6).astype(np.int8),
             "human_probability": np.full(len(target), 0.95, np.float32),
             "label": np.zeros(len(target), np.int8),
         }

@@ -31,6 +31,7 @@ def like(number: int, actor: str, target: str, at_ms: int = 0, **more: Any) -> d
         "creator_id": f"by-{target}",
         "action": 0,
         "content_origin": 1,
+        "surface": 1,
         "human_probability": 0.9,
         "label": 0,
         "revision": 0,

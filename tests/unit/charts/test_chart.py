@@ -136,6 +136,7 @@ def world(seed: int, bot_share: float, whole_crews: bool) -> tuple[pa.RecordBatc
         "target_id": [f"t{k:04}" for k in target[order]],
         "action": np.zeros(n, np.int8),
         "content_origin": np.zeros(n, np.int8),
+        "surface": np.zeros(n, np.int8),
         "human_probability": np.where(called, 0.02, 0.95)[order].astype(np.float32),
         "label": np.where(called, BOT, HUMAN)[order].astype(np.int8),
     }

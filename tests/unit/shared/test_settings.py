@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from services.charts.settings import ChartsSettings
 from services.choice.settings import ChoiceSettings
 from services.connector.settings import ConnectorSettings
 from services.console.app import ConsoleSettings
@@ -26,6 +27,7 @@ KINDS = (
     PredictorSettings,
     ExporterSettings,
     ChoiceSettings,
+    ChartsSettings,
     ConsoleSettings,
     ConnectorSettings,
     SimulatorSettings,
