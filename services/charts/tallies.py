@@ -49,7 +49,7 @@ class Tallies:
 
     def __init__(self, days: int, most_likes: int) -> None:
         self.days = days
-        self.counters = dict.fromkeys(("counted_likes", "taken_back_likes", "too_old_likes"), 0)
+        self.counters = {"too_old_likes": 0}
         self.standing = StandingLikes(most_likes)
         self.newest = -1
         self._of_day: dict[int, DayTally] = {}
@@ -68,8 +68,6 @@ class Tallies:
         self._of_day = {day: of for day, of in self._of_day.items() if day >= oldest}
 
     def _change(self, given: Given) -> None:
-        self.counters["counted_likes"] += int((given.sign > 0).sum())
-        self.counters["taken_back_likes"] += int((given.sign < 0).sum())
         day_of = given.values[:, TIME] // DAY_MS
         for day in np.unique(day_of).tolist():
             # What was taken back of a day that is no longer kept is gone already.
