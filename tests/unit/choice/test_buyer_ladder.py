@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -23,6 +22,9 @@ from shared.hashing import hash_strings
 from shared.measures.figure import Figure
 from tests.likes import START_MS, like
 from tests.unit.choice.test_log import batch_of
+from truelike.evaluation import buyer_world
+from truelike.evaluation.buyer_world import BuyerWorld
+from truelike.evaluation.looks import moments
 
 HOUR = 3_600_000
 SEARCH, ASSISTANT = SURFACES.index("search"), SURFACES.index("assistant")
@@ -278,20 +280,24 @@ def test_new_to_the_person_is_as_row_by_row(
     assert state.sums[("new to the person",)].totals.tolist() == [len(bought), unmet, certain]
 
 
-def test_intervals_hold_where_people_buy_differently_much() -> None:
-    """At five looks together, in 100 made platforms: a share that is rare, and one that is not."""
-    for truth in (0.02, 0.4):
-        held = 0
-        for seed in range(100):
-            rng = np.random.default_rng((seed, round(1000 * truth)))
-            agents, much = rng.random(1500) < truth, rng.geometric(0.3, 1500)
-            person = np.repeat(np.arange(1500), much) + 1
-            base = buys([{}] * len(person))
-            given = replace(base, person=person.astype(np.uint64), declared=np.repeat(agents, much))
-            right = True
-            for stop in (200, 400, 700, 1000, 1500):
-                state = buyer_ladder.state(log_of(given.take(person <= stop)))
-                found = buyer_ladder._share(state.sums[("all",)], 2, 0)
-                right &= found.low <= truth <= found.high
-            held += right
-        assert held >= 95, truth
+@pytest.mark.parametrize("truth", [0.02, 0.4])
+def test_intervals_hold_where_people_buy_differently_much(truth: float) -> None:
+    """At five looks together, in 100 made platforms where each buys on one rung only: a share that is rare, and one
+    that is not. Also where so few are on a rung that it is not told of.
+    """
+    of = (1 - truth, truth, 0.0, 0.0, 0.0)
+    world = BuyerWorld(few=3.3, many=3.3, of_few=of, of_many=of, spread=0.0)
+    held = 0
+    for seed in range(100):
+        log = buyer_world.make(world, seed)
+        states = (buyer_ladder.state(log.until(moment)).sums[("all",)] for moment in moments(world.days))
+        held += all(found.low <= truth <= found.high for found in (buyer_ladder._share(of, 2, 0) for of in states))
+    assert held >= 95
+
+
+def test_what_a_made_platform_plants_is_found() -> None:
+    world = BuyerWorld(people=40_000)
+    log = buyer_world.make(world, 9)
+    for rung in RUNGS:
+        assert of(log, rung=rung, surface="all").value == pytest.approx(world.truth(rung, False), abs=0.01)
+    assert of(log, **NEW).value == pytest.approx(world.new, abs=0.02)

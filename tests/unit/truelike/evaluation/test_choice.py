@@ -10,9 +10,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from shared.events import SURFACES
 from shared.measures import confidence
 from truelike.cli.app import app
-from truelike.evaluation import choice, open_bandit, value_coverage
+from truelike.evaluation import (
+    bits_coverage,
+    bits_world,
+    buyer_coverage,
+    choice,
+    open_bandit,
+    slates_coverage,
+    value_coverage,
+)
+from truelike.evaluation.bits_world import BitsWorld
+from truelike.evaluation.choice_refusals import REFUSALS
 from truelike.files.content import UnreadableFile
 
 SEEDS = 200
@@ -31,7 +42,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_interval_holds_as_often_as_it_says(report: Path) -> None:
     rows = json.loads(report.read_text())["figures"]
-    assert len(rows) == 15
+    assert len(rows) == 45
     for row in rows:
         assert row["identified"] == row["seeds"] == SEEDS
         assert row["coverage"] >= 0.95, row["figure"]
@@ -41,7 +52,8 @@ def test_every_interval_holds_as_often_as_it_says(report: Path) -> None:
 
 def test_a_log_that_lacks_what_a_figure_needs_is_told(report: Path) -> None:
     rows = json.loads(report.read_text())["refusals"]
-    assert {row["log"] for row in rows} == {*choice.REFUSALS, "nothing but likes"}
+    asked = [(log, lacking.figure) for log, of in REFUSALS.items() for lacking in of]
+    assert [(row["log"], row["figure"]) for row in rows] == asked
     assert all(row["not_identified"] == row["seeds"] for row in rows)
 
 
@@ -67,10 +79,40 @@ def test_a_single_look_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """The coverage is measured, not given: with what is right for one look it is missed."""
     monkeypatch.setattr(confidence, "multiplier", lambda units, level=0.95: 1.96)
     monkeypatch.setattr(choice, "LARGE_SEEDS", 1)
-    monkeypatch.setattr(choice, "_of_drift", lambda world, seed: iter(()))
     monkeypatch.setattr(value_coverage, "WORLDS", {})
-    found = choice.evaluate(40, 1, lambda done, total: None)
-    assert min(row["coverage"] for row in found["figures"]) < 0.9
+    worlds = (bits_coverage.of_seed, slates_coverage.of_slates, buyer_coverage.of_seed)
+    monkeypatch.setattr(choice, "COVERAGE", worlds)
+    found = choice.evaluate(60, 1, lambda done, total: None, 1)["figures"]
+    for name in ("choice_bits", "caused_share", "slot_effect", "buyer_ladder"):
+        assert min(row["coverage"] for row in found if row["figure"].startswith(name)) < 0.92, name
+
+
+def test_the_report_is_the_same_for_any_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "LARGE_SEEDS", 1)
+    alone, three = (choice.evaluate(2, 77, lambda done, total: None, workers) for workers in (1, 3))
+    assert alone == three
+
+
+def test_an_identified_figure_is_no_refusal() -> None:
+    """What is asked of a log that lacks something is not said of one that has it."""
+    log = bits_world.make(BitsWorld(), 3)
+    asked = {lacking.figure: lacking for lacking in REFUSALS["likes without exposures"]}
+    for name in ("choice_bits: history and rest only", "self_directed_novelty: an upper bound"):
+        assert not asked[name].refuses(list(asked[name].measure(log)))
+
+
+def test_the_truth_of_choice_bits_is_what_likes_hold_in_the_mean() -> None:
+    """By formula, and over 300,000 likes of who knows rho and theta."""
+    world = BitsWorld(people=20_000, tail=(1.0, 2.0), least=1, most=60)
+    likes = bits_world.make(world, 5).likes
+    truth, nudged = world.truth(world.rho, world.theta()), likes.surface == SURFACES.index("recommended")
+    for surface, which in (("all", nudged | True), ("recommended", nudged), ("organic", ~nudged)):
+        history = np.log2(likes.p_history / likes.p_popular)[which]
+        people = np.unique(likes.actor[which], return_inverse=True)[1]
+        spread = np.sqrt((np.bincount(people, history - history.mean()) ** 2).sum()) / len(history)
+        assert abs(history.mean() - truth["history", surface]) < 4 * spread < 0.2
+        parts = sum(truth[part, surface] for part in ("history", "shown", "rest"))
+        assert parts == pytest.approx(-np.log2(likes.p_popular[which]).mean(), abs=0.1)
 
 
 def wheel(path: Path, random_rate: float, rows: int = 20_000, items: int = 10) -> Path:

@@ -1,0 +1,92 @@
+"""How often the intervals of choice bits hold: where people give about as many likes each, and where few give most.
+
+What the interval is of: the mean, over all people there could be, of what likes held for *this* forecaster, as it was
+when each came. What it had learnt by then is the same for all people and no chance of who was asked, so the truth is
+reckoned for what it believed all along. The figure is handed nothing of that: it learns rho and theta by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from services.choice import bits
+from services.choice.figures import choice_bits
+from services.choice.log import I64, Log
+from services.choice.mixture import Mixture
+from shared.events import SURFACES
+from shared.measures.figure import Figure
+from truelike.evaluation import bits_world
+from truelike.evaluation.bits_world import BitsWorld
+from truelike.evaluation.looks import Looked, looked_at, moments
+
+WORLDS: Final = {
+    "people alike": BitsWorld(),
+    # A hundredth of the people gives a quarter of the likes; those who give many have the narrowest tastes.
+    "few give most": BitsWorld(people=1_200, tail=(1.0, 2.0), least=1, most=400),
+}
+# What is believed is looked up after each so many of the likes so far.
+_STEP: Final = 10
+
+
+def of_seed(seed: int) -> Iterator[Looked]:
+    for name, world in WORLDS.items():
+        yield from of_world(name, world, seed)
+
+
+def of_world(name: str, world: BitsWorld, seed: int) -> Iterator[Looked]:
+    log = bits_world.make(world, seed)
+    truth = Truth.of(world, log)
+    logs = [log.until(moment) for moment in moments(world.days)]
+
+    def named(figure: Figure) -> str:
+        return f"{choice_bits.NAME}, {figure.about['bits_of']}, {figure.about['surface']}, {name}"
+
+    yield from looked_at(logs, (in_both_orders,), named, truth.at)
+
+
+def in_both_orders(log: Log) -> Iterator[Figure]:
+    """The figure, and what was shown where it comes first as one of its own."""
+    for figure in choice_bits.measure(log):
+        yield figure
+        if "shown_first" in figure.more:
+            value, low, high = (figure.more[f"shown_first{end}"] for end in ("", "_low", "_high"))
+            about = figure.about | {"bits_of": "shown_first"}
+            yield replace(figure, about=about, value=value, low=low, high=high, more={})
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What likes held in the mean, span by span of the log, `stops` the last like of each."""
+
+    log: Log
+    stops: I64
+    means: list[dict[tuple[str, str], float]]
+
+    @classmethod
+    def of(cls, world: BitsWorld, log: Log) -> Truth:
+        mixture, n, slates = Mixture(), len(log.likes), 0
+        stops: list[int] = []
+        means: list[dict[tuple[str, str], float]] = []
+        while (start := stops[-1] if stops else 0) < n:
+            believed = mixture.snapshot()
+            rho = believed["mixture.of_shown"]
+            means.append(world.truth(float(rho[0] / rho[1]), believed["mixture.theta"][: world.size]))
+            stops.append(min(start + 1 + start // _STEP, n))
+            part = log.likes.take(slice(start, stops[-1]))
+            reached = int(np.searchsorted(log.shown.time, part.time[-1], side="right"))
+            bits.following(mixture, part, log.shown.take(slice(slates, reached)))
+            slates = reached
+        return cls(log, np.array(stops), means)
+
+    def at(self, figure: Figure, then: Log) -> float:
+        """Of the likes up to that look: each span's mean, by how many of the likes were of it."""
+        of, surface = figure.about["bits_of"], figure.about["surface"]
+        mine = np.arange(len(then.likes))
+        if surface != choice_bits.ALL:
+            mine = np.flatnonzero(then.likes.surface == SURFACES.index(surface))
+        weight = np.bincount(np.searchsorted(self.stops, mine, side="right"), minlength=len(self.stops))
+        return float(np.average([mean[of, surface] for mean in self.means], weights=weight))
