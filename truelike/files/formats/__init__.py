@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from truelike.files.formats import kuairand, lastfm, movielens, snowplow, yambda
+from truelike.files.formats import kuairand, lastfm, movielens, recbole, snowplow, yambda
 from truelike.files.formats.format import Format
 
 FORMATS: Final[tuple[Format, ...]] = (
     lastfm.FORMAT,
     movielens.FORMAT,
+    recbole.FORMAT,
     kuairand.FORMAT,
     yambda.FORMAT,
     snowplow.FORMAT,

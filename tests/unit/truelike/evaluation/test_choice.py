@@ -18,6 +18,7 @@ from truelike.evaluation import (
     bits_world,
     buyer_coverage,
     choice,
+    choice_plots,
     open_bandit,
     slates_coverage,
     value_coverage,
@@ -35,6 +36,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = ["evaluate", "choice", "--seeds", str(SEEDS), "--first-seed", "5000"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choice, "LARGE_SEEDS", 3)
+        patch.setattr(choice, "PLATFORMS", 1)
         done = CliRunner().invoke(app, [*command, "--report", str(folder / "r.json"), "--pictures", str(folder)])
     assert done.exit_code == 0, done.output
     return folder / "r.json"
@@ -72,13 +74,14 @@ def test_one_percent_withheld_of_100000_slates_is_enough(report: Path) -> None:
 
 
 def test_there_are_pictures(report: Path) -> None:
-    assert all((report.parent / name).stat().st_size > 10_000 for name in ("caused_share.png", "slot_effect.png"))
+    assert all((report.parent / name).stat().st_size > 10_000 for name in choice_plots.PICTURES)
 
 
 def test_a_single_look_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """The coverage is measured, not given: with what is right for one look it is missed."""
     monkeypatch.setattr(confidence, "multiplier", lambda units, level=0.95: 1.96)
     monkeypatch.setattr(choice, "LARGE_SEEDS", 1)
+    monkeypatch.setattr(choice, "PLATFORMS", 0)
     monkeypatch.setattr(value_coverage, "WORLDS", {})
     worlds = (bits_coverage.of_seed, slates_coverage.of_slates, buyer_coverage.of_seed)
     monkeypatch.setattr(choice, "COVERAGE", worlds)
@@ -89,6 +92,7 @@ def test_a_single_look_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_report_is_the_same_for_any_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "LARGE_SEEDS", 1)
+    monkeypatch.setattr(choice, "PLATFORMS", 0)
     alone, three = (choice.evaluate(2, 77, lambda done, total: None, workers) for workers in (1, 3))
     assert alone == three
 

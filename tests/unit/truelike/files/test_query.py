@@ -89,6 +89,11 @@ def written(folder: Path, name: str) -> Path:
         path.write_text(
             "userId,movieId,rating,timestamp\nu1,i1,4.0,1772355600\nu3,i3,3.5,1772355600\nu2,i2,5,1772355601\n"
         )
+    elif name == "recbole":
+        path.write_text(
+            "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+            "u1\ti1\t4\t1772355600\nu3\ti3\t3.5\t1772355600\nu2\ti2\t5\t1772355601\n"
+        )
     elif name == "kuairand":
         path.write_text("user_id,video_id,time_ms,is_like\nu1,i1,1772355600000,1\nu3,i3,1,0\nu2,i2,1772355601000,1\n")
     elif name == "yambda":

@@ -1,0 +1,219 @@
+"""What was stated of *every* item before each like, by popularity, by the person's past and by what was shown: as the
+predictor and the choice service state it of the one that is liked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+
+from services.choice.bits import LEAST_PROBABILITY
+from services.choice.log import ATTRIBUTION_MS, F64, I64, Likes, Shown
+from services.choice.mixture import Mixture
+from services.choice.moments import Moments
+from services.predictor.calibration import FARTHER, OUTCOMES, RECALIBRATED
+from services.predictor.learning import Histories, Lists, learn
+from services.predictor.model import CoPreference
+from services.predictor.ranking import MONTH, SCORED, TOP, Contest, Places, new_places, score_like
+from services.predictor.trending import Rates, advance
+from shared.hashing import U64, hash_strings, mix
+
+# Classes of stated probability, by doublings: 1 to 1/2, 1/2 to 1/4, ...; then all below LEAST_PROBABILITY; then what is
+# not in the catalogue.
+DOUBLINGS: Final = round(-np.log2(LEAST_PROBABILITY))
+BELOW, OUTSIDE = DOUBLINGS, DOUBLINGS + 1
+CLASSES: Final = DOUBLINGS + 2
+POPULAR, HISTORY, SHOWN = range(3)
+
+
+@dataclass(frozen=True)
+class Slated:
+    """Of each like what its actor was shown within the window: from `begin[i]` to `end[i]` items by number (-1: not
+    liked before) and what the slate alone would say of each; `rho`: how much the slate is trusted. Shapes (n,).
+    """
+
+    rho: F64
+    begin: I64
+    end: I64
+    item: I64
+    p: F64
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Over likes, by forecast (POPULAR, HISTORY, SHOWN) and class, shapes (3, CLASSES): probability that was `stated`,
+    likes that `came`, and the `variance` of what would have come had all been as likely as stated. `p`: what was
+    stated of the likes themselves, shape (likes, 3), not a number where nothing was.
+    """
+
+    stated: F64
+    came: F64
+    variance: F64
+    p: F64
+
+    @property
+    def likes(self) -> int:
+        return int(self.came[POPULAR].sum())
+
+
+def sums(likes: pa.RecordBatch, shown: Shown) -> Sums:
+    """Of likes in order of time (schema `frames.LIKES`), all of them likes, and of what was shown."""
+    model, n = CoPreference(), likes.num_rows
+    users, items = model.number(likes.column("actor_id"), likes.column("target_id"))
+    times = likes.column("occurred_at").to_numpy()
+    model.store.reserve(users)
+    known = np.maximum.accumulate(np.r_[0, items + 1])
+    before, after = known[:-1], known[1:]
+    of_new = model.first_likes.observe(after > before)
+    slated = _slated(likes, model, shown)
+    parts = (np.zeros((3, CLASSES)), np.zeros((3, CLASSES)), np.zeros((3, CLASSES)), np.full((n, 3), np.nan))
+    start = 0
+    while start < n:
+        places = new_places(n)
+        stop = _follow(
+            start, users, items, times, before, of_new, model.prequential.calibration.table,
+            model.store.histories, model.lists, model.rates, model.contest, model._work, places,
+            slated.rho, slated.begin, slated.end, slated.item, slated.p, *parts,
+        )  # fmt: skip
+        part = slice(start, stop)
+        model.prequential.observe(Places(*(column[part] for column in places)), after[part], of_new[part])
+        start = stop
+    return Sums(*parts)
+
+
+def _slated(likes: pa.RecordBatch, model: CoPreference, shown: Shown) -> Slated:
+    """What was shown is mixed as services/choice does it: each like among what might have been liked instead."""
+    n = likes.num_rows
+    actor, target = (hash_strings(likes.column(name)) for name in ("actor_id", "target_id"))
+    time = likes.column("occurred_at").to_numpy()
+    p_history = _of_the_likes(likes)
+    forecast = np.isfinite(p_history)
+    # What each was shown within the window, every thing once.
+    seen = shown.take(~shown.withheld)
+    moments = Moments(seen.actor, seen.time)
+    first, stop = moments.between(actor, time - ATTRIBUTION_MS, time + 1)
+    count = np.where(forecast, stop - first, 0)
+    of_like = np.repeat(np.arange(n), count)
+    place = np.arange(len(of_like)) - np.repeat(np.cumsum(count) - count - first, count)
+    other = seen.target[moments.order[place]]
+    _, once = np.unique(mix(of_like.astype(np.uint64), other), return_index=True)
+    once = np.sort(once)
+    of_like, other = of_like[once], other[once]
+    # What might have been liked, then the like.
+    whose = np.r_[of_like, np.flatnonzero(forecast)]
+    given = np.r_[np.zeros(len(of_like), np.bool_), np.ones(int(forecast.sum()), np.bool_)]
+    order = np.argsort(whose, kind="stable")
+    whose, given, targets = whose[order], given[order], np.r_[other, target[forecast]][order]
+    no, p = np.zeros(len(whose), np.uint64), np.maximum(p_history[whose], LEAST_PROBABILITY)
+    rows = Likes(actor[whose], targets, no, time[whose], no.astype(np.int8), np.ones(len(whose)), p, p)
+    p_slate, rho = Mixture().forecast(rows, p, shown, given)
+    rho_of = np.zeros(n)
+    rho_of[forecast] = rho[given]
+    ends = np.cumsum(np.bincount(of_like, minlength=n))
+    begins = np.r_[0, ends[:-1]].astype(np.int64)
+    return Slated(rho_of, begins, ends, _numbers(model, targets[~given]), p_slate[~given])
+
+
+def _of_the_likes(likes: pa.RecordBatch) -> F64:
+    """What was forecast of each like by its actor's past; not a number where nothing was. Shape (n,)."""
+    users, items, times = (likes.column(name) for name in ("actor_id", "target_id", "occurred_at"))
+    scored = CoPreference().score_and_learn(users, items, times.to_numpy(), np.ones(likes.num_rows, np.float32))
+    found = np.full(likes.num_rows, np.nan)
+    found[scored.at] = scored.p_history
+    return found
+
+
+def _numbers(model: CoPreference, targets: U64) -> I64:
+    """Of hashes, -1 for what nobody likes. Shape (n,)."""
+    known = hash_strings(pa.array(model.items.ids, pa.string()))
+    order = np.argsort(known)
+    place = np.minimum(np.searchsorted(known[order], targets), len(known) - 1)
+    return np.where(known[order[place]] == targets, order[place], -1)
+
+
+@njit(cache=True)
+def _class(p: float) -> int:
+    """The doubling: [1/2, 1] is 0, [1/4, 1/2) is 1."""
+    return min(max(-math.frexp(p)[1], 0), BELOW) if p > 0.0 else BELOW
+
+
+@njit(cache=True)
+def _by_place(table: Any, count: int, score: Any, p: Any) -> None:
+    """Fill `p` with what is stated of each of the first `count` candidates: by its place, ties in the middle."""
+    order = np.argsort(-score[:count])
+    first = 0
+    while first < count:
+        last = first
+        while last + 1 < count and score[order[last + 1]] == score[order[first]]:
+            last += 1
+        rank = 1 + first + (last - first) // 2
+        if rank <= TOP:
+            stated = table[rank - 1]
+        else:
+            group = np.searchsorted(FARTHER, rank)
+            beginning = TOP if group == 0 else FARTHER[group - 1]
+            stated = table[TOP + group] / (min(FARTHER[group], count) - beginning)
+        for k in range(first, last + 1):
+            p[order[k]] = stated
+        first = last + 1
+
+
+@njit(cache=True)
+def _follow(
+    start: int, users: Any, items: Any, times: Any, before: Any, of_new: Any, table: Any,
+    histories: Histories, lists: Lists, rates: Rates, contest: Contest, work: Any, places: Places,
+    rho: Any, begin: Any, end: Any, slate_item: Any, slate_p: Any, stated: Any, came: Any, variance: Any, p_liked: Any,
+) -> int:  # fmt: skip
+    """State, score and learn likes up to where probabilities are calibrated anew; returns where that is."""
+    most = len(lists.total)
+    by_past, extra, candidate_p = np.zeros(most), np.zeros(most), np.zeros(len(work.score))
+    sums = np.zeros((3, CLASSES))
+    for i in range(start, len(users)):
+        user, item, known = users[i], items[i], before[i]
+        score_like(i, user, item, histories, lists, rates, contest, work, most, places)
+        scored = places.rank[i] >= 0
+        if scored:
+            count, total = places.candidates[i], max(rates.total[MONTH], 1e-300)
+            doublings = 2 * np.log2(min(max(places.clear[i], 2.0 ** -(len(table) / 2)), 1.0)) + len(table)
+            row = table[min(int(doublings), len(table) - 1)]
+            share = rates.value[MONTH]
+            _by_place(row, count, work.score, candidate_p)
+            for j in range(known):
+                by_past[j] = row[OUTCOMES - 1] * (share[j] / total + 1.0 / known) / 2.0
+            for k in range(count):
+                by_past[work.candidates[k]] = candidate_p[k]
+            sums[:] = 0.0
+            for k in range(begin[i], end[i]):
+                given = rho[i] * slate_p[k]
+                if 0 <= slate_item[k] < known:
+                    extra[slate_item[k]] = given
+                else:
+                    given += (1 - rho[i]) * row[OUTCOMES - 1] / (known + 1.0) / 2.0
+                    sums[SHOWN, _class(given)] += given
+                    if slate_item[k] == item:
+                        p_liked[i, SHOWN] = given
+            for j in range(known):
+                popular = (1 - of_new[i]) * share[j] / total + of_new[i] / known
+                with_slate = (1 - rho[i]) * by_past[j] + extra[j]
+                extra[j] = 0.0
+                sums[POPULAR, _class(popular)] += popular
+                sums[HISTORY, _class(by_past[j])] += by_past[j]
+                sums[SHOWN, _class(with_slate)] += with_slate
+                if j == item:
+                    p_liked[i, POPULAR], p_liked[i, HISTORY], p_liked[i, SHOWN] = popular, by_past[j], with_slate
+            for f in range(3):
+                sums[f, OUTSIDE] = 1.0 - sums[f].sum()
+                came[f, _class(p_liked[i, f]) if p_liked[i, f] == p_liked[i, f] else OUTSIDE] += 1
+                for c in range(CLASSES):
+                    stated[f, c] += sums[f, c]
+                    variance[f, c] += sums[f, c] * (1.0 - sums[f, c])
+        advance(rates, times[i])
+        learn(user, item, times[i], 1.0, histories, lists, rates)
+        if scored and contest.state[SCORED] % RECALIBRATED == 0:
+            return i + 1
+    return len(users)
