@@ -29,10 +29,16 @@ def state(log: Log) -> Cells:
     known = likes.creator != NOBODY
     pair = mix(likes.actor, likes.creator)
     new = known & ~_within(pair, likes.time, pair[known], likes.time[known])
-    seen = ~shown.withheld & (shown.creator != NOBODY)
+    named = shown.creator != NOBODY
+    seen = ~shown.withheld & named
     new &= ~_within(pair, likes.time, mix(shown.actor, shown.creator)[seen], shown.time[seen])
-    found = new & np.isin(likes.surface, OWN)
-    undecided = ~known | (new & (likes.surface == SURFACES.index("unknown")))
+    # Of whom something came before is not known there: it may have been the same.
+    unnamed = ~shown.withheld & ~named
+    nameless = _within(likes.actor, likes.time, likes.actor[~known], likes.time[~known])
+    nameless |= _within(likes.actor, likes.time, shown.actor[unnamed], shown.time[unnamed])
+    own = np.isin(likes.surface, OWN)
+    found = new & own & ~nameless
+    undecided = ~known | (new & ((likes.surface == SURFACES.index("unknown")) | (own & nameless)))
     weight = likes.weight
     return Cells(len(shown), {(): Units(likes.actor).sums(weight, weight * found, weight * undecided)})
 
@@ -57,9 +63,9 @@ def figures(state: Cells) -> Iterator[Figure]:
     yield Figure(NAME, about, n, said, found, found, found + unknown, 1.0, unknown)
 
 
-def _within(pair: U64, time: I64, other_pair: U64, other_time: I64) -> Bools:
-    """Whether the same pair is among the others, earlier, and at most MEMORY_MS so. Shape (n,)."""
-    first, stop = Moments(other_pair, other_time).between(pair, time - MEMORY_MS, time)
+def _within(key: U64, time: I64, other_key: U64, other_time: I64) -> Bools:
+    """Whether the same key is among the others, earlier, and at most MEMORY_MS so. Shape (n,)."""
+    first, stop = Moments(other_key, other_time).between(key, time - MEMORY_MS, time)
     return first < stop
 
 

@@ -77,7 +77,9 @@ def test_novelty_is_what_nobody_had_put_there_before(
     for actor, creator, day, surface in given_likes:
         earlier = [(a, c, d) for a, c, d, _ in given_likes] + [(a, c, d) for a, c, d, w in given_slates if not w]
         seen = creator != 0 and any(a == actor and c == creator and 0 < day - d <= 28 for a, c, d in earlier)
-        if creator == 0 or (not seen and surface == UNKNOWN):
+        # What is of nobody known may be of the same creator.
+        nameless = any(a == actor and c == 0 and 0 < day - d <= 28 for a, c, d in earlier)
+        if creator == 0 or (not seen and (surface == UNKNOWN or (surface == ORGANIC and nameless))):
             possible += 1
         elif not seen and surface == ORGANIC:
             sure += 1
