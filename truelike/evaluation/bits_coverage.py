@@ -62,7 +62,6 @@ def in_both_orders(log: Log) -> Iterator[Figure]:
 class Truth:
     """What likes held in the mean, span by span of the log, `stops` the last like of each."""
 
-    log: Log
     stops: I64
     means: list[dict[tuple[str, str], float]]
 
@@ -80,7 +79,7 @@ class Truth:
             reached = int(np.searchsorted(log.shown.time, part.time[-1], side="right"))
             bits.following(mixture, part, log.shown.take(slice(slates, reached)))
             slates = reached
-        return cls(log, np.array(stops), means)
+        return cls(np.array(stops), means)
 
     def at(self, figure: Figure, then: Log) -> float:
         """Of the likes up to that look: each span's mean, by how many of the likes were of it."""

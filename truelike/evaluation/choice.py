@@ -1,5 +1,5 @@
 """`truelike evaluate choice`: how often the intervals of docs/choice.md hold what was planted, looked at all along, and
-whether a figure whose condition fails says so.
+whether a figure whose condition fails says so; and whether forecasts are reliable.
 """
 
 from __future__ import annotations

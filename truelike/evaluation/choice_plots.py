@@ -56,7 +56,7 @@ def _intervals(pyplot: Any, rows: Rows, lines: int, what: str) -> Any:
         for number, (low, high, truth) in enumerate(row["intervals"][:_SHOWN]):
             axes.plot([number, number], [low, high], color="black" if low <= truth <= high else "red", linewidth=1.2)
             axes.plot(number, truth, ".", color="tab:orange", markersize=4)
-        axes.set_title(f"{row['figure']}:\n{row['coverage']:.1%} of {row['seeds']} worlds", fontsize=9)
+        axes.set_title(f"{row['figure']}:\n{row['coverage']:.1%} of {row['seeds']} worlds", fontsize=8)
         axes.grid(alpha=0.3)
     for axes in many[-1]:
         axes.set_xlabel("world")

@@ -61,7 +61,6 @@ def _new_to_whom(said: Figures) -> bool:
     return all(figure.identified != ("of" in figure.about) for figure in said)
 
 
-ALONE: Final = "likes without exposures"
 REFUSALS: Final[dict[str, tuple[Lacking, ...]]] = {
     "nothing was withheld": (Lacking(caused_share.NAME, _of_world(withheld=0.0, in_arms=0.0), caused_share.measure),),
     "nobody was held out": (Lacking(induced_drift.NAME, _of_world(in_arms=0.0), induced_drift.measure),),
@@ -72,7 +71,7 @@ REFUSALS: Final[dict[str, tuple[Lacking, ...]]] = {
     "propensities are not the policy's": (
         Lacking(slot_effect.NAME, _of_world(propensities_true=False), slot_effect.measure),
     ),
-    ALONE: (
+    "likes without exposures": (
         Lacking("choice_bits: history and rest only", _likes_alone, choice_bits.measure, _history_and_rest_only),
         Lacking("self_directed_novelty: an upper bound", _likes_alone, self_directed_novelty.measure, _an_upper_bound),
         Lacking(caused_share.NAME, _likes_alone, caused_share.measure),

@@ -164,6 +164,25 @@ def _by_place(table: Any, count: int, score: Any, p: Any) -> None:
 
 
 @njit(cache=True)
+def _state_by_past(
+    row: Any, candidates: Any, score: Any, count: int, known: int, share: Any, p: Any, work: Any
+) -> None:
+    """Fill `p` for all `known` items: candidates by their place, the others by half their share, half any alike."""
+    for j in range(known):
+        p[j] = row[OUTCOMES - 1] * (share[j] + 1.0 / known) / 2.0
+    _by_place(row, count, score, work)
+    for k in range(count):
+        p[candidates[k]] = work[k]
+
+
+@njit(cache=True)
+def _row_of(table: Any, clear: float) -> Any:
+    """Probabilities of outcomes for a ranking as clear: `calibration.clearness` of one."""
+    doublings = 2 * np.log2(min(max(clear, 2.0 ** -(len(table) / 2)), 1.0)) + len(table)
+    return table[min(int(doublings), len(table) - 1)]
+
+
+@njit(cache=True)
 def _follow(
     start: int, users: Any, items: Any, times: Any, before: Any, of_new: Any, table: Any,
     histories: Histories, lists: Lists, rates: Rates, contest: Contest, work: Any, places: Places,
@@ -178,15 +197,9 @@ def _follow(
         score_like(i, user, item, histories, lists, rates, contest, work, most, places)
         scored = places.rank[i] >= 0
         if scored:
-            count, total = places.candidates[i], max(rates.total[MONTH], 1e-300)
-            doublings = 2 * np.log2(min(max(places.clear[i], 2.0 ** -(len(table) / 2)), 1.0)) + len(table)
-            row = table[min(int(doublings), len(table) - 1)]
-            share = rates.value[MONTH]
-            _by_place(row, count, work.score, candidate_p)
-            for j in range(known):
-                by_past[j] = row[OUTCOMES - 1] * (share[j] / total + 1.0 / known) / 2.0
-            for k in range(count):
-                by_past[work.candidates[k]] = candidate_p[k]
+            row, count = _row_of(table, places.clear[i]), places.candidates[i]
+            share = rates.value[MONTH, :known] / max(rates.total[MONTH], 1e-300)
+            _state_by_past(row, work.candidates, work.score, count, known, share, by_past, candidate_p)
             sums[:] = 0.0
             for k in range(begin[i], end[i]):
                 given = rho[i] * slate_p[k]
@@ -198,7 +211,7 @@ def _follow(
                     if slate_item[k] == item:
                         p_liked[i, SHOWN] = given
             for j in range(known):
-                popular = (1 - of_new[i]) * share[j] / total + of_new[i] / known
+                popular = (1 - of_new[i]) * share[j] + of_new[i] / known
                 with_slate = (1 - rho[i]) * by_past[j] + extra[j]
                 extra[j] = 0.0
                 sums[POPULAR, _class(popular)] += popular
