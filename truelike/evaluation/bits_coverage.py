@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from services.choice import bits
+from services.choice import bits, named_slates
 from services.choice.figures import choice_bits
 from services.choice.log import I64, Log
 from services.choice.mixture import Mixture
@@ -77,7 +77,7 @@ class Truth:
             stops.append(min(start + 1 + start // _STEP, n))
             part = log.likes.take(slice(start, stops[-1]))
             reached = int(np.searchsorted(log.shown.time, part.time[-1], side="right"))
-            bits.following(mixture, part, log.shown.take(slice(slates, reached)))
+            bits.following(mixture, part, log.shown.take(slice(slates, reached)), named_slates.of(part, log.shown))
             slates = reached
         return cls(np.array(stops), means)
 

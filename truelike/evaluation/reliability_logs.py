@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from services.choice.log import shown_of
 from services.simulator.events import events
-from services.simulator.settings import WorldSettings
+from services.simulator.settings import Planted, WorldSettings
 from services.simulator.slates import slate_events
 from services.simulator.stream import Stream
 from services.simulator.world import World
@@ -40,7 +40,7 @@ IN_WHEEL: Final = "recbole/dataset_example/ml-100k/ml-100k.inter"
 def of_simulator(seed: int, likes: int = LIKES) -> list[Row]:
     settings = WorldSettings(seed, **SIMULATED)  # type: ignore[arg-type]
     world = World(settings, BEGIN_MS)
-    given, slates = Stream(world, slates=True).take(likes, BEGIN_MS + 10_000 * DAY_MS)
+    given, slates, _ = Stream(world, Planted()).take(likes, BEGIN_MS + 10_000 * DAY_MS)
     with tempfile.TemporaryDirectory(prefix="truelike-") as name:
         files = Path(name) / "likes.jsonl", Path(name) / "exposures.jsonl"
         _write(files[0], events(world, given, 0))
