@@ -56,7 +56,7 @@ def made(seed: int, planted: Planted = PLANTED) -> Made:
     outputs = [*ingest.take([msgspec.json.encode(e) for e in sent], [e["actor_id"] for e in sent]), *ingest.end()]
     batch = join([from_message(o.value, o.headers).batch for o in outputs], LIKES)
     messages = [msgspec.json.encode(event) for event in slate_events(slates, 0, seed)]
-    shown, policies = shown_of(to_items([parse(message, FAR_MS) for message in messages]))
+    shown, policies = shown_of(to_items([parse(message, {}, FAR_MS) for message in messages]))
     log = Log(likes_of(batch), shown, policies, int(shown.time[-1]), buys=buys_of(batch))
     assert stream.recommender is not None
     return Made(log, stream.recommender.drift.expected())
