@@ -86,14 +86,22 @@ const figure = f => {
   const r = make("tr"), said = make("td", f.identified ? f.sentence : `${f.figure.replaceAll("_", " ")}${f.by ? ` by ${f.by}` : ""}: ${f.sentence.toLowerCase()}`, f.identified ? "" : "unknown"), drawn = make("td");
   drawn.append(interval(f)); r.append(said, drawn); return r;
 };
+// What is not identified is folded away, below what is.
+const figures = (id, all) => {
+  const known = all.filter(f => f.identified), unknown = all.filter(f => !f.identified);
+  show(id, known.map(figure));
+  show(id + "-unknown", unknown.map(figure));
+  show(id + "-more", [make("span", unknown.length ? `${count(unknown.length, "figure")} not identified, and why` : "")]);
+  document.getElementById(id + "-more").parentElement.hidden = !unknown.length;
+};
 async function choice() {
   const found = await read("/v1/choice").catch(unlessMissing);
-  const figures = found ? found.figures : [], of_bits = figures.filter(f => f.figure === "choice_bits" && f.identified), by = new Map();
+  const all = found ? found.figures : [], of_bits = all.filter(f => f.figure === "choice_bits" && f.identified), by = new Map();
   for (const f of of_bits) by.set(f.surface, { ...by.get(f.surface), [f.bits_of]: f });
   show("choice-about", found ? [`Of likes that people gave, until ${found.as_of.slice(0, 16).replace("T", " ")}; of groups only. Intervals hold at every look.`] : ["none measured yet"]);
   show("bits-key", by.size ? parts.map(([part, what]) => { const e = make("span"); e.append(make("i", "", part), "foretold by " + what); return e; }) : []);
   show("bits", [...by].map(bits(Math.max(1, ...[...by.values()].map(held)))));
-  show("choice", figures.filter(f => f.figure !== "choice_bits" || !f.identified).map(figure));
+  figures("choice", all.filter(f => f.figure !== "choice_bits" || !f.identified));
 }
 // A chart: the first places by all likes on the left, by people's on the right, and a line for what is in both. Its
 // colour is that of who gave most of the likes.
@@ -129,7 +137,8 @@ async function charts() {
 for (const id of ["period", "of"]) document.getElementById(id).addEventListener("change", () => charts().catch(failed));
 async function loop() {
   const found = await read("/v1/loop").catch(unlessMissing);
-  show("loop", found ? found.figures.map(figure) : [row("none measured yet")]);
+  figures("loop", found ? found.figures : []);
+  if (!found) show("loop", [row("none measured yet")]);
 }
 async function refresh() {
   try {
