@@ -10,7 +10,7 @@ RATE ?= 1000
 SEEDS ?= 1
 LIKES ?= 500000
 
-.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka test-faults test-faults-short check format lint types bench bench-short flink-fetch bench-flink lock clean test-compose
+.PHONY: help install demo test kafka-fetch kafka kafka-stop kafka-clean test-kafka test-faults test-faults-short check format lint types bench bench-short flink-fetch bench-flink lock clean test-compose test-croissant
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -93,12 +93,25 @@ bench-flink: $(STAMP) kafka-fetch flink-fetch ## Apache Flink's SQL beside inges
 test-compose: $(STAMP) ## docker-compose.yml from build to end: likes, kills, a restart, every like accounted for (needs Docker)
 	$(BIN)/python -m tests.compose
 
+CROISSANT := .truelike/croissant
+
+$(CROISSANT)/.installed: tests/croissant/requirements.txt
+	$(PYTHON) -m venv $(CROISSANT)
+	$(CROISSANT)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $<
+	@touch $@
+
+test-croissant: $(STAMP) $(CROISSANT)/.installed ## MLCommons' own library reads the training feed by its description
+	rm -rf $(CROISSANT)/export
+	$(BIN)/python -m tests.croissant.make $(CROISSANT)/export
+	$(CROISSANT)/bin/python tests/croissant/read.py $(CROISSANT)/export
+
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --python-version 3.11
 
 lock: $(STAMP) ## Resolve anew (versions and hashes, no addresses): requirements-dev.txt with all extras but rivals, requirements.txt for what runs
 	$(BIN)/python -m pip install --quiet uv
 	echo setuptools | $(LOCK) --extra embedded --extra evaluate --extra dev pyproject.toml - --output-file requirements-dev.txt --upgrade
 	echo setuptools | $(LOCK) --constraint requirements-dev.txt pyproject.toml - --output-file requirements.txt
+	echo 'mlcroissant[parquet]>=1.1' | $(LOCK) - --output-file tests/croissant/requirements.txt --upgrade
 
 clean: ## Remove the environment and what runs left behind
 	rm -rf $(VENV) .truelike .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
