@@ -235,7 +235,8 @@ TOPICS: Final = (
         "What was liked most in each hour, day and week: by all likes, and by people's",
         Json(Chart, tombstones=True),
         "chart_id",
-        {"cleanup.policy": "compact"},
+        # Of a chart the newest; of charts those of a season: hours go on without end.
+        {**_retained(100), "cleanup.policy": "compact,delete"},
     ),
 )
 

@@ -90,8 +90,8 @@ class Saying(BackgroundJob):
         self._place = max(self._place + 1, offset << _PART_BITS)
         if await self.writer.apply(task.partition, self._place, _commands(said, task)) != self._place:
             return False
-        for output in messages(said):
-            await self._send(output)
+        sent = [await self._send(output) for output in messages(said)]
+        await asyncio.gather(*sent)
         return True
 
 
