@@ -222,7 +222,7 @@ def disk(fixture: Fixture, times: int) -> Iterator[Happened]:
 
 def network(fixture: Fixture, times: int) -> Iterator[Happened]:
     """A second worker of each service whose way to the broker goes through a proxy: slow, then cut off."""
-    names = ("ingest", "detector", "predictor", "exporter")
+    names = ("ingest", "detector", "predictor", *STANDING_BY)
     through = {"KAFKA_BOOTSTRAP_SERVERS": fixture.kafka.proxied_servers}
     for name in names:
         # Of four partitions two workers have two each; a third would stand by.
@@ -230,9 +230,9 @@ def network(fixture: Fixture, times: int) -> Iterator[Happened]:
             fixture.stack.stop(fixture.labels[name].pop())
         label = fixture.add(name, **through)
         (fixture.stack.wait_listening if name in STANDING_BY else fixture.stack.wait_ready)(label)
-    # The exporter's first worker leaves, so that the one behind the proxy has the partition.
-    first = fixture.labels["exporter"].pop(0)
-    fixture.stack.stop(first)
+    # The first worker leaves, so that the one behind the proxy has the partition.
+    for name in STANDING_BY:
+        fixture.stack.stop(fixture.labels[name].pop(0))
     for turn in range(times):
         breathe(fixture)
         if turn % 2 == 0:
