@@ -12,8 +12,9 @@ from redis.exceptions import RedisError
 
 from shared.idempotent_redis import IdempotentWriter
 
-# Of the time that it may take.
+# Of the time that it may take, and how old what it found may get all the same.
 SHARE: Final = 0.05
+LONGEST_SECONDS: Final = 60.0
 
 
 class BackgroundJob(ABC):
@@ -54,4 +55,4 @@ class BackgroundJob(ABC):
         else:
             self.writer.dependency.error = None
         now = time.monotonic()
-        self._due_at = now + max(self._seconds, (now - began) / SHARE)
+        self._due_at = now + max(self._seconds, min((now - began) / SHARE, LONGEST_SECONDS))

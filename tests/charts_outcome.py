@@ -41,7 +41,7 @@ class ChartsOutcome:
         yield "the loop's figures", self.loop, expected.loop
 
 
-async def settled(settings: ServiceSettings, seconds: float = 90) -> tuple[ChartsOutcome, ChartsOutcome]:
+async def settled(settings: ServiceSettings, seconds: float = 180) -> tuple[ChartsOutcome, ChartsOutcome]:
     """What is found and what is expected, of a platform at rest: charts are said now and then."""
     expected, looks = await undisturbed(settings), 0
     while (found := await read(settings)) != expected and looks < seconds:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -86,7 +87,7 @@ class Chart:
 
     def described(self) -> dict[str, Any]:
         """For JSON."""
-        found = asdict(self)
+        found = msgspec.to_builtins(self)
         del found["key"]
         key = self.key
         return {
