@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from truelike.cli import choosing, contracts, evaluating, files, token
+from truelike.cli import choosing, contracts, evaluating, files, reporting, token
 from truelike.cli.environment import ENDPOINTS
 from truelike.cli.environment import settings as settings_here
 from truelike.cli.output import err, fail, out
@@ -37,6 +37,7 @@ app.add_typer(token.app, name="token")
 app.command()(files.detect)
 app.command()(files.predict)
 app.command()(choosing.choice)
+app.command()(reporting.report)
 app.command()(replay)
 app.command("contracts")(contracts.write_or_check)
 evaluate_app.command("predictions")(evaluating.evaluate_predictions)

@@ -16,9 +16,11 @@ from services.choice.log import F64, LIKE, Log, Shown
 from services.choice.person import report as of_person
 from services.predictor.model import VERSION, CoPreference
 from services.predictor.twin import Acts
+from shared import frames
 from shared.contract.slates import to_items
-from shared.events import UNLIKE
+from shared.events import UNLIKE, rfc3339
 from shared.hashing import hash_strings, hashes
+from shared.labels import HUMAN
 from truelike.evaluation import stream, twins
 from truelike.files import exposures
 from truelike.files.reading import Advance
@@ -49,6 +51,13 @@ def measure(
     `person`: whose own report to add.
     """
     batch = stream.read_all(spool, result, bar("sorting"))
+    return measure_likes(batch, path, slates, bar, person)
+
+
+def measure_likes(
+    batch: pa.RecordBatch, path: Path | None, slates: Result, bar: Callable[[str], Advance], person: str | None = None
+) -> dict[str, Any]:
+    """The same of likes that are read already (schema `frames.LIKES`, in order of time)."""
     rows = exposures.read(path, slates, bar("reading slates")) if path is not None else to_items([])
     shown, policies = log.shown_of(rows)
     languages = log.languages_of(batch)
@@ -75,6 +84,19 @@ def measure(
         "figures": [figure.described(whole.window) for figure in figures.measure(whole)],
         **({"person": of_person(whole, int(hash_strings(pa.array([person]))[0]))} if person is not None else {}),
     }
+
+
+def of_people(
+    trusted: pa.RecordBatch, path: Path | None, slates: Result, bar: Callable[[str], Advance]
+) -> dict[str, Any] | None:
+    """Of those likes of `frames.TRUSTED_LIKES` (each once, in order of time) that are labelled human, each in full, as
+    `GET /v1/choice` has it; None where there are none.
+    """
+    people = trusted.filter(pa.array(trusted.column("label").to_numpy() == HUMAN)).select(frames.LIKES.names)
+    if not people.num_rows:
+        return None
+    as_of = rfc3339(int(people.column("occurred_at").to_numpy()[-1]))
+    return {"as_of": as_of, **measure_likes(people, path, slates, bar)}
 
 
 def forecasts(likes: pa.RecordBatch, advance: Advance) -> tuple[F64, F64]:

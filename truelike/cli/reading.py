@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from truelike.cli.output import err, fail, out
 from truelike.files import formats
 from truelike.files.content import UnreadableFile, WrongUse
 from truelike.files.options import KINDS, ReadOptions, parse_delimiter, parse_mapping, parse_zone
-from truelike.files.reading import Advance, opened
+from truelike.files.reading import Advance, opened_all
 from truelike.files.result import Result
 from truelike.files.spool import Spool
 
@@ -141,15 +141,25 @@ def likes_of(
     """The file's likes, once it is sure that no output is the file. Rejected rows are written where they were wanted,
     whatever becomes of the others. Raises UnreadableFile and OSError.
     """
-    require_apart({"the file that is read": file}, {**outputs, "--rejected": reading.rejected})
+    with likes_of_all([file], reading, result, outputs, advance) as spool:
+        yield spool
+
+
+@contextmanager
+def likes_of_all(
+    paths: Sequence[Path], reading: Reading, result: Result, outputs: dict[str, Path | None], advance: Advance
+) -> Iterator[Spool]:
+    """The same of several files together."""
+    names = {f"the file that is read, {path}" if len(paths) > 1 else "the file that is read": path for path in paths}
+    require_apart(names, {**outputs, "--rejected": reading.rejected})
     if reading.rejected is None:
-        with opened(file, reading.options, result, advance) as spool:
+        with opened_all(paths, reading.options, result, advance) as spool:
             yield spool
         return
     with output(reading.rejected) as rejected:
         result.sink = rejected.file
         try:
-            with opened(file, reading.options, result, advance) as spool:
+            with opened_all(paths, reading.options, result, advance) as spool:
                 yield spool
         except typer.Exit:
             rejected.publish()

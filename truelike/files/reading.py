@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -35,31 +35,45 @@ def opened(path: Path, options: ReadOptions, result: Result, advance: Advance) -
 
     Copies lie in a temporary folder (TMPDIR) until the context ends. Raises UnreadableFile and OSError.
     """
-    with tempfile.TemporaryDirectory(prefix="truelike-") as name:
-        folder = Path(name)
-        content = look(path, folder, options.kind, options.encoding)
-        result.notes += content.notes()
-        spool = Spool(folder, path.name)
-        decoding = Decoding(options.mapping, options.zone, result, options.sql is not None)
-        try:
-            for part, total in _parts(content, options, folder, result):
-                decoded = decoding.take(part)
-                if decoded.likes.num_rows:
-                    spool.add(decoded)
-                    span = pc.min_max(decoded.likes.column("occurred_at"))
-                    result.span(span["min"].as_py(), span["max"].as_py())
-                advance(part.done, total)
-            decoding.end()
-        except UnreadableFile as error:
-            raise type(error)(f"{path}: {error}") from None
-        except pa.ArrowException as error:
-            raise UnreadableFile(f"{path} cannot be read: {str(error).splitlines()[0][:200]}") from None
-        if content.cut is not None:
-            result.rows += 1
-            result.reject(
-                [Refused(result.rows, (f"file: the archive is cut after row {result.rows - 1}: {content.cut}",))]
-            )
+    with opened_all((path,), options, result, advance) as spool:
         yield spool
+
+
+@contextmanager
+def opened_all(paths: Sequence[Path], options: ReadOptions, result: Result, advance: Advance) -> Iterator[Spool]:
+    """The likes of several files as those of one; rows are numbered within each."""
+    with tempfile.TemporaryDirectory(prefix="truelike-") as name:
+        spool = Spool(Path(name), "")
+        for number, path in enumerate(paths):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            spool.name = path.name
+            _read(path, spool, folder, options, result, advance)
+        yield spool
+
+
+def _read(path: Path, spool: Spool, folder: Path, options: ReadOptions, result: Result, advance: Advance) -> None:
+    before = result.rows
+    content = look(path, folder, options.kind, options.encoding)
+    result.notes += [note for note in content.notes() if note not in result.notes]
+    decoding = Decoding(options.mapping, options.zone, result, options.sql is not None)
+    try:
+        for part, total in _parts(content, options, folder, result):
+            decoded = decoding.take(part)
+            if decoded.likes.num_rows:
+                spool.add(decoded)
+                span = pc.min_max(decoded.likes.column("occurred_at"))
+                result.span(span["min"].as_py(), span["max"].as_py())
+            advance(part.done, total)
+        decoding.end()
+    except UnreadableFile as error:
+        raise type(error)(f"{path}: {error}") from None
+    except pa.ArrowException as error:
+        raise UnreadableFile(f"{path} cannot be read: {str(error).splitlines()[0][:200]}") from None
+    if content.cut is not None:
+        result.rows += 1
+        row = result.rows - before
+        result.reject([Refused(row, (f"file: the archive is cut after row {row - 1}: {content.cut}",))])
 
 
 def _parts(content: Content, options: ReadOptions, folder: Path, result: Result) -> Iterator[tuple[Part, int]]:

@@ -50,13 +50,14 @@ class Sorted:
 class Spool:
     """`add` likes in any order, then read `batches` in order of (time, actor, target, action, id). A context manager.
 
-    `name` is the file's: an event_id that is derived follows from it, from the row's number and from its content.
+    `name` is the file's that is being added: an event_id that is derived follows from it, from the row's number and
+    from its content.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.rows = 0
         self._folder = folder
-        self._name = name
+        self.name = name
         self._path = folder / "likes.parquet"
         self._writer = pq.ParquetWriter(self._path, _SPOOLED, compression="zstd", use_dictionary=False)
 
@@ -83,7 +84,7 @@ class Spool:
 
     def _derived(self, likes: pa.RecordBatch, decoded: Decoded, content: npt.NDArray[np.uint64]) -> pa.Array:
         columns = [likes.column(name) for name in ("occurred_at", "actor_id", "target_id", "action")]
-        text = _joined([pa.array([self._name] * len(content)), pa.array(decoded.rows), pa.array(content), *columns])
+        text = _joined([pa.array([self.name] * len(content)), pa.array(decoded.rows), pa.array(content), *columns])
         first, second = hash_strings(text), hash_strings(text, _SECOND_KEY)
         return pa.array([f"file-{a:016x}{b:016x}" for a, b in zip(first.tolist(), second.tolist(), strict=True)])
 

@@ -1,0 +1,119 @@
+"""The documents of a report from likes in files: the detector's, charts' and choice's own code, without a broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from services.charts.chart import SIZE
+from services.charts.counts import FACETS, ChartKey, Counts
+from services.charts.limits import ChartLimits
+from services.charts.loop_figures import document_of
+from services.charts.periods import PERIODS
+from services.charts.saying import documents as said
+from services.charts.task import ChartsTask
+from services.detector.pipeline import Detector
+from services.detector.settings import Judgement
+from shared import frames
+from shared.events import ACTIONS
+from shared.frames import from_message
+from shared.hashing import hash_strings
+from shared.labels import LABELS
+from shared.topics import TRUSTED_LIKES
+from truelike.files.offline import OfflineIngest
+from truelike.files.reading import Advance
+from truelike.files.result import Result
+from truelike.files.spool import Spool
+from truelike.report.documents import Document
+
+# Languages that have a chart in the report, those with most likes.
+LANGUAGES: Final = 12
+LIKE: Final = ACTIONS.index("like")
+FRAME_ROWS: Final = 4096
+PARTITIONS: Final = 4
+WINDOW_MS: Final = 300_000
+
+
+def judged(spool: Spool, result: Result, advance: Advance) -> Iterator[pa.RecordBatch]:
+    """Likes as the detector trusts them, and its corrections, in the order in which it says so (schema
+    `frames.TRUSTED_LIKES`).
+    """
+    ingest, detector, done = OfflineIngest(PARTITIONS), Detector(Judgement(PARTITIONS, WINDOW_MS)), 0
+    for rows, messages in ingest.frames(spool, result):
+        for output in detector.feed(messages):
+            if output.topic == TRUSTED_LIKES:
+                yield from_message(output.value, output.headers).batch
+        done += rows
+        advance(done, spool.rows)
+    result.late = detector.counters()["late_likes"]
+
+
+def latest(likes: pa.RecordBatch) -> pa.RecordBatch:
+    """The last revision of each event and action, none of them a correction, in order of time."""
+    if not likes.num_rows:
+        return likes
+    key = hash_strings(likes.column("event_id")) * np.uint64(len(ACTIONS)) + likes.column("action").to_numpy().view(
+        np.uint8
+    )
+    order = np.lexsort((likes.column("revision").to_numpy(), key))
+    last = order[np.r_[key[order][1:] != key[order][:-1], True]]
+    found = pa.Table.from_batches([likes.take(pa.array(np.sort(last)))])
+    by = ("occurred_at", "actor_id", "target_id", "action", "event_id")
+    found = found.sort_by([(name, "ascending") for name in by])
+    for name in ("previous_probability", "previous_label"):
+        at = found.schema.get_field_index(name)
+        found = found.set_column(at, found.schema.field(at), pa.nulls(found.num_rows, found.schema.field(at).type))
+    return frames.join(found.combine_chunks().to_batches(), frames.TRUSTED_LIKES)
+
+
+def in_frames(likes: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    return (likes.slice(at, FRAME_ROWS) for at in range(0, likes.num_rows, FRAME_ROWS))
+
+
+def counted(batches: Iterable[pa.RecordBatch]) -> tuple[ChartsTask, pa.RecordBatch]:
+    """The charts service's task after these frames, and all their rows."""
+    task, taken = ChartsTask(0, ChartLimits()), []
+    for batch in batches:
+        task.take(batch)
+        taken.append(batch)
+    return task, frames.join(taken, frames.TRUSTED_LIKES)
+
+
+def charts_of(task: ChartsTask, offset: int = 0) -> list[Document]:
+    """The newest hour's, day's and week's, then the newest week's of each language (shared.messages.Chart)."""
+    return [json.loads(document) for _, document in said(task, keys_of(task.counts), SIZE, offset) if document]
+
+
+def keys_of(counts: Counts) -> list[ChartKey]:
+    charts = counts.charts()
+    newest = {period: max((key.start for key in charts if key.period == period), default=0) for period in PERIODS}
+    there = [key for key in charts if key.start == newest[key.period]]
+    whole = [key for key in there if key.facet == "all"]
+    spoken = [key for key in there if (key.facet, key.period, key.of) == ("language", "week", "target")]
+    likes = {key: _likes(counts, key) for key in spoken}
+    spoken.sort(key=lambda key: (-likes[key], key.segment))
+    whole.sort(key=lambda key: (PERIODS.index(key.period), key.of == "creator"))
+    assert FACETS[0] == "all"
+    return whole + spoken[:LANGUAGES]
+
+
+def _likes(counts: Counts, key: ChartKey) -> int:
+    found = counts.counted(key)
+    return int(found.likes_of.sum()) if found is not None else 0
+
+
+def loop_of(task: ChartsTask) -> Document:
+    """shared.messages.PlatformLoop"""
+    found: Document = json.loads(document_of(task.tallies.state(), task.counts.clock, task.tallies.days))
+    return found
+
+
+def labels_of(likes: pa.RecordBatch) -> dict[str, int]:
+    """Likes by label; shares, buys and unlikes are none. `likes`: as of `latest`."""
+    given: npt.NDArray[Any] = likes.column("label").to_numpy()[likes.column("action").to_numpy() == LIKE]
+    return dict(zip(LABELS, np.bincount(given, minlength=len(LABELS)).tolist(), strict=True))
