@@ -95,15 +95,18 @@ def _of_files(
     places = {"--out": out_file, "--rejected": reading.rejected}
     if exposures is not None:
         require_apart({"the exposures": exposures}, places)
+        if not exposures.exists():
+            # Said before the likes are judged, not after.
+            raise WrongUse(f"--exposures {exposures}: no such file")
     exported = _exported(files, reading)
     with bars() as bar:
         if exported:
             require_apart({str(path): path for path in files}, places)
             likes = _taken_at_their_word(files, result, bar("reading"))
-            task, _ = from_files.counted(from_files.in_frames(likes))
+            task, _ = from_files.counted(from_files.in_frames(likes), likes.num_rows)
         else:
             with likes_of_all(files, reading, result, {"--out": out_file}, bar("reading")) as spool:
-                task, trusted = from_files.counted(from_files.judged(spool, result, bar("judging")))
+                task, trusted = from_files.counted(from_files.judged(spool, result, bar("judging")), spool.rows)
             likes = from_files.latest(trusted)
         if not result.accepted:
             return None
@@ -115,7 +118,7 @@ def _of_files(
         rfc3339(int(times[0])),
         rfc3339(int(times[-1])),
         from_files.labels_of(likes),
-        (_OF_PEOPLE, *_left_out(task.counters)),
+        (_OF_PEOPLE,),
     )
     charts, loop = from_files.charts_of(task), from_files.loop_of(task)
     return html_of(Documents(about, charts, loop, _as_json(choice)))
@@ -123,16 +126,6 @@ def _of_files(
 
 def _as_json(document: Any) -> Any:
     return json.loads(json.dumps(document))
-
-
-def _left_out(counters: dict[str, int]) -> list[str]:
-    """What the charts and the loop do not hold, though it was liked."""
-    said = {
-        "chart_late_likes": "likes came after their hour, day or week was kept no more, and are not in its chart",
-        "too_old_likes": "likes came after their day had left the loop's window, and are not in its figures",
-        "chart_corrections_unchecked": "corrections were of likes that the charts no longer remembered",
-    }
-    return [f"{counters[name]:,} {what}." for name, what in said.items() if counters[name]]
 
 
 def _exported(files: list[Path], reading: Reading) -> bool:

@@ -22,20 +22,34 @@ def identified(figures: Iterable[Document]) -> list[Document]:
 
 
 def about(figure: Document) -> str:
-    """What a figure is of: `liked_by bot, origin ai`."""
-    said = (f"{key} {value}" for key, value in figure.items() if key not in _OF_ALL and _says_of_what(value))
-    return ", ".join(text.replace("_", " ") for text in said)
-
-
-def _says_of_what(value: object) -> bool:
-    return isinstance(value, str) and value != ""
+    """What a figure is of: `liked by bot, origin ai`; `of` itself says no more than what it names."""
+    said = {key: value for key, value in figure.items() if key not in _OF_ALL and isinstance(value, str) and value}
+    # `of` a day, and which one.
+    texts = (
+        value if key == "of" else f"{key.replace('_', ' ')} {value}" for key, value in said.items() if value not in said
+    )
+    return ", ".join(texts)
 
 
 def sentences(figures: list[Document]) -> Markup:
-    """A row for each that is identified, all on one scale."""
+    """A row for each; those of one figure are in one table, on one scale."""
+    names = dict.fromkeys(figure["figure"] for figure in figures)
+    return joined(*(_table(name, named(figures, name)) for name in names))
+
+
+def _table(name: str, figures: list[Document]) -> Markup:
     scale = scale_of(figures)
-    rows = [row(figure["sentence"], interval(figure, scale), numbers(figure), count(figure["n"])) for figure in figures]
-    return table(("what it says", "where it lies", "value (low to high)", "n"), rows, class_="sentences")
+    rows = [
+        row(
+            joined(figure["sentence"], tag("small", about(figure))),
+            interval(figure, scale),
+            numbers(figure),
+            count(figure["n"]),
+        )
+        for figure in figures
+    ]
+    head = (name.replace("_", " "), f"{scale[0]:.3g} to {scale[1]:.3g}", "value (low to high)", "n")
+    return table(head, rows, class_="sentences")
 
 
 def numbers(figure: Document, places: int = 3) -> Markup:

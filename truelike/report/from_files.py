@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from services.charts.chart import SIZE
-from services.charts.counts import FACETS, ChartKey, Counts
+from services.charts.counts import OF, ChartKey, Counts
 from services.charts.limits import ChartLimits
 from services.charts.loop_figures import document_of
-from services.charts.periods import PERIODS
+from services.charts.periods import KEPT_MS, PERIODS, WEEK_MS
 from services.charts.saying import documents as said
 from services.charts.task import ChartsTask
 from services.detector.pipeline import Detector
@@ -34,6 +34,7 @@ from truelike.report.documents import Document
 # Languages that have a chart in the report, those with most likes.
 LANGUAGES: Final = 12
 LIKE: Final = ACTIONS.index("like")
+LEAST_LIKES: Final = 1000
 FRAME_ROWS: Final = 4096
 PARTITIONS: Final = 4
 WINDOW_MS: Final = 300_000
@@ -75,9 +76,16 @@ def in_frames(likes: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     return (likes.slice(at, FRAME_ROWS) for at in range(0, likes.num_rows, FRAME_ROWS))
 
 
-def counted(batches: Iterable[pa.RecordBatch]) -> tuple[ChartsTask, pa.RecordBatch]:
-    """The charts service's task after these frames, and all their rows."""
-    task, taken = ChartsTask(0, ChartLimits()), []
+def limits_for(rows: int) -> ChartLimits:
+    """Of a file of so many rows: all that a chart may still hold can be corrected. A file's frames are of far more
+    event time than a stream's, so that corrections come later.
+    """
+    return ChartLimits(likes=max(rows, LEAST_LIKES), horizon_ms=max(KEPT_MS) + WEEK_MS)
+
+
+def counted(batches: Iterable[pa.RecordBatch], rows: int) -> tuple[ChartsTask, pa.RecordBatch]:
+    """The charts service's task after these frames of at most so many likes, and all their rows."""
+    task, taken = ChartsTask(0, limits_for(rows)), []
     for batch in batches:
         task.take(batch)
         taken.append(batch)
@@ -85,21 +93,26 @@ def counted(batches: Iterable[pa.RecordBatch]) -> tuple[ChartsTask, pa.RecordBat
 
 
 def charts_of(task: ChartsTask, offset: int = 0) -> list[Document]:
-    """The newest hour's, day's and week's, then the newest week's of each language (shared.messages.Chart)."""
+    """Of `keys_of` (shared.messages.Chart)."""
     return [json.loads(document) for _, document in said(task, keys_of(task.counts), SIZE, offset) if document]
 
 
 def keys_of(counts: Counts) -> list[ChartKey]:
-    charts = counts.charts()
-    newest = {period: max((key.start for key in charts if key.period == period), default=0) for period in PERIODS}
-    there = [key for key in charts if key.start == newest[key.period]]
-    whole = [key for key in there if key.facet == "all"]
-    spoken = [key for key in there if (key.facet, key.period, key.of) == ("language", "week", "target")]
-    likes = {key: _likes(counts, key) for key in spoken}
-    spoken.sort(key=lambda key: (-likes[key], key.segment))
-    whole.sort(key=lambda key: (PERIODS.index(key.period), key.of == "creator"))
-    assert FACETS[0] == "all"
-    return whole + spoken[:LANGUAGES]
+    """The newest hour, day and week, and the fullest that is kept: a file may end with a single like. Then the
+    languages of the fullest week.
+    """
+    likes = {key: _likes(counts, key) for key in counts.charts()}
+    found: list[ChartKey] = []
+    for period in PERIODS:
+        starts = [key for key in likes if (key.period, key.of, key.facet) == (period, "target", "all")]
+        newest = max((key.start for key in starts), default=0)
+        fullest = max(starts, key=lambda key: (likes[key], key.start)).start if starts else 0
+        for start in dict.fromkeys((newest, fullest)):
+            found += [ChartKey(period, start, of) for of in OF]
+    spoken = [
+        key for key in likes if (key.period, key.of, key.facet, key.start) == ("week", "target", "language", fullest)
+    ]
+    return found + sorted(spoken, key=lambda key: (-likes[key], key.segment))[:LANGUAGES]
 
 
 def _likes(counts: Counts, key: ChartKey) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import math
 from typing import Final
 
 
@@ -17,7 +16,8 @@ class Markup(str):
 Part = str | None
 Attribute = str | float | None
 
-_VOID: Final = {"meta", "rect", "line", "circle", "polyline", "polygon"}
+# In HTML these have no end tag; all elements of SVG have one.
+_VOID: Final = {"meta"}
 # Control characters are no text in HTML; those that turn the direction would go on after the id that has them.
 _UNSHOWN: Final = dict.fromkeys(
     [*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
@@ -102,7 +102,3 @@ def picture(
 
 def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "\u2026"
-
-
-def finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

@@ -9,7 +9,7 @@ from truelike.report.documents import Document
 from truelike.report.markup import Markup, picture, plain, tag
 
 WIDTH: Final = 340.0
-HEIGHT: Final = 130.0
+HEIGHT: Final = 138.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 6.0, 334.0, 22.0, 108.0
 
 
@@ -20,13 +20,14 @@ def by_day(title: str, figures: list[Document], places: int) -> Markup:
     lows = [figure["low"] if figure["low"] is not None else figure["value"] for figure in figures]
     highs = [figure["high"] if figure["high"] is not None else figure["value"] for figure in figures]
     least, most = min(lows), max(highs)
-    span = (most - least) or 1.0
 
     def x(day: int) -> float:
         return _LEFT + (_RIGHT - _LEFT) * (day - first) / (last - first)
 
     def y(value: float) -> float:
-        return _BOTTOM - (_BOTTOM - _TOP) * (value - least) / span
+        # What never changes is in the middle.
+        share = (value - least) / (most - least) if most > least else 0.5
+        return _BOTTOM - (_BOTTOM - _TOP) * share
 
     parts: list[Markup] = []
     for run in _runs(days):

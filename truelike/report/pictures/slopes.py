@@ -9,9 +9,9 @@ from truelike.report.markup import Markup, picture, shortened, tag
 
 PLACES: Final = 10
 LINE: Final = 26.0
-LEFT: Final = 270.0
-RIGHT: Final = 470.0
-WIDE: Final = 740.0
+LEFT: Final = 225.0
+RIGHT: Final = 345.0
+WIDE: Final = 570.0
 _LONGEST: Final = 24
 # So that nobody needs to tell red from green.
 MACHINES: Final = "\u25c6"

@@ -56,17 +56,11 @@ def _place(entry: Document) -> tuple[int, str]:
 
 def _told(chart: Document) -> list[Part]:
     overlap, made = chart["overlap"], chart["ai_made"]
-    told: list[Part] = [
-        count(chart["n"]),
-        " likes that weigh ",
-        decimal(chart["human_weight"], 1),
-        "; ",
-        share(chart["ai_liked"]),
-        " from bots and agents",
-    ]
+    told: list[Part] = [count(chart["n"]), " like" if chart["n"] == 1 else " likes", ", by weight "]
+    told += [decimal(chart["human_weight"], 1), "; ", share(chart["ai_liked"]), " from bots and agents"]
     if made is not None:
-        told += [", ", share(made["low"]), " to ", share(made["high"]), " of what is AI-made"]
-    told += [f". Of the first {chart['size']} ", count(chart["slots_changed"]), " are others among people"]
+        told += [", ", share(made["low"]), " to ", share(made["high"]), " of AI-made work"]
+    told += [". ", count(chart["slots_changed"]), f" of the first {chart['size']} are others among people"]
     told += ["; rank-biased overlap ", decimal(overlap["extrapolated"], 2)]
     told += [" (", decimal(overlap["least"], 2), " to ", decimal(overlap["most"], 2), ")."]
     if not chart["exact"]:

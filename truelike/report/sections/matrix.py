@@ -7,7 +7,7 @@ from typing import Final
 from shared.labels import LABELS
 from truelike.report.documents import Document, Documents
 from truelike.report.figures import identified, named, sentences, silent
-from truelike.report.markup import Markup, Part, count, decimal, joined, share, table, tag
+from truelike.report.markup import Markup, Part, count, data, decimal, joined, share, table, tag
 from truelike.report.sections.section import Section
 
 NAMES: Final = ("who_likes_what", "who_likes_creators")
@@ -51,8 +51,7 @@ def _cell(figure: Document | None) -> Markup:
     if figure is None:
         return tag("td")
     bits = figure["bits"]
-    sign = "" if bits is None else "+" if bits >= 0 else "\u2212"
-    said = joined(sign, decimal(bits, 2).replace(">-", ">"), " bits") if bits is not None else None
+    said = joined(data(bits, f"{bits:+.2f}".replace("-", "\u2212")), " bits") if bits is not None else None
     edges = joined(share(figure["value"]), " (", share(figure["low"]), " to ", share(figure["high"]), ")")
     return tag(
         "td",
