@@ -30,9 +30,10 @@ def content(documents: Documents) -> Markup | None:
 
 
 def _legend(ratios: list[Document]) -> str:
-    exposure = ratios[0]["exposure"]
+    exposure, (_, most) = ratios[0]["exposure"], scale_of(ratios)
     return (
-        f"Share of {exposure}, and how many times that is the language's share of what the column names: 1 is the same."
+        f"Share of {exposure}, and how many times that is the language's share of what the column names: "
+        f"1 is the same, drawn from 0 to {most:.2f}."
     )
 
 
