@@ -95,8 +95,9 @@ def _replace(fixture: Fixture, name: str, end: Callable[[str], None]) -> float:
 def pauses(fixture: Fixture, times: int) -> Iterator[Happened]:
     """SIGSTOP for longer than the session: another worker takes over, then the paused one wakes up."""
     names = [n for n in SERVICES if n != "console"]
-    for name in names:
-        (fixture.stack.wait_listening if name in STANDING_BY else fixture.stack.wait_ready)(fixture.add(name))
+    added = {name: fixture.add(name) for name in names}
+    fixture.stack.wait_listening(*(added[name] for name in STANDING_BY))
+    fixture.stack.wait_ready(*(label for name, label in added.items() if name not in STANDING_BY))
     for turn in range(times):
         name = names[turn % len(names)]
         breathe(fixture)
