@@ -21,9 +21,11 @@ I64 = npt.NDArray[np.int64]
 RECALIBRATED: Final = 512
 # Rankings by how clear they are: the first candidate's share of all scores, in half doublings from 1 / 1024.
 CLEARNESSES: Final = 20
-# Places after the TOP, in groups that end here; after the last group: no candidate at all.
+# Places after the TOP, in groups that end here; after the last group: no candidate at all, and something new.
 FARTHER: Final = np.array([40, 80, 160, 320, 640, 1280, 1 << 62])
-OUTCOMES: Final = TOP + len(FARTHER) + 1
+UNRANKED: Final = TOP + len(FARTHER)
+SOMETHING_NEW: Final = UNRANKED + 1
+OUTCOMES: Final = SOMETHING_NEW + 1
 # As many likes of all rankings are added to those of each clearness.
 DRAWN_BY: Final = 64.0
 BINS: Final = 40
@@ -36,9 +38,9 @@ def clearness(share: F64) -> I64:
 
 
 def outcome(rank: I64) -> I64:
-    """Which of the OUTCOMES a place is: the TOP one by one, then groups, last no candidate. Shape as `rank`."""
+    """Which of the OUTCOMES a place is: the TOP one by one, then groups, 0 no candidate. Shape as `rank`."""
     far = TOP + np.searchsorted(FARTHER, rank)
-    return np.where(rank == 0, OUTCOMES - 1, np.where(rank <= TOP, rank - 1, far))
+    return np.where(rank == 0, UNRANKED, np.where(rank <= TOP, rank - 1, far))
 
 
 def never_rising(values: F64) -> F64:
@@ -77,6 +79,15 @@ class Calibration:
         for row in self.table:
             row[:TOP] = never_rising(row[:TOP])
 
+    def stated(self, clear: I64, outcomes: I64, candidates: I64) -> F64:
+        """The probability of outcomes, given that nothing new came, among those that there are with so many candidates.
+        Shapes (n,).
+        """
+        reached = np.cumsum(self.table, axis=1)[clear, outcome(candidates)]
+        possible = np.where(candidates == 0, 0.0, reached) + self.table[clear, UNRANKED]
+        found: F64 = self.table[clear, outcomes] / possible
+        return found
+
     def observe(self, clear: I64, outcomes: I64) -> None:
         """Take in scored likes that the present probabilities were stated for, shapes (n,)."""
         came = np.zeros((CLEARNESSES, OUTCOMES))
@@ -112,5 +123,11 @@ class Calibration:
         }
 
     def restore(self, arrays: Arrays) -> None:
-        self.record, self.table = arrays["record"].copy(), arrays["table"].copy()
+        # Snapshots of before do not tell what was new.
+        self.record, self.table = (_widened(arrays[name]) for name in ("record", "table"))
         self.count, self.claimed, self.came_true = arrays["bins"].copy()
+
+
+def _widened(columns: F64) -> F64:
+    """With a column for each of the OUTCOMES."""
+    return np.pad(columns, ((0, 0), (0, OUTCOMES - columns.shape[1])))

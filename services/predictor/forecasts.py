@@ -1,35 +1,136 @@
 """What was forecast of a like before it came: how probable it was, given that this user likes something now.
 
-By popularity: the item's share of the trusted likes of about the last month; but for the share of likes that went to
-items which nobody had liked before, so far (Laplace's rule of succession): that much is spread over the whole catalogue
-as known then. It is a distribution over the catalogue. By history: `Scored.surprise_bits`, see `prequential`.
+By popularity: something that nobody liked before, with the share of likes that were of such things lately; else one of
+what is known, by its share of the trusted likes of about the last month, or any of them alike. By history:
+`prequential`, and for what is in no place of the ranking `Shares`. Either is a distribution over what is known and
+something new; new things are taken for as many as those that are known.
+
+How much is new, and how much is of anything alike, is learnt from the likes that are scored, of the latest most, by
+expectation and maximisation step by step (Cappé and Moulines 2009). What such a like taught is not taken back: these
+are parameters of forecasts of all users, as the record of places is.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, Final
+
 import numpy as np
 import numpy.typing as npt
+from numba import njit
+
+from services.predictor.ranking import Places
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+# Shares that are learnt: of likes, those of new things; of likes of what is known, those that any thing might have got
+# alike; the same of likes of what is in no place of the ranking; of those, what its user had liked before.
+NEW, ALIKE, ALIKE_UNRANKED, AGAIN = range(4)
+# About how many likes each remembers. How much is new changes fastest: a young catalogue fills within hours.
+REMEMBERED: Final = np.array([64.0, 512.0, 512.0, 512.0])
+# What each begins as: one of two likes. As if so much of a like had come of either kind always: nothing is impossible.
+PRIOR: Final = (1.0, 2.0)
+LEAST: Final = 0.01
 
 
-class FirstLikes:
-    """How many likes came so far, and how many of them were an item's first."""
+@dataclass(frozen=True)
+class Rest:
+    """By like: how probable it was by popularity; how probable among what is in no place of its user's ranking, or, if
+    it was of something new, among what is new; how probable something new was; whether it was. Shapes (n,).
+    """
+
+    p_popular: F64
+    among: F64
+    of_new: F64
+    is_new: Bools
+
+    def take(self, at: I64) -> Rest:
+        return Rest(self.p_popular[at], self.among[at], self.of_new[at], self.is_new[at])
+
+
+def nothing_stated(is_new: Bools) -> Rest:
+    """Of likes that are not followed yet."""
+    n = len(is_new)
+    return Rest(np.full(n, np.nan), np.full(n, np.nan), np.zeros(n), is_new)
+
+
+class Shares:
+    """What is learnt of all likes: due likes and of how many, shape (4, 2)."""
 
     def __init__(self) -> None:
-        self.likes = self.first = 0
+        self.learnt: F64 = np.tile(PRIOR, (len(REMEMBERED), 1))
 
-    def observe(self, is_first: npt.NDArray[np.bool_]) -> F64:
-        """The share of first likes as it stood before each like, of a batch in log order. Shape (n,)."""
-        before = self.first + np.r_[0, np.cumsum(is_first)[:-1]]
-        share: F64 = (before + 1.0) / (self.likes + np.arange(len(is_first)) + 2.0)
-        self.likes += len(is_first)
-        self.first += int(is_first.sum())
-        return share
+    def observe(self, places: Places, known: I64, is_new: Bools) -> Rest:
+        """State of each like of a batch in log order what was probable before it, then learn it; nothing where it was
+        not scored. `known`: how many things there were before it. Shapes (n,).
+        """
+        rest = nothing_stated(is_new)
+        _follow(places, known, is_new, self.learnt, rest.p_popular, rest.among, rest.of_new)
+        return rest
 
 
-def by_popularity(share: F64, of_new: F64, choices: I64) -> F64:
-    """Of the item's share of all likes, the share of likes that go to new items, and the catalogue's size. (n,)."""
-    probability: F64 = (1 - of_new) * share + of_new / choices
-    return probability
+@njit(cache=True)
+def shares_of(learnt: Any) -> Any:
+    """By kind (NEW, ...), what is stated of the next like."""
+    return (learnt[:, 0] + LEAST) / (learnt[:, 1] + 2.0 * LEAST)
+
+
+@njit(cache=True)
+def blended(alike: float, share: float, shares: float, count: float, known: int) -> float:
+    """How probable a thing of this share of likes is among `count` of the `known` that have `shares` together."""
+    part: float = (1.0 - alike) * share + alike / known
+    return part / ((1.0 - alike) * max(shares, share) + alike * count / known)
+
+
+@njit(cache=True)
+def _learn(learnt: Any, which: int, due: float) -> None:
+    fading = 1.0 - 1.0 / REMEMBERED[which]
+    learnt[which, 0] = fading * learnt[which, 0] + due
+    learnt[which, 1] = fading * learnt[which, 1] + 1.0
+
+
+@njit(cache=True)
+def _learn_alike(learnt: Any, which: int, alike: float, share: float, known: int) -> None:
+    """By how probable it is that this like was of anything alike."""
+    any_one = alike / known
+    _learn(learnt, which, any_one / (any_one + (1.0 - alike) * share))
+
+
+@njit(cache=True)
+def follow_like(
+    i: int, places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any
+) -> None:
+    """Fill in like `i` of a `Rest`, if it was scored, then learn it."""
+    if places.rank[i] < 0:
+        return
+    share = shares_of(learnt)
+    of_new[i] = share[NEW]
+    _learn(learnt, NEW, 1.0 if is_new[i] else 0.0)
+    if is_new[i]:
+        among[i] = 1.0 / (known[i] + 1.0)
+        p_popular[i] = share[NEW] * among[i]
+        return
+    mine = places.popularity[i]
+    p_popular[i] = (1.0 - share[NEW]) * blended(share[ALIKE], mine, 1.0, known[i], known[i])
+    _learn_alike(learnt, ALIKE, share[ALIKE], mine, known[i])
+    if places.rank[i] > 0:
+        return
+    again, own, owned = places.again[i], places.own[i], places.own_popularity[i]
+    others = known[i] - places.candidates[i] - own
+    if again:
+        among[i] = blended(share[ALIKE_UNRANKED], mine, owned, own, known[i])
+    else:
+        left = 1.0 - places.ranked[i] - owned
+        among[i] = blended(share[ALIKE_UNRANKED], mine, left, others, known[i])
+        _learn_alike(learnt, ALIKE_UNRANKED, share[ALIKE_UNRANKED], mine, known[i])
+    if others > 0:
+        among[i] *= share[AGAIN] if again else 1.0 - share[AGAIN]
+        _learn(learnt, AGAIN, 1.0 if again else 0.0)
+
+
+@njit(cache=True)
+def _follow(places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any) -> None:
+    for i in range(len(known)):
+        follow_like(i, places, known, is_new, learnt, p_popular, among, of_new)

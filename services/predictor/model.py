@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from services.predictor import candidates, learning, ranking, trending
 from services.predictor.calibration import clearness
-from services.predictor.forecasts import FirstLikes
+from services.predictor.forecasts import Shares
 from services.predictor.histories import HistoryStore
 from services.predictor.learning import NEIGHBOURS
 from services.predictor.prequential import Prequential, Scored, gini
@@ -101,7 +101,7 @@ class CoPreference:
         self.store = HistoryStore()
         self.prequential = Prequential()
         self.taken_back = 0
-        self.first_likes = FirstLikes()
+        self.shares = Shares()
         self._choices = 0
         self._allocate(1024)
 
@@ -169,7 +169,7 @@ class CoPreference:
         known = np.maximum.accumulate(np.r_[self._choices, i + 1])
         choices = known[1:]
         self._choices = int(known[-1])
-        return self.prequential.observe(places, choices, self.first_likes.observe(choices > known[:-1]))
+        return self.prequential.observe(places, self.shares.observe(places, known[:-1], choices > known[:-1]))
 
     def reweigh(self, u: I64, i: I64, times: I64, trust: npt.NDArray[Any]) -> int:
         """Give likes learnt before another trust (0 unlearns them). Users and items by number, -1 for unknown ones.
@@ -290,7 +290,8 @@ class CoPreference:
             "contest.state": self.contest.state.copy(),
             "contest.shown": self.contest.shown[:items].copy(),
             **{f"prequential.{k}": v for k, v in self.prequential.snapshot().items()},
-            "counts": np.array([self._choices, self.taken_back, self.first_likes.likes, self.first_likes.first]),
+            "counts": np.array([self._choices, self.taken_back]),
+            "shares": self.shares.learnt.copy(),
         }
 
     def restore(self, arrays: Arrays) -> None:
@@ -307,7 +308,10 @@ class CoPreference:
             for name, values in _under(saved, arrays).items():
                 kept[name][..., : values.shape[-1]] = values
         self.prequential.restore(_under("prequential.", arrays))
-        self._choices, self.taken_back, self.first_likes.likes, self.first_likes.first = arrays["counts"].tolist()
+        self._choices, self.taken_back = arrays["counts"][:2].tolist()
+        # A snapshot of before has none.
+        if "shares" in arrays:
+            self.shares.learnt = arrays["shares"].copy()
 
 
 def _under(prefix: str, arrays: Arrays) -> Arrays:

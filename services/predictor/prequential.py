@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from services.predictor.calibration import FARTHER, RECALIBRATED, Calibration, clearness, outcome
-from services.predictor.forecasts import by_popularity
+from services.predictor.calibration import FARTHER, RECALIBRATED, SOMETHING_NEW, Calibration, clearness, outcome
+from services.predictor.forecasts import Rest
 from services.predictor.ranking import TOP, Places
 from shared.checkpoints import Arrays
 
@@ -61,26 +61,24 @@ class Prequential:
         self.window: F64 = np.zeros(len(FIGURES))
         self.last_window: F64 = np.zeros(len(FIGURES))
 
-    def observe(self, places: Places, choices: I64, of_new: F64) -> Scored:
-        """Take in a batch in log order. By like: how many items there were when it came (`choices`), and the share of
-        likes so far that went to items which were new (`of_new`). Shapes (n,).
-        """
+    def observe(self, places: Places, rest: Rest) -> Scored:
+        """Take in a batch in log order: where likes were, and what was stated besides of each. Shapes (n,)."""
         at = np.flatnonzero(places.rank >= 0)
-        rank = places.rank[at]
-        clear, came = clearness(places.clear[at]), outcome(rank)
-        # How many items, or how much of their popularity, share the probability of the outcome.
-        shared = _sharing(rank, came, places.candidates[at])
-        among = np.where(rank == 0, (places.popularity[at] + 1.0 / choices[at]) / 2.0, 1.0 / shared)
+        rank, candidates, rest = places.rank[at], places.candidates[at], rest.take(at)
+        clear, came = clearness(places.clear[at]), np.where(rest.is_new, SOMETHING_NEW, outcome(rank))
+        # How many items share the probability of the outcome, or what part of it is the like's.
+        part_of = np.where(rank == 0, rest.among, 1.0 / _sharing(rank, came, candidates))
         bits = np.empty(len(at))
         start = 0
         while start < len(at):
             part = slice(start, min(len(at), start + RECALIBRATED - int(self.total[0]) % RECALIBRATED))
-            stated = self.calibration.table[clear[part], came[part]] * among[part]
-            bits[part] = -np.log2(stated)
+            new, is_new = rest.of_new[part], rest.is_new[part]
+            of_known = (1.0 - new) * self.calibration.stated(clear[part], came[part], candidates[part])
+            bits[part] = -np.log2(np.where(is_new, new, of_known) * part_of[part])
             self.calibration.observe(clear[part], came[part])
             self._add(sums(rank[part], bits[part]).sum(axis=0))
             start = part.stop
-        return Scored(at, rank, bits, by_popularity(places.popularity[at], of_new[at], choices[at]))
+        return Scored(at, rank, bits, rest.p_popular)
 
     def _add(self, found: F64) -> None:
         self.total += found
@@ -109,8 +107,8 @@ class Prequential:
 
 def _sharing(rank: I64, came: I64, candidates: I64) -> I64:
     """How many candidates an outcome stands for: one in the TOP, farther out those of the group. Shape (n,)."""
-    ends = np.r_[np.full(TOP, 1), FARTHER, 1]
-    starts = np.r_[np.zeros(TOP, np.int64), TOP, FARTHER[:-1], 0]
+    ends = np.r_[np.full(TOP, 1), FARTHER, 1, 1]
+    starts = np.r_[np.zeros(TOP, np.int64), TOP, FARTHER[:-1], 0, 0]
     size = np.minimum(ends[came], candidates) - starts[came]
     return np.where((rank > TOP) & (size > 0), size, 1)
 

@@ -70,12 +70,19 @@ class Contest(NamedTuple):
 class Places(NamedTuple):
     """For each like: `rank` of its item (0: no candidate), how many candidates there were, how `clear` the ranking
     was (the first's share of all scores), and the item's share of all likes so far. -1: not scored.
+
+    Of likes of what was in no place: the share of likes that what was in one had (`ranked`), how many things the user
+    liked before (`own`), their share, and whether the item was one of them (`again`).
     """
 
     rank: Any
     candidates: Any
     clear: Any
     popularity: Any
+    ranked: Any
+    own: Any
+    own_popularity: Any
+    again: Any
 
 
 def new_contest(items: int) -> Contest:
@@ -85,7 +92,9 @@ def new_contest(items: int) -> Contest:
 
 
 def new_places(likes: int) -> Places:
-    return Places(np.full(likes, -1), np.zeros(likes, np.int64), np.zeros(likes), np.zeros(likes))
+    whole, shares = np.zeros((2, likes), np.int64), np.zeros((4, likes))
+    again = np.zeros(likes, np.bool_)
+    return Places(np.full(likes, -1), whole[0], shares[0], shares[1], shares[2], whole[1], shares[3], again)
 
 
 @njit(cache=True)
@@ -181,6 +190,25 @@ def _hold_trial(item: int, count: int, rates: Rates, work: WorkSpace, contest: C
 
 
 @njit(cache=True)
+def sum_shares(item_of: Any, held: Any, count: int, rates: Rates, work: WorkSpace) -> tuple[float, int, float]:
+    """The share of likes of the first `count` candidates; how many things of a history are trusted, and their share."""
+    value, total, sums = rates.value[MONTH], max(rates.total[MONTH], 1e-300), work.sums
+    ranked = of_own = 0.0
+    own = 0
+    for k in range(count):
+        ranked += value[work.candidates[k]]
+    for k in range(len(held)):
+        # What was liked twice counts once.
+        if held[k] > 0.0 and sums[item_of[k]] == 0.0:
+            sums[item_of[k]] = 1.0
+            own += 1
+            of_own += value[item_of[k]]
+    for k in range(len(held)):
+        sums[item_of[k]] = 0.0
+    return ranked / total, own, of_own / total
+
+
+@njit(cache=True)
 def score_like(
     i: int,
     user: int,
@@ -198,12 +226,16 @@ def score_like(
     held = histories.held[place]
     if not (held > 0.0).any():
         return
-    count = find_candidates(histories.item[place], held, histories.when[place], lists, rates, work)
+    item_of = histories.item[place]
+    count = find_candidates(item_of, held, histories.when[place], lists, rates, work)
     _score(contest.state[LEADER], count, rates, work)
     places.rank[i] = _place_of(item, count, work)
     places.candidates[i] = count
     places.clear[i] = _clearness(count, work)
     places.popularity[i] = rates.value[MONTH, item] / max(rates.total[MONTH], 1e-300)
+    if places.rank[i] == 0:
+        places.ranked[i], places.own[i], places.own_popularity[i] = sum_shares(item_of, held, count, rates, work)
+        places.again[i] = ((item_of == item) & (held > 0.0)).any()
     if contest.state[SCORED] % TRIED_EVERY == 0:
         _hold_trial(item, count, rates, work, contest)
         if rates.stale[0]:

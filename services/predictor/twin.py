@@ -25,7 +25,7 @@ import pyarrow as pa
 from numba import njit
 
 from services.predictor.candidates import WorkSpace
-from services.predictor.forecasts import FirstLikes, by_popularity
+from services.predictor.forecasts import Rest
 from services.predictor.learning import Histories, Lists, add_total, learn, teach, unlearn_item
 from services.predictor.model import CoPreference
 from services.predictor.ranking import MONTH, Contest, Places, new_places, score_like
@@ -104,6 +104,27 @@ def _done_otherwise(acts: Acts) -> Bools:
     return before
 
 
+class FirstLikes:
+    """How many likes came so far, and how many of them were an item's first."""
+
+    def __init__(self) -> None:
+        self.likes = self.first = 0
+
+    def observe(self, is_first: npt.NDArray[np.bool_]) -> F64:
+        """The share of first likes as it stood before each like, of a batch in log order. Shape (n,)."""
+        before = self.first + np.r_[0, np.cumsum(is_first)[:-1]]
+        share: F64 = (before + 1.0) / (self.likes + np.arange(len(is_first)) + 2.0)
+        self.likes += len(is_first)
+        self.first += int(is_first.sum())
+        return share
+
+
+def by_popularity(share: F64, of_new: F64, choices: I64) -> F64:
+    """Of the item's share of all likes, the share of likes that go to new items, and the catalogue's size. (n,)."""
+    probability: F64 = (1 - of_new) * share + of_new / choices
+    return probability
+
+
 class Twin:
     """One of the two. The catalogue is all that was liked, shared, bought or shown so far."""
 
@@ -122,20 +143,20 @@ class Twin:
         model = self.model
         users, items = model.number(*(pa.array(ids).cast(pa.string()) for ids in (acts.actor, acts.target)))
         model.store.reserve(users[acts.kind != SHOWN])
-        places, ranked = new_places(len(acts)), np.zeros(len(acts))
+        places = new_places(len(acts))
         _follow(
             users, items, acts.time, acts.kind, done_otherwise, self.learns_likes, self.of_shown,
             model.store.histories, model.lists, model.rates, model.contest, model._work, len(model.items.ids),
-            places, ranked,
+            places,
         )  # fmt: skip
         known = np.maximum.accumulate(np.r_[self._choices, items + 1])[1:]
         self._choices = int(known[-1])
         likes = acts.kind == LIKE
         found = np.full(len(acts), np.nan)
-        found[likes] = self._stated(Places(*(column[likes] for column in places)), ranked[likes], known[likes])
+        found[likes] = self._stated(Places(*(column[likes] for column in places)), known[likes])
         return found
 
-    def _stated(self, places: Places, ranked: F64, choices: I64) -> F64:
+    def _stated(self, places: Places, choices: I64) -> F64:
         """Of likes, shape (n,): of what the person's past foretells, what is popular, and anything that there is. Whose
         past tells nothing likes what is popular; where nothing is, anything.
         """
@@ -144,10 +165,10 @@ class Twin:
         popularity = np.maximum(places.popularity, 0.0)
         by_anything, by_popular = 1.0 / choices, by_popularity(popularity, of_new, choices)
         # What is in no place shares its part of the probability among itself alone.
-        among = (popularity + 1.0 / choices) / (2.0 - ranked - places.candidates / choices)
-        scored = self.model.prequential.observe(
-            places._replace(popularity=2.0 * among - 1.0 / choices), choices, of_new
-        )
+        among = (popularity + 1.0 / choices) / (2.0 - places.ranked - places.candidates / choices)
+        # Both know the whole catalogue: nothing is new.
+        known = Rest(by_popular, among, np.zeros(len(choices)), np.zeros(len(choices), np.bool_))
+        scored = self.model.prequential.observe(places, known)
         by_past = by_popular.copy()
         by_past[scored.at] = scored.p_history
         stated = np.empty(len(choices))
@@ -191,20 +212,14 @@ def _follow(
     work: WorkSpace,
     known_items: int,
     places: Places,
-    ranked: Any,
 ) -> None:
-    """Row by row: the place of a like in the ranking before it, then what the row teaches. `ranked`: of likes of what
-    was in no place, the popularity of what was.
-    """
+    """Row by row: the place of a like in the ranking before it, then what the row teaches."""
     for i in range(len(users)):
         user, item, kind = users[i], items[i], kinds[i]
         if kind == LIKE:
             total = rates.total[MONTH]
             places.popularity[i] = rates.value[MONTH, item] / total if total > 0.0 else NOTHING_LEARNT
             score_like(i, user, item, histories, lists, rates, contest, work, known_items, places)
-            if places.rank[i] == 0:
-                for k in range(places.candidates[i]):
-                    ranked[i] += rates.value[MONTH, work.candidates[k]] / total
         advance(rates, times[i])
         if kind == SHOWN:
             first, length = histories.start[user], histories.length[user]

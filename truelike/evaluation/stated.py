@@ -16,7 +16,18 @@ from services.choice.bits import LEAST_PROBABILITY
 from services.choice.log import ATTRIBUTION_MS, F64, I64, Likes, Shown
 from services.choice.mixture import Mixture
 from services.choice.moments import Moments
-from services.predictor.calibration import FARTHER, OUTCOMES, RECALIBRATED
+from services.predictor.calibration import FARTHER, RECALIBRATED, UNRANKED
+from services.predictor.candidates import WorkSpace
+from services.predictor.forecasts import (
+    AGAIN,
+    ALIKE,
+    ALIKE_UNRANKED,
+    NEW,
+    blended,
+    follow_like,
+    nothing_stated,
+    shares_of,
+)
 from services.predictor.learning import Histories, Lists, learn
 from services.predictor.model import CoPreference
 from services.predictor.ranking import MONTH, SCORED, TOP, Contest, Places, new_places, score_like
@@ -69,19 +80,20 @@ def sums(likes: pa.RecordBatch, shown: Shown) -> Sums:
     model.store.reserve(users)
     known = np.maximum.accumulate(np.r_[0, items + 1])
     before, after = known[:-1], known[1:]
-    of_new = model.first_likes.observe(after > before)
+    rest = nothing_stated(after > before)
     slated = _slated(likes, model, shown)
     parts = (np.zeros((3, CLASSES)), np.zeros((3, CLASSES)), np.zeros((3, CLASSES)), np.full((n, 3), np.nan))
     start = 0
     while start < n:
         places = new_places(n)
         stop = _follow(
-            start, users, items, times, before, of_new, model.prequential.calibration.table,
+            start, users, items, times, before, rest.is_new, model.prequential.calibration.table,
+            model.shares.learnt, rest.p_popular, rest.among, rest.of_new,
             model.store.histories, model.lists, model.rates, model.contest, model._work, places,
             slated.rho, slated.begin, slated.end, slated.item, slated.p, *parts,
         )  # fmt: skip
         part = slice(start, stop)
-        model.prequential.observe(Places(*(column[part] for column in places)), after[part], of_new[part])
+        model.prequential.observe(Places(*(column[part] for column in places)), rest.take(np.arange(start, stop)))
         start = stop
     return Sums(*parts)
 
@@ -143,8 +155,16 @@ def _class(p: float) -> int:
 
 
 @njit(cache=True)
-def _by_place(table: Any, count: int, score: Any, p: Any) -> None:
-    """Fill `p` with what is stated of each of the first `count` candidates: by its place, ties in the middle."""
+def _by_place(table: Any, count: int, score: Any, p: Any) -> float:
+    """Fill `p` with what is stated of each of the first `count` candidates: by its place, ties in the middle. Returns
+    what is stated of no candidate.
+    """
+    possible = table[UNRANKED]
+    for k in range(min(count, TOP)):
+        possible += table[k]
+    for k in range(len(FARTHER)):
+        if count > (TOP if k == 0 else FARTHER[k - 1]):
+            possible += table[TOP + k]
     order = np.argsort(-score[:count])
     first = 0
     while first < count:
@@ -159,20 +179,37 @@ def _by_place(table: Any, count: int, score: Any, p: Any) -> None:
             beginning = TOP if group == 0 else FARTHER[group - 1]
             stated = table[TOP + group] / (min(FARTHER[group], count) - beginning)
         for k in range(first, last + 1):
-            p[order[k]] = stated
+            p[order[k]] = stated / possible
         first = last + 1
+    return float(table[UNRANKED] / possible)
 
 
 @njit(cache=True)
 def _state_by_past(
-    row: Any, candidates: Any, score: Any, count: int, known: int, share: Any, p: Any, work: Any
-) -> None:
-    """Fill `p` for all `known` items: candidates by their place, the others by half their share, half any alike."""
+    row: Any, item_of: Any, held: Any, work: WorkSpace, count: int, known: int, share: Any, learnt: Any, p: Any,
+    candidate_p: Any,
+) -> None:  # fmt: skip
+    """Fill `p` for all `known` items if nothing new comes: candidates by their place, the others by their share and any
+    alike, what was liked before (`held`) apart.
+    """
+    unranked = _by_place(row, count, work.score, candidate_p)
+    alike, again = learnt[ALIKE_UNRANKED], learnt[AGAIN]
+    group = np.zeros(known, np.int64)
+    group[work.candidates[:count]] = 1
+    for k in range(len(held)):
+        if held[k] > 0.0:
+            group[item_of[k]] = 2
+    shares, counts = np.zeros(3), np.zeros(3)
     for j in range(known):
-        p[j] = row[OUTCOMES - 1] * (share[j] + 1.0 / known) / 2.0
-    _by_place(row, count, score, work)
+        shares[group[j]] += share[j]
+        counts[group[j]] += 1.0
+    if counts[0] == 0.0:
+        again = 1.0
+    for j in range(known):
+        g = group[j]
+        p[j] = unranked * (again if g == 2 else 1.0 - again) * blended(alike, share[j], shares[g], counts[g], known)
     for k in range(count):
-        p[candidates[k]] = work[k]
+        p[work.candidates[k]] = candidate_p[k]
 
 
 @njit(cache=True)
@@ -184,7 +221,8 @@ def _row_of(table: Any, clear: float) -> Any:
 
 @njit(cache=True)
 def _follow(
-    start: int, users: Any, items: Any, times: Any, before: Any, of_new: Any, table: Any,
+    start: int, users: Any, items: Any, times: Any, before: Any, is_new: Any, table: Any,
+    learnt: Any, p_popular: Any, among: Any, of_new: Any,
     histories: Histories, lists: Lists, rates: Rates, contest: Contest, work: Any, places: Places,
     rho: Any, begin: Any, end: Any, slate_item: Any, slate_p: Any, stated: Any, came: Any, variance: Any, p_liked: Any,
 ) -> int:  # fmt: skip
@@ -199,19 +237,24 @@ def _follow(
         if scored:
             row, count = _row_of(table, places.clear[i]), places.candidates[i]
             share = rates.value[MONTH, :known] / max(rates.total[MONTH], 1e-300)
-            _state_by_past(row, work.candidates, work.score, count, known, share, by_past, candidate_p)
+            now = shares_of(learnt)
+            old = 1.0 - now[NEW]
+            place = slice(histories.start[user], histories.start[user] + histories.length[user])
+            item_of, held = histories.item[place], histories.held[place]
+            _state_by_past(row, item_of, held, work, count, known, share, now, by_past, candidate_p)
             sums[:] = 0.0
             for k in range(begin[i], end[i]):
                 given = rho[i] * slate_p[k]
                 if 0 <= slate_item[k] < known:
                     extra[slate_item[k]] = given
                 else:
-                    given += (1 - rho[i]) * row[OUTCOMES - 1] / (known + 1.0) / 2.0
+                    given += (1 - rho[i]) * now[NEW] / (known + 1.0)
                     sums[SHOWN, _class(given)] += given
                     if slate_item[k] == item:
                         p_liked[i, SHOWN] = given
             for j in range(known):
-                popular = (1 - of_new[i]) * share[j] + of_new[i] / known
+                popular = old * blended(now[ALIKE], share[j], 1.0, known, known)
+                by_past[j] *= old
                 with_slate = (1 - rho[i]) * by_past[j] + extra[j]
                 extra[j] = 0.0
                 sums[POPULAR, _class(popular)] += popular
@@ -225,6 +268,7 @@ def _follow(
                 for c in range(CLASSES):
                     stated[f, c] += sums[f, c]
                     variance[f, c] += sums[f, c] * (1.0 - sums[f, c])
+        follow_like(i, places, before, is_new, learnt, p_popular, among, of_new)
         advance(rates, times[i])
         learn(user, item, times[i], 1.0, histories, lists, rates)
         if scored and contest.state[SCORED] % RECALIBRATED == 0:
