@@ -1,6 +1,6 @@
 """From places in a ranking to probabilities, and how honest those were.
 
-The probability of a place is how often, among rankings as clear as this one, the next like was at that place:
+The probability of a place is how often, among rankings as clear as this one, the next like was at that place lately:
 isotonic regression over the places (pool adjacent violators, Ayer et al. 1955), drawn towards all rankings where
 there are few. Probabilities change after every RECALIBRATED scored likes, wherever frames were cut.
 """
@@ -19,6 +19,8 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 RECALIBRATED: Final = 512
+# What is left of the record each time: rankings get better as they learn, and the latest 2,500 likes tell how good.
+FADING: Final = 0.8
 # Rankings by how clear they are: the first candidate's share of all scores, in half doublings from 1 / 1024.
 CLEARNESSES: Final = 20
 # Places after the TOP, in groups that end here; after the last group: no candidate at all, and something new.
@@ -27,7 +29,7 @@ UNRANKED: Final = TOP + len(FARTHER)
 SOMETHING_NEW: Final = UNRANKED + 1
 OUTCOMES: Final = SOMETHING_NEW + 1
 # As many likes of all rankings are added to those of each clearness.
-DRAWN_BY: Final = 64.0
+DRAWN_BY: Final = 32.0
 BINS: Final = 40
 
 
@@ -71,13 +73,14 @@ class Calibration:
         self.recalibrate()
 
     def recalibrate(self) -> None:
-        """Take the record into the probabilities: `table`, shape (CLEARNESSES, OUTCOMES)."""
+        """Take the record into the probabilities: `table`, shape (CLEARNESSES, OUTCOMES). Then it fades."""
         overall = self.record.sum(axis=0) + 0.5
         overall /= overall.sum()
         drawn = self.record + DRAWN_BY * overall
         self.table: F64 = drawn / drawn.sum(axis=1, keepdims=True)
         for row in self.table:
             row[:TOP] = never_rising(row[:TOP])
+        self.record *= FADING
 
     def stated(self, clear: I64, outcomes: I64, candidates: I64) -> F64:
         """The probability of outcomes, given that nothing new came, among those that there are with so many candidates.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.predictor.calibration import OUTCOMES
+from services.predictor.calibration import OUTCOMES, RECALIBRATED, UNRANKED, Calibration
 from services.predictor.forecasts import ALIKE, NEW, Shares, shares_of
 from services.predictor.model import CoPreference
 from services.predictor.prequential import Scored
@@ -164,3 +164,14 @@ def test_a_snapshot_of_before_is_read() -> None:
     assert scored.rank.tolist() == model.score_and_learn(users, items, times + 10**9, np.ones(1500)).rank.tolist()
     assert np.isfinite(scored.surprise_bits).all()
     assert restored.prequential.calibration.record.shape[1] == OUTCOMES
+
+
+def test_probabilities_follow_rankings_that_get_better() -> None:
+    """At the first place one like of ten, then nine of ten."""
+    rng = np.random.default_rng(9)
+    calibration = Calibration()
+    for often in [0.1] * 40 + [0.9] * 20:
+        came = np.where(rng.random(RECALIBRATED) < often, 0, UNRANKED)
+        calibration.observe(np.full(RECALIBRATED, 10), came)
+        calibration.recalibrate()
+    assert calibration.table[10, 0] == pytest.approx(0.9, abs=0.03)
