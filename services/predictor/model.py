@@ -20,7 +20,7 @@ from shared.checkpoints import Arrays, pack, unpack
 
 I64 = npt.NDArray[np.int64]
 
-VERSION: Final = "co-preference-3"
+VERSION: Final = "co-preference-4"
 
 
 class Index:
