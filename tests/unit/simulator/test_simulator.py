@@ -92,7 +92,8 @@ async def test_it_sends_nothing_that_has_not_happened_yet() -> None:
     assert all(occurred <= sent for occurred, sent in events)
     # Ten minutes of these people are far less than the rate; then their time is the clock's.
     assert 1_000 < len(events) < 20_000
-    assert max(sent for _, sent in events) - max(occurred for occurred, _ in events) < 2_000
+    # A busy machine is a few seconds behind.
+    assert max(sent for _, sent in events) - max(occurred for occurred, _ in events) < 10_000
 
 
 async def test_with_a_speed_its_time_passes_evenly() -> None:
