@@ -13,4 +13,9 @@ UNKNOWN_LANGUAGE: Final = "unknown"
 def language_of(likes: pa.RecordBatch) -> pa.Array:
     """The language of each like, shape (n,): the content's, else the actor's; the primary subtag of BCP 47."""
     tag = pc.coalesce(likes.column("content_language"), likes.column("actor_locale"), UNKNOWN_LANGUAGE)
-    return pc.utf8_lower(pc.replace_substring_regex(tag, "[-_].*", ""))
+    return primary_subtag(tag)
+
+
+def primary_subtag(tags: pa.Array) -> pa.Array:
+    """Of tags of BCP 47, null where there is none. Shape (n,)."""
+    return pc.utf8_lower(pc.replace_substring_regex(tags, "[-_].*", ""))

@@ -162,6 +162,11 @@ class PlatformChoice(BaseModel):
     figures: list[ChoiceFigure]
 
 
+ChartPeriod = Literal["hour", "day", "week"]
+ChartOf = Literal["target", "creator"]
+ChartFacet = Literal["all", "language", "topic"]
+
+
 class ChartEntry(BaseModel):
     """A target or a creator in a chart."""
 
@@ -208,12 +213,12 @@ class Chart(BaseModel):
     revision: Annotated[
         int, Field(ge=0, description="Grows where likes were corrected or taken back after it was said")
     ]
-    period: Literal["hour", "day", "week"]
+    period: ChartPeriod
     name: Annotated[str, Field(description="2026-01-05T13, 2026-01-05 or 2026-W02, UTC (ISO 8601)")]
     first_at: Rfc3339
     ends_at: Annotated[Rfc3339, Field(description="The first moment after it")]
-    of: Literal["target", "creator"]
-    facet: Literal["all", "language", "topic"]
+    of: ChartOf
+    facet: ChartFacet
     segment: Annotated[str, Field(description="Which language or topic; empty of all")]
     level: Probability
     size: Annotated[int, Field(ge=1, description="Places of either ranking that are listed")]

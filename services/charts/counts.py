@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -57,13 +57,14 @@ from services.charts.tables import (
 )
 from shared.checkpoints import Arrays
 from shared.hashing import hash_strings
+from shared.messages import ChartFacet, ChartOf
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
-Of = Literal["target", "creator"]
+Of = ChartOf
 OF: Final[tuple[Of, ...]] = get_args(Of)
-Facet = Literal["all", "language", "topic"]
+Facet = ChartFacet
 FACETS: Final[tuple[Facet, ...]] = get_args(Facet)
 
 COUNTERS: Final = {

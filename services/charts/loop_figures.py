@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 import msgspec
 from redis.asyncio import Redis
 
-from services.charts.figures import language_exposure, loop, who_likes_what, wrongly_called_bot
+from services.charts.figures import FIGURES
+from services.charts.periods import DAY_MS
 from services.charts.reviews import NO_REVIEWS, Reviews
 from services.charts.settings import ChartsSettings
-from services.charts.tallies import DAY_MS, State
+from services.charts.tallies import State
 from services.charts.task import ChartsTask
 from shared import redis_keys
 from shared.background import BackgroundJob
@@ -55,7 +56,5 @@ def document_of(state: State, clock: int, days: int) -> bytes:
 
 def figures_of(state: State, reviews: Reviews = NO_REVIEWS) -> Iterator[Figure]:
     """All of them, who likes what first."""
-    yield from who_likes_what.figures(state)
-    yield from loop.figures(state)
-    yield from language_exposure.figures(state)
-    yield from wrongly_called_bot.figures(reviews)
+    for measure in FIGURES.values():
+        yield from measure.figures(reviews if measure.kind is Reviews else state)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 from shared.events import rfc3339
+from shared.messages import ChartPeriod
 
-Period = Literal["hour", "day", "week"]
+Period = ChartPeriod
 PERIODS: Final[tuple[Period, ...]] = get_args(Period)
 
 HOUR_MS: Final = 3_600_000

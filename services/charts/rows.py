@@ -29,8 +29,9 @@ from services.charts.tables import (
     UNIT,
 )
 from shared.events import ACTIONS, UNLIKE
-from shared.hashing import U64, hash_strings, mix
+from shared.hashing import U64, hash_strings, hashes, mix
 from shared.labels import BOT
+from shared.languages import primary_subtag
 
 I64 = npt.NDArray[np.int64]
 
@@ -47,11 +48,10 @@ def rows_of(batch: pa.RecordBatch, names: EntryNames) -> I64:
     rows[(action == LIKE) & ~first, DOES] = CORRECTS
     rows[(action == UNLIKE) & first, DOES] = UNLIKED
     actor, target, event = (hash_strings(batch.column(name)) for name in ("actor_id", "target_id", "event_id"))
-    hashes = {EVENT: event, ACTOR: actor, PAIR: mix(actor, target)}
-    for column, found in hashes.items():
+    for column, found in ((EVENT, event), (ACTOR, actor), (PAIR, mix(actor, target))):
         rows[:, column] = found.view(np.int64)
     for column, facet in ((LANGUAGE, "language"), (TOPIC, "topic")):
-        rows[:, column] = _hashed(segments_of(batch, facet))
+        rows[:, column] = hashes(segments_of(batch, facet)).view(np.int64)
     rows[:, TIME] = batch.column("occurred_at").to_numpy()
     rows[:, DECLARED] = _filled(batch, "content_origin")
     rows[:, TARGET] = _numbers(names, target, batch.column("target_id"), liked)
@@ -77,27 +77,20 @@ def _weight(probability: npt.NDArray[Any], label: I64) -> I64:
     return np.where(label < BOT, weight, 0)
 
 
-def _numbers(names: EntryNames, hashes: U64, ids: pa.Array, liked: npt.NDArray[np.bool_]) -> I64:
+def _numbers(names: EntryNames, of_ids: U64, ids: pa.Array, liked: npt.NDArray[np.bool_]) -> I64:
     """Entries' numbers, NONE where there is no id; those of likes are there from now on."""
     there = pc.is_valid(ids).to_numpy(zero_copy_only=False)
     new = np.flatnonzero(liked & there)
-    names.add(hashes[new], ids.take(pa.array(new)))
-    return np.where(there, names.find(hashes), NONE)
+    names.add(of_ids[new], ids.take(pa.array(new)))
+    return np.where(there, names.find(of_ids), NONE)
 
 
 def language_tags(batch: pa.RecordBatch) -> pa.Array:
     """The content's language, the primary subtag of BCP 47; the actor's says nothing of it."""
     tags = batch.column("content_language").dictionary_encode()
-    primary = pc.utf8_lower(pc.replace_substring_regex(tags.dictionary, "[-_].*", ""))
-    return primary.take(tags.indices)
+    return primary_subtag(tags.dictionary).take(tags.indices)
 
 
 def segments_of(batch: pa.RecordBatch, facet: str) -> pa.Array:
     """Each like's language or topic, null where it has none."""
     return language_tags(batch) if facet == "language" else batch.column("topic")
-
-
-def _hashed(column: pa.Array) -> I64:
-    """0 where it is null. Shape (n,)."""
-    hashes = hash_strings(column).view(np.int64)
-    return np.where(pc.is_valid(column).to_numpy(zero_copy_only=False), hashes, 0)

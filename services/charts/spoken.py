@@ -9,10 +9,9 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from services.charts.hash_sample import I32
-from shared.languages import UNKNOWN_LANGUAGE
+from shared.languages import UNKNOWN_LANGUAGE, primary_subtag
 
 _ISO_639_1: Final = """
     aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo
@@ -29,6 +28,6 @@ _CODES: Final = {name: code for code, name in enumerate(LANGUAGES)}
 def codes(tags: pa.Array) -> I32:
     """Of each tag (BCP 47, or null) the place of its primary subtag in LANGUAGES, shape (n,)."""
     encoded = tags.dictionary_encode()
-    primary = pc.utf8_lower(pc.replace_substring_regex(encoded.dictionary, "[-_].*", "")).to_pylist()
+    primary = primary_subtag(encoded.dictionary).to_pylist()
     of_tag = np.array([*(_CODES.get(name, OTHER) for name in primary), UNKNOWN], np.int32)
     return np.asarray(of_tag[encoded.indices.fill_null(len(primary)).to_numpy()], np.int32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,14 +13,13 @@ import pyarrow as pa
 
 from services.charts import spoken
 from services.charts.bootstrap import I64, ONE
+from services.charts.periods import DAY_MS
 from services.charts.standing_likes import CORRECTION, LIKE, TAKEN_BACK, TIME, Given, StandingLikes
 from services.charts.tally import DayTally, Tally, packed
 from shared.checkpoints import Arrays
 from shared.events import ACTIONS, UNLIKE
-from shared.hashing import hash_strings
+from shared.hashing import hash_strings, hashes
 from shared.measures.cells import added
-
-DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,7 @@ def _rows(batch: pa.RecordBatch) -> tuple[Any, I64]:
     if not mine.all():
         batch = batch.filter(pa.array(mine))
     ids = (hash_strings(batch.column(name)) for name in ("event_id", "actor_id", "target_id"))
-    creator = batch.column("creator_id")
-    creators = np.where(creator.is_valid().to_numpy(zero_copy_only=False), hash_strings(creator), np.uint64(0))
+    creators = hashes(batch.column("creator_id"))
     label, origin, surface = (
         batch.column(name).to_numpy().astype(np.int64) for name in ("label", "content_origin", "surface")
     )

@@ -8,13 +8,12 @@ import pyarrow as pa
 
 from services.charts.limits import ChartLimits
 from services.charts.loop_figures import document_of
+from services.charts.periods import DAY_MS
 from services.charts.task import ChartsTask
 from shared import frames
 from shared.contract.times import EARLIEST_MS
 from shared.events import ACTIONS
 from shared.frames import FORGET, FORGET_REQUESTS, TRUSTED_LIKES, Frame
-
-DAY_MS = 86_400_000
 
 
 def warm_up() -> None:

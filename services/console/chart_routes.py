@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Query
 from redis.asyncio import Redis
 
 from shared import redis_keys
 from shared.contract.times import epoch_ms
-from shared.messages import Chart, PlatformLoop
+from shared.messages import Chart, ChartOf, ChartPeriod, PlatformLoop
 
 NOT_YET: Final = "no likes have been counted yet"
 At = Annotated[
@@ -27,8 +27,8 @@ def router(redis: Redis) -> APIRouter:
 
     @routes.get("/v1/charts")
     async def charts(
-        period: Literal["hour", "day", "week"] = "day",
-        of: Literal["target", "creator"] = "target",
+        period: ChartPeriod = "day",
+        of: ChartOf = "target",
         language: Segment = "",
         topic: Segment = "",
         at: At = None,

@@ -14,14 +14,14 @@ from services.detector.keyed import Strangers24h, by_key, key_hash
 from services.detector.pace import Pace
 from services.detector.settings import Judgement
 from services.detector.signals import SIGNALS, observe
-from services.detector.signals.rows import RECENT, hashes_or_zero, rows_of
+from services.detector.signals.rows import RECENT, rows_of
 from services.detector.signals.signal import SCALES
 from services.detector.windows import beyond, tumbling
 from shared import frames
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 from shared.events import UNLIKE
 from shared.frames import Frame, Lineage, Output, to_outputs
-from shared.hashing import U64, hash_strings
+from shared.hashing import U64, hash_strings, hashes
 from shared.reorder_buffer import ReorderBuffer
 from shared.slots import SlotTable
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_TARGET
@@ -223,8 +223,8 @@ def _keyed(likes: pa.RecordBatch) -> pa.RecordBatch:
         likes.column("occurred_at"),
         pa.array(hash_strings(likes.column("actor_id"))),
         pa.array(hash_strings(likes.column("target_id"))),
-        pa.array(hashes_or_zero(likes.column("creator_id"))),
-        pa.array(hashes_or_zero(likes.column("origin_hash"))),
+        pa.array(hashes(likes.column("creator_id"))),
+        pa.array(hashes(likes.column("origin_hash"))),
         pa.array(likes.column("action").to_numpy() == UNLIKE),
         likes.column("actor_created_at").fill_null(UNKNOWN),
         unknown,

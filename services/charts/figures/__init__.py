@@ -11,8 +11,8 @@ from services.charts.figures import language_exposure, loop, who_likes_what, wro
 from shared.measures.measure import Measure
 
 FIGURES: Final[dict[int, Measure[Any, Any]]] = {
+    13: who_likes_what.measure,
     7: loop.measure,
     10: language_exposure.measure,
     11: wrongly_called_bot.measure,
-    13: who_likes_what.measure,
 }

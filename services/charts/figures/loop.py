@@ -18,7 +18,8 @@ import numpy as np
 from services.charts import bootstrap
 from services.charts.bootstrap import I64
 from services.charts.figures.who_likes_what import AIS, MACHINES, MIXED, UNKNOWN_ORIGIN
-from services.charts.tallies import DAY_MS, State, Tallies
+from services.charts.periods import DAY_MS
+from services.charts.tallies import State, Tallies
 from services.charts.tally import ACTOR_PARTS, CONTENT_PARTS, PUSHED, Tally
 from shared.labels import HUMAN, SUSPECT
 from shared.measures.confidence import Interval

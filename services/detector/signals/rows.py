@@ -9,18 +9,9 @@ import pyarrow as pa
 
 from services.detector.signals.signal import Findings, Rows
 from shared import frames
-from shared.hashing import U64, hash_strings
 
 RECENT: Final = ("recent_60s", "recent_10m", "recent_1h", "recent_1d")
 EXPECTED: Final = ("expected_60s", "expected_10m", "expected_1h", "expected_1d")
-
-
-def hashes_or_zero(column: pa.Array) -> U64:
-    """Hash of each id, 0 where there is none. Shape (n,)."""
-    if column.null_count == len(column):
-        return np.zeros(len(column), np.uint64)
-    found = hash_strings(column)
-    return found if column.null_count == 0 else np.where(column.is_valid().to_numpy(False), found, np.uint64(0))
 
 
 def rows_of(likes: pa.RecordBatch) -> Rows:
