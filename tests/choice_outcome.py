@@ -37,12 +37,10 @@ class ChoiceOutcome:
         for name in ("forecasts", "choices"):
             found, wanted = getattr(self, name), getattr(expected, name)
             for partition in sorted(wanted):
-                mine, theirs = found.get(partition, []), wanted[partition]
+                mine, theirs = found[partition], wanted[partition]
                 if mine != theirs:
-                    at = next((n for n, pair in enumerate(zip(mine, theirs, strict=False)) if pair[0] != pair[1]), -1)
-                    wrong.append(
-                        f"{name} of partition {partition}: {len(mine):,} for {len(theirs):,} rows, from {at} on"
-                    )
+                    first = _first_difference(mine, theirs)
+                    wrong.append(f"{name} of partition {partition}: {len(mine):,} for {len(theirs):,} rows; {first}")
         users = sorted(set(self.reports) | set(expected.reports))
         different = [user for user in users if self.reports.get(user) != expected.reports.get(user)]
         if different:
@@ -75,8 +73,13 @@ async def reports_in_topic(settings: ServiceSettings) -> dict[str, Any]:
 
 
 def _first_difference(found: Rows, expected: Rows) -> str:
+    """Where it is, and the columns that differ there."""
     rows = zip(found.to_pylist(), expected.to_pylist(), strict=False)
-    return next((f"row {n}: {a!r:.300} for {b!r:.300}" for n, (a, b) in enumerate(rows) if a != b), "the rest is equal")
+    for number, (mine, theirs) in enumerate(rows):
+        if mine != theirs:
+            columns = {name: f"{mine[name]!r} for {theirs[name]!r}" for name in mine if mine[name] != theirs[name]}
+            return f"row {number}: {columns!r:.300}"
+    return "the shorter is the beginning of the longer"
 
 
 async def _rows(settings: ServiceSettings, topic: str, partition: int) -> Rows:

@@ -203,14 +203,17 @@ class CoPreference:
         n = len(users)
         tops, scores, filled = np.zeros((n, TOP), np.int64), np.zeros((n, TOP)), np.zeros(n, np.int64)
         because, clear = np.full((n, TOP), -1), np.zeros(n)
-        if self.rates.stale[0]:
-            trending.find_top(self.rates, len(self.items.ids))
+        rates = self.rates
+        if rates.stale[0]:
+            # Of its own: when somebody looks must not show in what is learnt next.
+            rates = trending.copy_of_top(rates)
+            trending.find_top(rates, len(self.items.ids))
         ranking.rank_many(
             users,
             int(self.contest.state[LEADER]) if blend is None else blend,
             self.store.histories,
             self.lists,
-            self.rates,
+            rates,
             self._work,
             tops,
             scores,

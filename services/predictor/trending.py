@@ -105,6 +105,11 @@ def _enter_top(value: Any, top: Any, filled: Any, h: int, item: int) -> None:
         top[least] = item
 
 
+def copy_of_top(rates: Rates) -> Rates:
+    """The same rates, with a top of their own."""
+    return rates._replace(top=rates.top.copy(), filled=rates.filled.copy(), stale=rates.stale.copy())
+
+
 @njit(cache=True)
 def find_top(rates: Rates, items: int) -> None:
     """Find the top anew, after something was taken back."""

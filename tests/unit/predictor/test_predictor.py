@@ -165,6 +165,19 @@ def run(
     return model
 
 
+@given(trusted_rows)
+def test_looking_at_rankings_changes_nothing(rows: list[tuple[int, int, float]]) -> None:
+    # The last like is taken back at once: then what is trending is to be found anew.
+    _, user, item, _ = timed(rows)[-1]
+    model = run([*timed(rows), (1_400, 99, 99, 1.0)], {len(rows): (user, item)})
+    before = model.snapshot()
+    model.ranked(np.arange(len(model.users.ids)))
+    model.probabilities(), model.most_liked(), model.neighbours_of(0), model.report()
+    after = model.snapshot()
+    assert after.keys() == before.keys()
+    assert all(np.array_equal(after[name], values) for name, values in before.items())
+
+
 @settings(max_examples=60)
 @given(trusted_rows, st.data())
 def test_after_corrections_all_is_as_if_the_likes_had_always_had_that_trust(
