@@ -53,6 +53,7 @@ class DemoOptions:
 
 def run(options: DemoOptions, console: Console) -> int:
     """0 if every like is accounted for. Raises RuntimeError where something cannot start."""
+    started = time.monotonic()
     STATE.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=STATE)).resolve()
     broker = None if "KAFKA_BOOTSTRAP_SERVERS" in os.environ else Broker(folder)
@@ -85,7 +86,7 @@ def run(options: DemoOptions, console: Console) -> int:
         if options.rate:
             console.print(_world(options), highlight=False)
         began = time.monotonic()
-        _watch(stack, options, console, stop)
+        _watch(stack, options, console, stop, started)
         if options.rate == 0:
             return 0
         sent_for = time.monotonic() - began
@@ -145,17 +146,20 @@ def _start(stack: Stack, environment: dict[str, str], options: DemoOptions) -> N
     stack.wait_ready("simulator")
 
 
-def _watch(stack: Stack, options: DemoOptions, console: Console, stop: _Interrupt) -> None:
-    began = time.monotonic()
+def _watch(stack: Stack, options: DemoOptions, console: Console, stop: _Interrupt, started: float) -> None:
+    began, judged = time.monotonic(), False
     before: tuple[float, Metrics] = (began, stack.metrics())
     quiet = not console.is_terminal
     with Live(console=console, refresh_per_second=4, transient=True, auto_refresh=not quiet) as live:
         while not stop.asked and (options.duration is None or time.monotonic() - began < options.duration):
-            time.sleep(1.0 if not quiet else min(5.0, options.duration or 5.0))
+            time.sleep(1.0)
             died = [name for name, process in stack.processes.items() if process.poll() is not None]
             if died:
                 raise RuntimeError(f"{', '.join(died)} ended; logs: {stack.folder}")
             now = (time.monotonic(), stack.metrics())
+            if not judged and now[1].get("verdict/verdicts_total"):
+                judged = True
+                console.print(f"first verdict {now[0] - started:.0f} s after the start", highlight=False)
             if not quiet:
                 live.update(render(before, now, _campaigns(stack)))
             before = now

@@ -133,9 +133,10 @@ def report(metrics: Metrics, found: dict[str, Any], seconds: float) -> dict[str,
 
 def summary(found: dict[str, Any]) -> Table:
     """Truth against label, a row a kind."""
-    p99, report_p99 = (found["latency_seconds"][to]["p99"] for to in ("to_provisional_weight", "to_choice_report"))
+    latencies = (found["latency_seconds"][to]["p99"] for to in ("to_provisional_weight", "to_choice_report"))
+    p99, report_p99 = ("unknown" if seconds is None else f"{seconds:.2f} s" for seconds in latencies)
     title = (
         f"{found['accepted']:,} likes accepted, {found['rejected']:,} rejected, {found['duplicates']:,} duplicates; "
-        f"{found['likes_per_second']:,.0f} likes/s; p99 to weight {p99} s, to a choice report {report_p99} s"
+        f"{found['likes_per_second']:,.0f} likes/s; p99 to weight {p99}, to a choice report {report_p99}"
     )
     return confusion_table(found, title)
