@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
 
 Label = Literal["human", "suspect", "bot", "agent"]
 LABELS: Final[tuple[Label, ...]] = get_args(Label)
 HUMAN, SUSPECT, BOT, AGENT = range(4)
+# Likes of these labels are nobody's taste.
+TEACH_NOTHING: Final = LABELS[BOT:]
+
+
+def trust(human_probability: npt.NDArray[Any], label: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """How much each like may teach: its human probability, nothing where the label is of TEACH_NOTHING. Shapes (n,)."""
+    return np.where(label < BOT, human_probability, 0.0)

@@ -30,7 +30,7 @@ from services.charts.tables import (
 )
 from shared.events import ACTIONS, UNLIKE
 from shared.hashing import U64, hash_strings, hashes, mix
-from shared.labels import BOT
+from shared.labels import trust
 from shared.languages import primary_subtag
 
 I64 = npt.NDArray[np.int64]
@@ -72,9 +72,9 @@ def _filled(batch: pa.RecordBatch, name: str) -> npt.NDArray[Any]:
 
 
 def _weight(probability: npt.NDArray[Any], label: I64) -> I64:
-    """Of each like the probability that a person gave it, nothing where the label is bot or agent; in units of UNIT."""
-    weight = np.rint(np.clip(probability.astype(np.float64), 0, 1) * UNIT).astype(np.int64)
-    return np.where(label < BOT, weight, 0)
+    """How much each like may teach, in units of UNIT."""
+    weight: I64 = np.rint(trust(np.clip(probability.astype(np.float64), 0, 1), label) * UNIT).astype(np.int64)
+    return weight
 
 
 def _numbers(names: EntryNames, of_ids: U64, ids: pa.Array, liked: npt.NDArray[np.bool_]) -> I64:

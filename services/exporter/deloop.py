@@ -15,12 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.exporter.codes import Mask, is_in
+from shared.labels import TEACH_NOTHING
 
 F64 = npt.NDArray[np.float64]
 
 WEIGHT: Final = "training_weight"
-# Labels that teach nothing, as at the predictor.
-_TEACH_NOTHING: Final = ("bot", "agent")
 # What a machine chose to show.
 _RECOMMENDED: Final = ("recommended", "autoplay")
 
@@ -46,7 +45,7 @@ def trust(likes: pa.Table, probability: str = "human_probability", label: str = 
     where there is none (`previous_probability` and `previous_label` of a like that comes for the first time).
     """
     weight = pc.fill_null(likes.column(probability), 0.0).to_numpy().astype(np.float64)
-    return np.where(is_in(likes, label, _TEACH_NOTHING), 0.0, weight)
+    return np.where(is_in(likes, label, TEACH_NOTHING), 0.0, weight)
 
 
 def unlikes(likes: pa.Table) -> Mask:

@@ -20,7 +20,7 @@ from shared.contract.times import EARLIEST_MS
 from shared.events import SURFACES, UNLIKE
 from shared.frames import FORGET, TRUSTED_LIKES, Frame, Output
 from shared.hashing import hash_strings
-from shared.labels import LABELS
+from shared.labels import trust
 from shared.languages import UNKNOWN_LANGUAGE, language_of
 
 I64 = npt.NDArray[np.int64]
@@ -244,10 +244,8 @@ def shares_of(users: pa.Array, shares: int) -> I64:
 
 
 def trust_of(likes: pa.RecordBatch) -> npt.NDArray[np.float32]:
-    """How much each like may teach, shape (n,): its human probability, nothing where the label is bot or agent."""
-    label = likes.column("label").to_numpy()
-    teaches = (label != LABELS.index("bot")) & (label != LABELS.index("agent"))
-    return np.where(teaches, likes.column("human_probability").to_numpy(), np.float32(0.0))
+    """How much each like may teach, shape (n,)."""
+    return trust(likes.column("human_probability").to_numpy(), likes.column("label").to_numpy())
 
 
 def warm_up() -> None:

@@ -22,7 +22,7 @@ from shared import frames
 from shared.contract.times import LATEST_MS
 from shared.events import ACTIONS, UNLIKE
 from shared.frames import Output, Progress, from_message
-from shared.labels import AGENT, BOT, HUMAN
+from shared.labels import HUMAN, trust
 from shared.topics import TRUSTED_LIKES
 from truelike.evaluation.columns import I64, Bools, Likes
 
@@ -64,9 +64,8 @@ class Weights:
                 self.label[at] = batch.column("label").to_numpy()
 
     def of(self, rows: I64) -> F64:
-        """What these likes may teach (as `services.predictor.task.trust_of`)."""
-        label = self.label[rows]
-        return np.where((label == BOT) | (label == AGENT), 0.0, self.probability[rows])
+        """What these likes may teach."""
+        return trust(self.probability[rows], self.label[rows])
 
 
 def settings_for(count: int, window_ms: int) -> Judgement:
