@@ -1,8 +1,8 @@
 """Many messages read as one block of JSON: columns at once, no Python object a like.
 
-Takes only what leaves no doubt: flat objects with the contract's own types. All of a block fits, or none of it: then
-its messages go through `shared.contract.decode` one by one, which has the last word on what a like is
-(tests/unit/shared/test_block.py holds the two together). A message can never change how its neighbours are read.
+Takes only what leaves no doubt: flat objects with the contract's own types. What does not fit is left to
+`shared.contract.decode` one by one, which has the last word on what a like is (tests/unit/shared/test_block.py holds
+the two together). A message can never change how its neighbours are read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pyarrow import json
 
 from shared import frames
 from shared.contract.times import EARLIEST_MS, LATEST_MS
+from shared.contract.unfit import Bools, Unfit
 from shared.events import (
     HIGHEST_RANK,
     LANGUAGE_TAG,
@@ -54,68 +55,121 @@ _TAG: Final = re.compile(LANGUAGE_TAG)
 _MOMENT: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$"
 # Not JSON, but pyarrow takes the first two; and no text.
 _FOREIGN: Final = (b"NaN", b"Inf", b"\\u0000")
+# Of bytes, those that a flat object has at its ends only.
+_STRUCTURAL: Final = np.isin(np.arange(256), np.frombuffer(b"{}[\n", np.uint8))
+
+_KINDS: Final = {
+    **dict.fromkeys((*_TEXT, *_CODES, *_OTHERS), str),
+    **dict.fromkeys(_TIMES, str | int),
+    "rank": int,
+    "propensity": float,
+}
+_plain: Final = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Plain",
+        [
+            (f"f{n}", kind | None, msgspec.field(name=name, default=None))
+            for n, (name, kind) in enumerate(_KINDS.items())
+        ],
+    )
+)
 
 
-class Unfit(Exception):
-    """Not to be read as a block."""
-
-
-def read(values: Sequence[bytes], latest_ms: Any) -> list[pa.Array]:
-    """The columns of `frames.LIKES` but for where the likes came from. `latest_ms`: the latest moment that each may
-    say, shape (n,). Raises Unfit.
+def read(values: Sequence[bytes], latest_ms: Any) -> tuple[list[pa.Array], Bools]:
+    """The columns of `frames.LIKES` but for where the likes came from, of those that fit, and which did, shape (n,).
+    `latest_ms`: the latest moment that each may say, shape (n,). Raises Unfit where they cannot be parsed together.
     """
     block = b"\n".join(values)
-    _require_flat(block, len(values))
+    if not _flat(block, len(values)):
+        raise Unfit(_not_flat(block, values))
     table = _parse(block, values)
     if table.num_rows != len(values):
         raise Unfit
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-    if any(columns[name].null_count for name in _REQUIRED) or any(
-        columns[name].null_count < len(values) for name in _OTHERS
-    ):
-        raise Unfit
-    found = {name: _moments(columns[name]) for name in _TIMES}
-    _require(pc.less_equal(found["occurred_at"], pa.array(latest_ms)))
-    found |= {name: _codes(columns[name], known) for name, known in _CODES.items()}
+    unfit = _Unfit(len(values))
+    for name in _REQUIRED:
+        unfit.where(pc.is_null(columns[name]))
+    for name in _OTHERS:
+        unfit.where(pc.is_valid(columns[name]))
+    found = {name: _moments(columns[name], unfit) for name in _TIMES}
+    unfit.unless(pc.less_equal(found["occurred_at"], pa.array(latest_ms)))
+    found |= {name: _codes(columns[name], known, unfit) for name, known in _CODES.items()}
     for name, longest in _LONGEST.items():
         if columns[name].null_count == len(values):
             continue
         lengths = pc.utf8_length(columns[name])
-        _require(pc.less_equal(lengths, longest))
+        unfit.unless(pc.less_equal(lengths, longest))
         if name in _NAMED:
-            _require(pc.greater(lengths, 0))
+            unfit.unless(pc.greater(lengths, 0))
     for name in _TAGS:
-        _require_tags(columns[name])
+        unfit.unless(_are_tags(columns[name]))
     rank, propensity = columns["rank"], columns["propensity"]
-    _require(pc.and_(pc.greater_equal(rank, 0), pc.less_equal(rank, HIGHEST_RANK)))
-    _require(pc.and_(pc.greater(propensity, 0), pc.less_equal(propensity, 1)))
-    found["rank"] = rank.cast(pa.int32())
-    return [found.get(f.name, columns.get(f.name)) for f in frames.LIKES if f.name not in frames.PLACE]
+    unfit.unless(pc.and_(pc.greater_equal(rank, 0), pc.less_equal(rank, HIGHEST_RANK)))
+    unfit.unless(pc.and_(pc.greater(propensity, 0), pc.less_equal(propensity, 1)))
+    fits = ~unfit.rows
+    if not fits.any():
+        raise Unfit(unfit.rows)
+    found |= {name: columns[name] for name in frames.LIKES.names if name in columns and name not in found}
+    if not fits.all():
+        kept = pa.array(fits)
+        found = {name: column.filter(kept) for name, column in found.items()}
+    found["rank"] = found["rank"].cast(pa.int32())
+    return [found[f.name] for f in frames.LIKES if f.name not in frames.PLACE], fits
 
 
-def _require(holds: pa.Array) -> None:
-    """Where something is said at all."""
-    if pc.all(holds).as_py() is False:
-        raise Unfit
+class _Unfit:
+    """Who is to blame, of so many."""
+
+    def __init__(self, count: int) -> None:
+        self.rows = np.zeros(count, np.bool_)
+
+    def where(self, is_so: pa.Array) -> None:
+        self.rows |= is_so.to_numpy(zero_copy_only=False)
+
+    def unless(self, holds: pa.Array) -> None:
+        """Where something is said at all."""
+        if pc.all(holds).as_py() is False:
+            self.where(pc.invert(holds).fill_null(False))
 
 
-def _require_flat(block: bytes, count: int) -> None:
-    """One object a line, nothing in an object but plain values."""
+def _flat(block: bytes, count: int) -> bool:
+    """Whether there is one object a line, nothing in an object but plain values."""
     characters = np.frombuffer(block, np.uint8)
     begins, ends = np.flatnonzero(characters == ord("{")), np.flatnonzero(characters == ord("}"))
     breaks = np.flatnonzero(characters == ord("\n"))
     if not len(begins) == len(ends) == len(breaks) + 1 == count:
-        raise Unfit
+        return False
     bounds = np.r_[-1, breaks, len(block)]
     if (begins != bounds[:-1] + 1).any() or (ends != bounds[1:] - 1).any():
-        raise Unfit
+        return False
     # A single character is found many times as fast as a word.
     if b"[" in block or any(word[:1] in block and word in block for word in _FOREIGN):
-        raise Unfit
+        return False
+    return _is_text(block)
+
+
+def _is_text(value: bytes) -> bool:
     try:
-        block.decode()
+        value.decode()
     except UnicodeDecodeError:
-        raise Unfit from None
+        return False
+    return True
+
+
+def _not_flat(block: bytes, values: Sequence[bytes]) -> Bools:
+    """Which of the values of a block are no flat objects, shape (n,)."""
+    characters = np.frombuffer(block + b"\n", np.uint8)
+    ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)) + 1)
+    of_value = np.searchsorted(ends, np.flatnonzero(_STRUCTURAL[characters]), "right")
+    # One that begins, one that ends it, and the break behind it.
+    fits = np.bincount(of_value, minlength=len(values)) == 3
+    fits &= (characters[np.r_[0, ends[:-1]]] == ord("{")) & (characters[ends - 2] == ord("}"))
+    for word in _FOREIGN:
+        if word in block:
+            fits &= [word not in value for value in values]
+    if not _is_text(block):
+        fits &= [_is_text(value) for value in values]
+    return ~fits
 
 
 def _parse(block: bytes, values: Sequence[bytes]) -> pa.Table:
@@ -137,7 +191,27 @@ def _parse(block: bytes, values: Sequence[bytes]) -> pa.Table:
                 pass
         return _parse_as(block, kinds, "ignore")
     except (pa.ArrowInvalid, msgspec.DecodeError, RecursionError):
-        raise Unfit from None
+        raise Unfit(_to_blame(values)) from None
+
+
+def _to_blame(values: Sequence[bytes]) -> Bools | None:
+    """Which of them are not of the contract's types, or say a time in another form than the first; None where there are
+    none.
+    """
+    blamed = np.array([not _is_plain(value) for value in values])
+    column = pa.array(values, pa.binary())
+    for name in _TIMES:
+        as_text = pc.match_substring_regex(column, f'"{name}"\\s*:\\s*"').to_numpy(zero_copy_only=False)
+        blamed |= as_text != as_text[0]
+    return blamed if blamed.any() else None
+
+
+def _is_plain(value: bytes) -> bool:
+    try:
+        _plain.decode(value)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _longest(values: Sequence[bytes]) -> list[bytes]:
@@ -160,30 +234,31 @@ def _with_unsaid(table: pa.Table, kinds: dict[str, pa.DataType]) -> pa.Table:
     return pa.table({name: columns.get(name, absent[kind]) for name, kind in kinds.items()})
 
 
-def _moments(column: pa.Array) -> pa.Array:
+def _moments(column: pa.Array, unfit: _Unfit) -> pa.Array:
     """Milliseconds of a column of milliseconds, or of RFC 3339 text in its usual form."""
     if pa.types.is_string(column.type):
-        _require(pc.match_substring_regex(column, _MOMENT))
+        usual = pc.match_substring_regex(column, _MOMENT)
+        unfit.unless(usual)
         try:
-            column = column.cast(pa.timestamp("ms", "UTC")).cast(pa.int64())
+            column = pc.if_else(usual, column, None).cast(pa.timestamp("ms", "UTC")).cast(pa.int64())
         except pa.ArrowInvalid:
             raise Unfit from None
-    _require(pc.and_(pc.greater_equal(column, EARLIEST_MS), pc.less(column, LATEST_MS)))
+    unfit.unless(pc.and_(pc.greater_equal(column, EARLIEST_MS), pc.less(column, LATEST_MS)))
     return column
 
 
-def _codes(column: pa.Array, known: pa.Array) -> pa.Array:
+def _codes(column: pa.Array, known: pa.Array, unfit: _Unfit) -> pa.Array:
     """The code of each name; of none, the first one's."""
     if column.null_count == len(column):
         return pa.array(np.zeros(len(column), np.int8))
     codes = pc.index_in(column, known)
     if codes.null_count > column.null_count:
-        raise Unfit
+        unfit.where(pc.and_(pc.is_null(codes), pc.is_valid(column)))
     return codes.fill_null(0).cast(pa.int8())
 
 
-def _require_tags(column: pa.Array) -> None:
+def _are_tags(column: pa.Array) -> pa.Array:
     """Few different ones, many times each."""
-    for tag in column.unique().to_pylist():
-        if tag is not None and (len(tag) > LONGEST_TAG or not _TAG.fullmatch(tag)):
-            raise Unfit
+    encoded = column.dictionary_encode()
+    fits = [len(tag) <= LONGEST_TAG and bool(_TAG.fullmatch(tag)) for tag in encoded.dictionary.to_pylist()]
+    return pa.array(fits, pa.bool_()).take(encoded.indices)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from operator import itemgetter
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from shared import frames
 from shared.contract import block
 from shared.contract.confluent import Reader
 from shared.contract.envelopes import Ignored
+from shared.contract.like_rows import to_batch, with_places
 from shared.contract.opening import FUTURE_TOLERANCE_MS, DoesNotFit, event_of, fields_of, require_in_time, validated
 from shared.contract.times import epoch_ms
+from shared.contract.unfit import I64, Unfit, in_parts
 from shared.events import (
     HIGHEST_RANK,
     LANGUAGE_TAG,
@@ -196,100 +197,77 @@ def to_message(like: FastLike | Like) -> bytes:
     return like.model_dump_json(exclude_defaults=True, exclude_none=True).encode()
 
 
-_CODES: Final = {
-    column: {name: code for code, name in enumerate(names)}
-    for column, names in frames.CODES.items()
-    if column in frames.LIKES.names
-}
-_GIVEN: Final = [column for column in frames.LIKES if column.name not in frames.PLACE]
-_row = attrgetter(*(column.name for column in _GIVEN))
+@dataclass(frozen=True)
+class _Part:
+    """Some of the messages, by their places among all: those that are likes, `at`, shape (n,); those that are refused;
+    the event_id that an unlike takes back.
+    """
+
+    at: I64
+    likes: pa.RecordBatch
+    rejections: list[tuple[int, Rejection]] = field(default_factory=list)
+    ignored: int = 0
+    undoes: dict[int, str] = field(default_factory=dict)
 
 
 def decode(messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> Decoded:
-    """Check and turn messages into one record batch: as one block if they fit, else in halves, and few one by one."""
-    if len(messages) < LEAST_BLOCK:
-        return one_by_one(messages, readers)
-    likes = _as_block(messages)
-    if likes is not None:
-        return Decoded(likes, ())
-    if len(messages) < 2 * LEAST_BLOCK:
-        return one_by_one(messages, readers)
-    middle = len(messages) // 2
-    first, second = decode(messages[:middle], readers), decode(messages[middle:], readers)
-    return Decoded(
-        frames.join([first.likes, second.likes], frames.LIKES),
-        first.rejections + second.rejections,
-        first.ignored + second.ignored,
-        first.undoes | {first.likes.num_rows + row: event_id for row, event_id in second.undoes.items()},
+    """Check and turn messages into one record batch: as blocks as far as they fit, the others one by one."""
+    return _joined(
+        in_parts(
+            np.arange(len(messages)),
+            LEAST_BLOCK,
+            lambda at: _as_block(messages, at),
+            lambda at: _one_by_one(messages, at, readers),
+        )
     )
-
-
-def _as_block(messages: Sequence[Message]) -> pa.RecordBatch | None:
-    """All of these messages, None where they do not fit a block."""
-    values = [message.value for message in messages if message.value and not message.headers]
-    if len(values) < len(messages) or max(map(len, values)) > MOST_BYTES:
-        return None
-    places = np.array([(message.timestamp, message.partition, message.offset) for message in messages], np.int64)
-    try:
-        columns = block.read(values, places[:, 0] + FUTURE_TOLERANCE_MS)
-    except block.Unfit:
-        return None
-    return _with_places(columns, places)
-
-
-def _with_places(columns: list[pa.Array], places: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    """What likes say, with (time sent, partition, offset) of each, shape (n, 3)."""
-    where = [pa.array(places[:, 0]), pa.array(places[:, 1].astype(np.int32)), pa.array(places[:, 2])]
-    return pa.RecordBatch.from_arrays(columns + where, schema=frames.LIKES)
 
 
 def one_by_one(messages: Sequence[Message], readers: Mapping[int, Reader] | None = None) -> Decoded:
     """`decode` of each message by itself."""
+    return _joined([_one_by_one(messages, np.arange(len(messages)), readers)])
+
+
+def _joined(parts: list[_Part]) -> Decoded:
+    """In the order of the messages."""
+    at = np.concatenate([part.at for part in parts])
+    likes = frames.join([part.likes for part in parts], frames.LIKES)
+    if len(parts) > 1:
+        order = np.argsort(at)
+        at, likes = at[order], likes.take(pa.array(order))
+    undoes = {int(np.searchsorted(at, place)): event for part in parts for place, event in part.undoes.items()}
+    rejections = sorted((r for part in parts for r in part.rejections), key=itemgetter(0))
+    return Decoded(likes, tuple(r for _, r in rejections), sum(part.ignored for part in parts), undoes)
+
+
+def _as_block(messages: Sequence[Message], at: I64) -> tuple[_Part, I64]:
+    """Those that fit, and the places of the others. Raises Unfit."""
+    chosen = messages if len(at) == len(messages) else [messages[place] for place in at.tolist()]
+    values = [message.value for message in chosen if message.value and not message.headers]
+    if len(values) < len(chosen):
+        raise Unfit(np.array([not message.value or bool(message.headers) for message in chosen]))
+    if max(map(len, values)) > MOST_BYTES:
+        raise Unfit(np.array([len(value) > MOST_BYTES for value in values]))
+    places = np.array([(message.timestamp, message.partition, message.offset) for message in chosen], np.int64)
+    columns, fits = block.read(values, places[:, 0] + FUTURE_TOLERANCE_MS)
+    return _Part(at[fits], with_places(columns, places[fits])), at[~fits]
+
+
+def _one_by_one(messages: Sequence[Message], at: I64, readers: Mapping[int, Reader] | None) -> _Part:
     likes: list[FastLike | Like] = []
-    kept, rejections = [], []
-    undoes: dict[int, str] = {}
-    for message in messages:
+    kept, places, rejections, undoes = [], [], [], {}
+    for place in at.tolist():
+        message = messages[place]
         try:
             like = parse(message.value, message.headers, message.timestamp, readers)
         except DoesNotFit as error:
-            rejections.append(Rejection(message, error.errors))
+            rejections.append((place, Rejection(message, error.errors)))
             continue
         except Ignored:
             continue
         if like.target_id is None and like.undoes is not None:
-            undoes[len(likes)] = like.undoes
+            undoes[place] = like.undoes
         likes.append(like)
-        kept.append((message.timestamp, message.partition, message.offset))
-    ignored = len(messages) - len(likes) - len(rejections)
-    return Decoded(to_batch(likes, kept), tuple(rejections), ignored, undoes)
-
-
-def to_batch(likes: Sequence[FastLike | Like], places: Sequence[tuple[int, int, int]]) -> pa.RecordBatch:
-    """Likes as columns (schema `frames.LIKES`), with (time sent, partition, offset) of each."""
-    # Row-wise into tuples, then turned over: a third of the time of one attribute after the other.
-    by_column = zip(*map(_row, likes), strict=True) if likes else ((),) * len(_GIVEN)
-    columns = []
-    for column, values in zip(_GIVEN, by_column, strict=True):
-        codes = _CODES.get(column.name)
-        columns.append(pa.array(values, column.type) if codes is None else _coded(values, codes))
-    return _with_places(columns, np.array(places, np.int64).reshape(-1, 3))
-
-
-def _coded(names: tuple[str, ...], codes: dict[str, int]) -> pa.Array:
-    """Shape (n,). Most columns say the same of all likes."""
-    if names and names.count(names[0]) == len(names):
-        return pa.array(np.full(len(names), codes[names[0]], np.int8))
-    return pa.array([codes[name] for name in names], pa.int8())
-
-
-def to_messages(likes: pa.RecordBatch) -> list[bytes]:
-    """Rows of `frames.LIKES` as messages of `likes.v1`: the same likes when they are decoded."""
-    messages = []
-    for row in likes.drop_columns(list(frames.PLACE)).to_pylist():
-        event = {name: value for name, value in row.items() if value is not None}
-        for column in _CODES:
-            code = event.pop(column)
-            if code:
-                event[column] = frames.CODES[column][code]
-        messages.append(msgspec.json.encode(event))
-    return messages
+        kept.append(place)
+        places.append((message.timestamp, message.partition, message.offset))
+    ignored = len(at) - len(likes) - len(rejections)
+    return _Part(np.array(kept, np.int64), to_batch(likes, places), rejections, ignored, undoes)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from shared import frames, kafka
 from shared.batches import BatchProducer
-from shared.contract.decode import to_messages
+from shared.contract.like_rows import to_messages
 from shared.settings import ServiceSettings
 from shared.topics import LIKES
 from truelike.files.reading import Advance

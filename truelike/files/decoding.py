@@ -13,9 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shared import frames
-from shared.contract.decode import FastLike, of_values, to_batch
+from shared.contract.decode import FastLike, of_values
 from shared.contract.envelopes import ENVELOPES, Ignored
 from shared.contract.identifiers import text_of
+from shared.contract.like_rows import to_batch
 from shared.contract.opening import NO_RECEIPT, DoesNotFit, fields_of
 from shared.contract.times import EARLIEST_MS, LATEST_MS, TYPED, NotATime, read_time
 from shared.events import Like

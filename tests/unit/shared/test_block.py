@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -157,8 +158,69 @@ def test_usual_likes_are_read_as_a_block() -> None:
             one.pop("actor_created_at", None)
             one["occurred_at"] = written(START_MS + 1)
         values = [msgspec.json.encode(one) for one in made]
-        columns = block.read(values, np.full(len(values), LATER_MS))
+        columns, fits = block.read(values, np.full(len(values), LATER_MS))
+        assert fits.all()
         assert len(columns) == len(frames.LIKES) - len(frames.PLACE)
         bounds = sorted({0, len(made), *(rng.randrange(len(made)) for _ in range(4))})
         for start, stop in pairwise(bounds):
             assert_equal_to_one_by_one(messages_of(list(values[start:stop])))
+
+
+def odd_ones(made: dict[str, Any]) -> Iterator[bytes]:
+    """What a usual stream has here and there, each of which no block takes."""
+    for change in (
+        {"undoes": "e1", "action": "unlike", "target_id": None},
+        {"occurred_at": LATER_MS + 10**9},
+        {"occurred_at": "2026-01-01 10:00"},
+        {"actor_locale": "no tag!"},
+        {"rank": -1},
+        {"rank": 2**40},
+        {"rank": "3"},
+        {"propensity": 1.5},
+        {"propensity": "high"},
+        {"topic": 7},
+        {"occurred_at": 1_767_225_600.5},
+        {"event_id": ""},
+        {"event_id": None},
+        {"action": "love"},
+        {"creator_id": "x" * 200},
+    ):
+        yield msgspec.json.encode(made | change)
+    yield msgspec.json.encode({"specversion": "1.0", "id": "1", "source": "s", "type": "like", "data": made})
+    yield b'{"event_id":'
+    yield msgspec.json.encode(made).replace(b"}", b',"extra":"\xff"}')
+
+
+def test_odd_messages_do_not_have_their_neighbours_read_singly(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(6)
+    made = like(0, "u", "t", 0)
+    usual = [msgspec.json.encode(like(n, "u", "t", n)) for n in range(200)]
+    singly: list[bytes | None] = []
+
+    def parse(value: bytes | None, *more: Any) -> Any:
+        singly.append(value)
+        return once(value, *more)
+
+    once = decode.parse
+    monkeypatch.setattr(decode, "LEAST_BLOCK", 2)
+    for odd in odd_ones(made):
+        values = list(usual)
+        for _ in range(3):
+            values.insert(rng.randrange(len(values)), odd)
+        assert_equal_to_one_by_one(messages_of(list(values)))
+        with monkeypatch.context() as patched:
+            patched.setattr(decode, "parse", parse)
+            decode.decode(messages_of(list(values)))
+        assert singly == [odd] * 3
+        singly.clear()
+
+
+def test_times_in_two_forms_are_two_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "LEAST_BLOCK", 2)
+    made = [like(n, "u", "t", n) for n in range(60)]
+    for one in made[::3]:
+        one["occurred_at"] = rfc3339(int(one["occurred_at"]))
+    messages = messages_of([msgspec.json.encode(one) for one in made])
+    assert_equal_to_one_by_one(messages)
+    monkeypatch.setattr(decode, "parse", None)
+    assert decode.decode(messages).likes.num_rows == 60

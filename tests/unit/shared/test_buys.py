@@ -18,7 +18,8 @@ from shared import frames
 from shared.bodies import split_body
 from shared.contract import decode
 from shared.contract.confluent import reader_of
-from shared.contract.decode import FastLike, Message, parse, to_message, to_messages
+from shared.contract.decode import FastLike, Message, parse, to_message
+from shared.contract.like_rows import to_messages
 from shared.contract.opening import DoesNotFit
 from shared.events import Like
 from shared.frames import FORECASTS, JUDGED_LIKES, LIKES, TRUSTED_LIKES

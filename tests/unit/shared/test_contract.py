@@ -22,10 +22,10 @@ from shared.contract.decode import (
     of_event,
     of_values,
     parse,
-    to_messages,
 )
 from shared.contract.envelopes import ENVELOPES, Ignored, expand, unwrap
 from shared.contract.identifiers import MOST_BYTES, text_of
+from shared.contract.like_rows import to_messages
 from shared.contract.opening import NO_RECEIPT, DoesNotFit
 from shared.contract.times import LATEST_MS, NotATime, epoch_ms, read_time
 from shared.contract.verbs import action_of
