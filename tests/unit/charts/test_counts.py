@@ -74,6 +74,10 @@ def cut(log: Rows, limits: ChartLimits, sizes: list[int], restored_after: int) -
         size = sizes[number % len(sizes)]
         fed([log[at : at + size]], limits, task)
         at, number = at + size, number + 1
+        # What is told of it must not show in what it does next.
+        for key in list(task.counts.charts())[:3]:
+            task.chart(key)
+        task.tallies.state()
         if number == restored_after:
             other, task = task, ChartsTask(0, limits)
             task.restore(other.snapshot())

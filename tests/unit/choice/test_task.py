@@ -185,18 +185,21 @@ def test_what_is_taken_back_is_gone(happens: list[tuple[str, int, int]], seed: i
 
 @given(happenings, st.lists(st.booleans(), min_size=8, max_size=8))
 @settings(deadline=None, max_examples=30)
-def test_a_restart_anywhere_changes_nothing(happens: list[tuple[str, int, int]], restarts: list[bool]) -> None:
+def test_a_restart_or_a_look_anywhere_changes_nothing(happens: list[tuple[str, int, int]], restarts: list[bool]) -> None:
     shown = slates(60, seconds=120)
     given = steps(with_happenings(naming(made(120), shown), happens), shown)
     whole, outputs = ran(given)
+    users = [f"u{n}" for n in range(9)]
     state, again = task(), []
     for number, step in enumerate(given):
         if restarts[number % len(restarts)]:
             saved, state = state, task()
             state.restore(saved.snapshot())
+        else:
+            # What is told of it must not show in what it does next.
+            state.reports(users), state.users(), States.of_log(state.kept().log(ALL))
         again += state.process(step)
     assert again == outputs
-    users = [f"u{n}" for n in range(9)]
     assert state.reports(users) == whole.reports(users)
     assert sorted(state.users()) == sorted(whole.users())
     one, other = state.kept().log(ALL), whole.kept().log(ALL)
