@@ -20,10 +20,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from shared.contract.identifiers import MOST_BYTES, text_of
 
-Scope = Literal["likes:write", "read", "admin", "users:read"]
+Scope = Literal["likes:write", "reviews:write", "read", "admin", "users:read"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 # Not what foretold a person's likes: that is for the person alone.
-_OF_ADMIN: Final[frozenset[Scope]] = frozenset({"likes:write", "read", "admin"})
+_OF_ADMIN: Final[frozenset[Scope]] = frozenset({"likes:write", "reviews:write", "read", "admin"})
 # Beside these, one user's own: this and the id, whatever that holds.
 USER: Final = "user:"
 ALLOWED: Final = f"{', '.join(SCOPES)}, {USER}ID with an id of 1 to {MOST_BYTES} bytes of UTF-8 without NUL"

@@ -6,8 +6,8 @@ import ipaddress
 import math
 import re
 import time
-from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,12 +26,16 @@ OPEN: Final = frozenset({"/healthz", "/readyz", "/", "/page.js", "/page.css", "/
 
 @dataclass(frozen=True)
 class WriteRoutes:
-    """Where a service takes likes and exposures. `checked`: it checks every call there itself (a signature, a key), so
-    that none needs a token as well.
+    """Where a service takes what others say. `checked`: it checks every call there itself (a signature, a key), so that
+    none needs a token as well. `scopes`: of paths that ask for another one than likes do.
     """
 
     paths: frozenset[str]
     checked: bool = False
+    scopes: Mapping[str, AccessScope] = field(default_factory=dict)
+
+    def scope_of(self, path: str) -> AccessScope:
+        return self.scopes.get(path, "likes:write")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,10 @@ class OwnRoutes:
         return any(pattern.fullmatch(path) for pattern in self.paths)
 
 
-LIKES_ROUTES: Final = WriteRoutes(frozenset({"/v1/likes", "/v1/exposures"}))
+# A reviewer is to say what was found, and not what anybody liked; who sends likes is not to judge its own.
+LIKES_ROUTES: Final = WriteRoutes(
+    frozenset({"/v1/likes", "/v1/exposures", "/v1/reviews"}), scopes={"/v1/reviews": "reviews:write"}
+)
 
 _POLICY: Final = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:"
 # Swagger UI comes from a CDN, with a script and a style of its own in the page.
@@ -111,7 +118,9 @@ class AuthMiddleware:
             return problem(401, "this token is not known here", challenge)
         writes = scope["path"] in self._write_routes.paths
         own = None if writes else next((own for own in self._own_routes if own.hold(scope["path"])), None)
-        wanted: AccessScope = "likes:write" if writes else own.anybodys if own is not None else "read"
+        wanted: AccessScope = own.anybodys if own is not None else "read"
+        if writes:
+            wanted = self._write_routes.scope_of(scope["path"])
         if not caller.may(wanted) and not (own is not None and caller.is_user()):
             return problem(403, *lacking(wanted))
         scope[CALLER] = caller

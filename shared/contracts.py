@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from shared.frames import CODES, Lineage, Progress
 from shared.settings import ServiceSettings
-from shared.topics import EXPOSURES, LIKES, TOPICS, Arrow, AsItCame, Json, Topic
+from shared.topics import EXPOSURES, LIKES, REVIEWS, TOPICS, Arrow, AsItCame, Json, Topic
 
 Document = dict[str, Any]
 
@@ -23,9 +23,9 @@ ARROW_STREAM: Final = "application/vnd.apache.arrow.stream"
 KAFKA_BINDINGS: Final = "0.5.0"
 DESCRIPTION: Final = """\
 Truelike takes a platform's like events, judges which of them people made, and predicts from those alone. \
-`likes.v1` and `exposures.v1` are written by others; every other topic with a version in its name is for them to \
-read. Topics without a version are between Truelike's own stages and may change with any release. Within a version \
-messages may get more fields: readers ignore those that they do not know.\
+`likes.v1`, `exposures.v1` and `reviews.v1` are written by others; every other topic with a version in its name is \
+for them to read. Topics without a version are between Truelike's own stages and may change with any release. Within \
+a version messages may get more fields: readers ignore those that they do not know.\
 """
 _COMPONENT: Final = "#/components/schemas/{}"
 
@@ -178,6 +178,6 @@ def _arrow_field(field: pa.Field) -> Document:
 
 
 def _operation(topic: Topic) -> tuple[str, Document]:
-    action = "receive" if topic.name in (LIKES, EXPOSURES) else "send"
+    action = "receive" if topic.name in (LIKES, EXPOSURES, REVIEWS) else "send"
     channel = {"$ref": f"#/channels/{topic.name}"}
     return f"{action}-{topic.name}", {"action": action, "channel": channel, "summary": topic.summary}

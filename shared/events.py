@@ -130,6 +130,14 @@ def without_nulls(event: Any) -> Any:
     return event
 
 
+def with_null(schema: dict[str, Any]) -> None:
+    """What `without_nulls` allows beyond the fields' types, for the JSON Schema."""
+    for name, found in schema["properties"].items():
+        if name not in schema["required"] and {"type": "null"} not in found.get("anyOf", ()):
+            kept = {key: found.pop(key) for key in ("description", "default", "title") if key in found}
+            schema["properties"][name] = {"anyOf": [found, {"type": "null"}], **kept}
+
+
 def _with_null_and_undoes(schema: dict[str, Any]) -> None:
     """What the validators of `Like` allow beyond its fields' types, for its JSON Schema."""
     for name, found in schema["properties"].items():

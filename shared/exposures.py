@@ -10,7 +10,16 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from shared.events import LONGEST_SLATE_ID, EpochMs, Identifier, LanguageTag, Propensity, Rank, without_nulls
+from shared.events import (
+    LONGEST_SLATE_ID,
+    EpochMs,
+    Identifier,
+    LanguageTag,
+    Propensity,
+    Rank,
+    with_null,
+    without_nulls,
+)
 
 ARMS: Final = ("none", "treated", "holdout")
 NO_ARM, TREATED, HOLDOUT = range(len(ARMS))
@@ -28,18 +37,10 @@ def _text(given: Any) -> Any:
     return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-def _with_null(schema: dict[str, Any]) -> None:
-    """What `without_nulls` allows beyond the fields' types, for the JSON Schema."""
-    for name, found in schema["properties"].items():
-        if name not in schema["required"] and {"type": "null"} not in found.get("anyOf", ()):
-            kept = {key: found.pop(key) for key in ("description", "default", "title") if key in found}
-            schema["properties"][name] = {"anyOf": [found, {"type": "null"}], **kept}
-
-
 class ShownItem(BaseModel):
     """One place of a slate."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, json_schema_extra=_with_null)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, json_schema_extra=with_null)
 
     target_id: Identifier
     rank: Rank = Field(description="Place in the slate, from 0")
@@ -57,7 +58,7 @@ class ShownItem(BaseModel):
 class Exposure(BaseModel):
     """One slate. Unknown fields are kept out, not refused; null is absence."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, json_schema_extra=_with_null)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, json_schema_extra=with_null)
 
     slate_id: Annotated[
         str,

@@ -15,10 +15,12 @@ from shared import frames
 from shared.events import Like
 from shared.exposures import Exposure
 from shared.messages import Campaign, Chart, ChoiceReport, Preference, RejectionHeaders, Verdict, WindowSummary
+from shared.reviews import Review
 
 LIKES: Final = "likes.v1"
 LIKES_REJECTED: Final = "likes.rejected.v1"
 EXPOSURES: Final = "exposures.v1"
+REVIEWS: Final = "reviews.v1"
 EXPOSURES_REJECTED: Final = "exposures.rejected.v1"
 EXPOSURES_BY_ACTOR: Final = "exposures.by-actor"
 FRAMES_BY_ACTOR: Final = "frames.by-actor"
@@ -122,6 +124,15 @@ TOPICS: Final = (
         AsItCame(RejectionHeaders),
         "as it came",
         {**_retained(30), "max.message.bytes": str(2 << 20)},
+    ),
+    # They are few, and of one partition all readers agree which of an actor's is the newest, whatever hashed its key.
+    Topic(
+        REVIEWS,
+        False,
+        "What reviewers found actors to be: people or bots",
+        Json(Review, tombstones=True),
+        "actor_id",
+        {"cleanup.policy": "compact"},
     ),
     Topic(
         EXPOSURES_BY_ACTOR,

@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 
 from services.charts.loop_figures import document_of
+from services.charts.review_table import ReviewTable
 from services.charts.runner import limits_of
 from services.charts.saying import chart_id
 from services.charts.settings import ChartsSettings
 from services.charts.task import ChartsTask
 from shared import redis_connection, redis_keys
 from shared.settings import ServiceSettings
-from shared.topics import CHARTS, TRUSTED_LIKES
+from shared.topics import CHARTS, REVIEWS, TRUSTED_LIKES
 from tests.topics import read_frames, read_topic
 
 # What depends on when it was said.
@@ -82,7 +83,10 @@ async def undisturbed(settings: ServiceSettings) -> ChartsOutcome:
             about = {"chart_id": chart_id(key)} | chart.described()
             found.charts |= _lasting(json.loads(msgspec.json.encode(about)))
     found.in_topic = found.charts
-    found.loop = json.loads(document_of(task.tallies.state(), task.counts.clock, task.tallies.days))
+    table = ReviewTable(own.charts_reviews)
+    table.take([(record.key, record.value) for record in await read_topic(settings, REVIEWS)])
+    reviews = task.tallies.judged().reviews(table.reviewed())
+    found.loop = json.loads(document_of(task.tallies.state(), task.counts.clock, task.tallies.days, reviews))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.charts.loop_figures import LoopFigures
+from services.charts.review_reader import ReviewReader
 from services.charts.runner import ChartsRunner
 from services.charts.saying import Saying
 from services.charts.settings import ChartsSettings
@@ -10,7 +11,7 @@ from services.charts.warm_up import warm_up
 from shared import redis_connection
 from shared.faust_stages import FaustStages
 from shared.partitions import Partition
-from shared.topics import CHARTS, TRUSTED_LIKES
+from shared.topics import CHARTS, REVIEWS, TRUSTED_LIKES
 
 
 async def main(settings: ChartsSettings) -> None:
@@ -18,14 +19,15 @@ async def main(settings: ChartsSettings) -> None:
     warm_up()
     redis = redis_connection.connect(settings)
     stages = FaustStages("charts", settings)
-    runner = ChartsRunner(settings, redis, stages.send)
-    stages.topics = [CHARTS]
+    reviews = ReviewReader(settings, settings.charts_reviews)
+    runner = ChartsRunner(settings, redis, stages.send, reviews.table)
+    stages.topics = [CHARTS, REVIEWS]
     stages.add(TRUSTED_LIKES, runner)
 
     def held() -> list[Partition]:
         return list(runner.held.values())
 
-    stages.jobs = [Saying(settings, redis, stages.send, held), LoopFigures(settings, redis, held)]
+    stages.jobs = [Saying(settings, redis, stages.send, held), LoopFigures(settings, redis, held, reviews)]
     stages.needs_redis(redis, runner.writer)
     await stages.run()
     await redis.aclose()

@@ -9,6 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from services.charts.limits import ChartLimits
+from services.charts.review_table import ReviewTable
 from services.charts.settings import ChartsSettings
 from services.charts.task import ChartsTask
 from shared import forgetting
@@ -25,15 +26,16 @@ def limits_of(settings: ChartsSettings) -> ChartLimits:
 
 
 class ChartsRunner(StageRunner):
-    """A frame leads to no message by itself: what changed is said now and then (services/charts/saying.py)."""
+    """Likes lead to no message by themselves: what changed is said now and then (services/charts/saying.py)."""
 
-    def __init__(self, settings: ChartsSettings, redis: Redis, send: Send) -> None:
+    def __init__(self, settings: ChartsSettings, redis: Redis, send: Send, reviews: ReviewTable) -> None:
         limits = limits_of(settings)
         store = CheckpointStore(settings.checkpoint_dir, "charts")
         super().__init__(
             "charts", lambda p: ChartsTask(p, limits, settings.charts_days), store, send, settings.checkpoint_seconds
         )
         self.writer = IdempotentWriter(redis, "charts", TRUSTED_LIKES)
+        self._reviews = reviews
 
     async def deliver(
         self, entry: Partition, frame: Frame, offset: int, outputs: Sequence[Output]
@@ -46,3 +48,7 @@ class ChartsRunner(StageRunner):
             )
             await self.writer.apply_when_available(task.partition, offset, commands)
         return sent
+
+    def counters(self) -> dict[str, int]:
+        """Those of reviews are of this process: each reads them all."""
+        return super().counters() | self._reviews.counters

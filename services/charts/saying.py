@@ -26,7 +26,7 @@ from shared.topics import CHARTS, TRUSTED_LIKES
 # Charts of one transaction.
 AT_ONCE: Final = 32
 # Of one offset several parts are written, each with a place of its own.
-_PART_BITS: Final = 16
+PART_BITS: Final = 16
 # A series whose periods are all over for so long is no more, s.
 _TTL_SECONDS: Final = 100 * 86_400
 
@@ -67,7 +67,7 @@ class Saying(BackgroundJob):
     async def _say_changed(self, entry: Partition) -> None:
         task: ChartsTask = entry.task
         newest = await self.writer.newest(task.partition)
-        if entry.offset < newest >> _PART_BITS:
+        if entry.offset < newest >> PART_BITS:
             # A snapshot's state, from before what was said last: it catches up first.
             return
         async with entry.between_frames:
@@ -87,7 +87,7 @@ class Saying(BackgroundJob):
                 return
 
     async def _write(self, task: ChartsTask, said: list[Said], offset: int) -> bool:
-        self._place = max(self._place + 1, offset << _PART_BITS)
+        self._place = max(self._place + 1, offset << PART_BITS)
         if await self.writer.apply(task.partition, self._place, _commands(said, task)) != self._place:
             return False
         sent = [await self._send(output) for output in messages(said)]

@@ -18,6 +18,9 @@ class ChartsSettings(ServiceSettings):
     )
     charts_segments: int = Field(64, ge=1, description="Languages of a period that have charts, and topics")
     charts_days: int = Field(28, ge=1, le=400, description="Days of event time that the loop's figures are of")
+    charts_reviews: int = Field(
+        200_000, ge=1, description="Actors whose reviews count; of more those whose ids' hashes are smallest"
+    )
     charts_size: int = Field(50, ge=1, le=500, description="Places of a chart that are said")
     charts_seconds: float = Field(
         5.0, gt=0, description="Least time between two sayings of what changed, s; costly ones come less often"

@@ -107,6 +107,12 @@ class StandingLikes:
         self._table.drop(self._table.keys[theirs])
         return Given(gone, np.full(len(gone), -1))
 
+    def columns(self, since_ms: int) -> tuple[U64, I64]:
+        """Who gave each like that stands and is no older, and its code, shapes (n,), in no order."""
+        rows = self._table["row"]
+        mine = self._table["stands"] & (rows[:, TIME] >= since_ms)
+        return rows[mine, ACTOR].view(np.uint64), rows[mine, CODE]
+
     def snapshot(self) -> Arrays:
         return {**self._table.snapshot("standing"), "standing.unknown": np.array([self.unknown])}
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from services.charts import spoken
 from services.charts.bootstrap import I64, ONE
+from services.charts.judged import Judged
 from services.charts.periods import DAY_MS
 from services.charts.standing_likes import CORRECTION, LIKE, TAKEN_BACK, TIME, Given, StandingLikes
 from services.charts.tally import DayTally, Tally, packed
@@ -85,6 +86,10 @@ class Tallies:
         """Of so many days, the newest and those before it; without a number of all that are kept."""
         oldest = self.newest - (self.days if days is None else days) + 1
         return State({day: self._of_day[day].tally for day in sorted(self._of_day) if day >= oldest})
+
+    def judged(self) -> Judged:
+        """Who was judged in these days, by the likes that stand now."""
+        return Judged(*self.standing.columns((self.newest - self.days + 1) * DAY_MS))
 
     def snapshot(self) -> Arrays:
         arrays = {**self.standing.snapshot(), "tallies": np.array([self.newest, *sorted(self._of_day)])}

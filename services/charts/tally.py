@@ -65,6 +65,23 @@ def packed(label: I64, origin: I64, surface: I64, language: I32, locale: I32) ->
 
 
 @dataclass(frozen=True)
+class Unpacked:
+    """Of each like, shapes (n,): places in LABELS, CONTENT_ORIGINS, WAYS, and LANGUAGES twice."""
+
+    label: I64
+    origin: I64
+    way: I64
+    language: I64
+    locale: I64
+
+    @classmethod
+    def of(cls, code: I64) -> Unpacked:
+        """What `packed` made these numbers of."""
+        language = (code >> _LANGUAGE) & _LANGUAGE_MASK
+        return cls(code & 3, (code >> _ORIGIN) & 3, (code >> _WAY) & 3, language, code >> _LOCALE)
+
+
+@dataclass(frozen=True)
 class Tally:
     """`cells`: those that anything is in, ascending, shape (rows,); `sums`: (rows, 1 + REPLICAS), the sum itself first;
     `seen`: (rows, BUCKETS); `content`: likes that teach, (ACTOR_PARTS, CONTENT_PARTS). Samples, with their likes: of
@@ -168,9 +185,9 @@ class DayTally:
 
     def take(self, given: Given) -> None:
         """Count likes, or take them back."""
-        code, score, sign = given.values[:, CODE], given.values[:, SCORE], given.sign
-        label, origin, way = code & 3, (code >> _ORIGIN) & 3, (code >> _WAY) & 3
-        language, locale = (code >> _LANGUAGE) & _LANGUAGE_MASK, code >> _LOCALE
+        score, sign = given.values[:, SCORE], given.sign
+        of = Unpacked.of(given.values[:, CODE])
+        label, origin, way, language, locale = of.label, of.origin, of.way, of.language, of.locale
         teaches = ((label != BOT) & (label != AGENT)).astype(np.int64)
         cell = (label * len(CONTENT_ORIGINS) + origin) * len(WAYS) + way
         square = (score * score + ONE // 2) // ONE

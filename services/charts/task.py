@@ -15,6 +15,7 @@ from shared import forgetting
 from shared.checkpoints import Arrays
 from shared.frames import FORGET, Frame, Output
 from shared.hashing import hash_strings
+from shared.topics import REVIEWS
 
 DAYS: Final = 28
 
@@ -35,11 +36,13 @@ class ChartsTask:
         self.counters = {"charts_likes": 0} | self.counts.counters | self.tallies.counters
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
-        if frame.kind == FORGET:
-            self._forget(forgetting.of_frame(frame).user_ids)
-        else:
+        """Who is forgotten has no review either, in the topic and so in all that read it."""
+        if frame.kind != FORGET:
             self.take(frame.batch)
-        return []
+            return []
+        users = forgetting.of_frame(frame).user_ids
+        self._forget(users)
+        return [Output(REVIEWS, b"", 0, user.encode(), tombstone=True) for user in users]
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Rows of TRUSTED_LIKES."""

@@ -14,7 +14,7 @@ from services.ingest.runner import EXPOSURES_SOURCE, IngestRunner, warm_up
 from services.ingest.settings import IngestSettings
 from shared.group_worker import GroupWorker
 from shared.health import Health, Latency, Sample
-from shared.topics import EXPOSURES, EXPOSURES_REJECTED, INGEST_GROUP, LIKES, LIKES_REJECTED
+from shared.topics import EXPOSURES, EXPOSURES_REJECTED, INGEST_GROUP, LIKES, LIKES_REJECTED, REVIEWS
 
 FETCHED_AT_ONCE = 4000
 # A fetch that finds nothing is answered within milliseconds; one that is not tells nothing of the partition's end.
@@ -30,7 +30,8 @@ class IngestWorker(GroupWorker):
         likes = IngestRunner(settings, self.send, self.registry)
         exposures = IngestRunner(settings, self.send, self.registry, EXPOSURES_SOURCE, beside=likes)
         self.runners = {LIKES: likes, EXPOSURES: exposures}
-        super().__init__("ingest", settings, self.runners, INGEST_GROUP, [LIKES_REJECTED, EXPOSURES_REJECTED])
+        others = [LIKES_REJECTED, EXPOSURES_REJECTED, REVIEWS]
+        super().__init__("ingest", settings, self.runners, INGEST_GROUP, others)
         self.gate = Gate(settings)
         self._timeout_ms = settings.ingest_frame_ms
 

@@ -1,4 +1,4 @@
-"""`POST /v1/likes` and `POST /v1/exposures`: one event or many; 202 only for what Kafka has acknowledged."""
+"""`POST /v1/likes`, `/v1/exposures` and `/v1/reviews`: one event or many; 202 only for what Kafka has acknowledged."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from services.ingest.settings import IngestSettings
 from shared.auth import too_many
 from shared.bodies import Event, split_body
 from shared.body_reader import BODY_SECONDS, BodyReader, BodyTooLarge, Overloaded
-from shared.contract import decode, slates
+from shared.contract import decode, reviews, slates
 from shared.contract.envelopes import Ignored
 from shared.contract.opening import DoesNotFit
 from shared.events import Like
 from shared.exposures import Exposure
 from shared.health import Health
 from shared.problems import problem, responses
-from shared.topics import EXPOSURES, LIKES
+from shared.reviews import Review
+from shared.topics import EXPOSURES, LIKES, REVIEWS
 
 # What a like in an envelope may look like is in docs/events.md.
 LIKE_OR_ENVELOPE = {"anyOf": [Like.model_json_schema(), {"type": "object", "description": "A like in an envelope"}]}
@@ -38,6 +39,10 @@ def _likes_actor(event: Event, now: int) -> str:
 
 def _slates_actor(event: Event, now: int) -> str:
     return str(slates.parse(event.value, event.headers, now).actor_id)
+
+
+def _reviewed_actor(event: Event, now: int) -> str:
+    return reviews.parse(event.value).actor_id
 
 
 def _in_place(schema: dict[str, Any]) -> dict[str, Any]:
@@ -89,6 +94,7 @@ SLATE_KIND: Final = Kind(
     },
     ("application/cloudevents+json",),
 )
+REVIEW_KIND: Final = Kind(REVIEWS, _reviewed_actor, "a review", Review.model_json_schema())
 
 
 def _many(schema: dict[str, Any]) -> dict[str, Any]:
@@ -196,6 +202,17 @@ def build_app(gate: Gate, health: Health) -> FastAPI:
     async def post_exposures(request: Request) -> Response:
         """Accept slates: what was put before whom, and what chance kept back (docs/choice.md). As for likes."""
         return await _post(gate, request, SLATE_KIND)
+
+    @app.post(
+        "/v1/reviews",
+        status_code=202,
+        response_model=Receipt,
+        responses=answers,
+        openapi_extra=_body(REVIEW_KIND),
+    )
+    async def post_reviews(request: Request) -> Response:
+        """Accept reviews: what reviewers found actors to be (docs/loop.md). As for likes."""
+        return await _post(gate, request, REVIEW_KIND)
 
     return app
 

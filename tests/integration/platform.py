@@ -14,7 +14,7 @@ import msgspec
 from shared import kafka
 from shared.batches import BatchProducer
 from shared.settings import ServiceSettings
-from shared.topics import LIKES
+from shared.topics import LIKES, SINGLE
 from tests.kafka.server import ApacheKafka
 from tests.quiescence import Quiescence
 from tests.topics import read_topic
@@ -63,7 +63,7 @@ class Platform:
     async def send(self, events: list[dict[str, Any]], topic: str = LIKES) -> None:
         producer = kafka.producer(self.settings)
         await producer.start()
-        sender = BatchProducer(producer, topic, self.settings.partitions)
+        sender = BatchProducer(producer, topic, 1 if topic in SINGLE else self.settings.partitions)
         values = [msgspec.json.encode(e) for e in events]
         await sender.send([e["actor_id"].encode() for e in events], values, int(time.time() * 1000))
         await sender.flush()

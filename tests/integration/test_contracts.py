@@ -7,11 +7,13 @@ import asyncio
 import jsonschema_rs
 import pytest
 
-from shared.topics import CAMPAIGNS, CHARTS, EXPOSURES, EXPOSURES_REJECTED, LIKES, LIKES_REJECTED, TOPICS
+from shared.topics import CAMPAIGNS, CHARTS, EXPOSURES, EXPOSURES_REJECTED, LIKES, LIKES_REJECTED, REVIEWS, TOPICS
 from tests.contracts import described_as, descriptions
 from tests.integration.platform import Platform
 from tests.likes import START_MS, crowd, like
 from truelike.cli.forget import forget
+
+REVIEW = {"found": "person", "drawn": "independently", "reviewed_at": START_MS, "reviewer_id": "r"}
 
 pytestmark = pytest.mark.integration
 
@@ -29,6 +31,7 @@ def test_every_message_in_every_topic_is_as_described(platform: Platform) -> Non
     items = [{"target_id": f"t{n}", "rank": n} for n in range(3)]
     slate = {"slate_id": "s", "occurred_at": START_MS, "actor_id": "person1", "items": items}
     asyncio.run(platform.send([slate, {**slate, "items": "all"}], EXPOSURES))
+    asyncio.run(platform.send([REVIEW | {"actor_id": "person0"}], REVIEWS))
     platform.wait("predictor/predictor_likes_total", len(events))
     assert "predictor" in asyncio.run(forget(platform.settings, ["person0"], 30))
     platform.rest()

@@ -33,6 +33,8 @@ def figures(state: Reviews) -> Iterator[Figure]:
         why = "there are no reviews"
         if state.left_out:
             why = f"all {state.left_out:,} reviews were of actors chosen by their verdict"
+        elif state.unseen:
+            why = f"all {state.unseen:,} reviews are of actors of whom no like stands"
         yield not_identified(NAME, {}, 0, why)
         return
     people = everyone[PERSON]
@@ -40,7 +42,7 @@ def figures(state: Reviews) -> Iterator[Figure]:
         yield not_identified(NAME, {}, 0, TOO_FEW)
         return
     found = bernoulli.interval(int(people[CALLED]), int(people.sum()))
-    more = {"left_out": state.left_out}
+    more = {"left_out": state.left_out, "unseen": state.unseen}
     sentence = f"Of people, {percent(found.value)} are called bots ({percent(found.low)} to {percent(found.high)})."
     yield measured(NAME, {"by": "all"}, int(people.sum()), found, sentence, more=more)
     for by, name in enumerate(BY):

@@ -15,7 +15,7 @@ from services.ingest.settings import IngestSettings
 from shared.contract import slates
 from shared.contract.decode import parse
 from shared.health import Health
-from shared.topics import EXPOSURES
+from shared.topics import EXPOSURES, REVIEWS
 from tests.likes import START_MS, like
 
 JETSTREAM = {"did": "did:plc:a", "time_us": START_MS * 1000, "kind": "identity"}
@@ -135,6 +135,42 @@ async def test_slates_are_answered_one_by_one(slates: Any, status: int, counts: 
     assert broker.topics <= {EXPOSURES}
     if status == 422:
         assert answer.json()["detail"].startswith("none of 1 events is a slate that can be accepted; event 0: slate_id")
+
+
+REVIEW = {
+    "actor_id": 7,
+    "found": "person",
+    "drawn": "independently",
+    "reviewed_at": "2026-01-01T00:00:00Z",
+    "reviewer_id": "rae",
+}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "counts"),
+    [
+        (REVIEW, 202, (1, 0)),
+        ([REVIEW | {"locale": "cy-GB", "review_id": "r1"}, REVIEW | {"found": "human"}], 202, (1, 1)),
+        ([REVIEW | {"drawn": "by chance"}], 422, (0, 1)),
+        ([REVIEW | {"note": "x" * 70_000}], 422, (0, 1)),
+    ],
+)
+async def test_reviews_are_answered_one_by_one(sent: Any, status: int, counts: tuple[int, int]) -> None:
+    client, broker = ingest()
+    answer = await client.post("/v1/reviews", json=sent)
+    assert (answer.status_code, answer.json()["accepted"], answer.json()["rejected"]) == (status, *counts)
+    assert [key for key, _, _ in broker.messages] == [b"7"] * counts[0]
+    assert broker.topics <= {REVIEWS}
+    if status == 422:
+        assert answer.json()["detail"].startswith("none of 1 events is a review that can be accepted; event 0: ")
+
+
+async def test_a_review_without_a_broker_is_to_be_sent_again() -> None:
+    gate = Gate(IngestSettings())
+    transport = httpx.ASGITransport(build_app(gate, Health("test", dict, dict, list)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
+        answer = await client.post("/v1/reviews", json=REVIEW)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
 
 UNTIMED = {name: value for name, value in SLATE.items() if name != "occurred_at"}

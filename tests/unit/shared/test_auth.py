@@ -100,6 +100,24 @@ async def test_each_route_asks_for_its_scope(tokens: tuple[Access, dict[str, str
         assert (await reading.get(path)).status_code == 200, path
 
 
+async def test_who_reviews_says_nothing_else_and_nobody_else_reviews(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    scopes: tuple[access_tokens.Scope, ...] = ("likes:write", "reviews:write", "read", "admin", "users:read")
+    shown = {scope: access_tokens.add(path, scope, frozenset({scope}), 1000) for scope in scopes}
+    client, _ = ingest(Access(access_tokens.load(path)))
+    may = {
+        "/v1/likes": {"likes:write", "admin"},
+        "/v1/reviews": {"reviews:write", "admin"},
+    }
+    for route, allowed in may.items():
+        found = {
+            scope: (await client.post(route, json=[{}], headers=bearer(token))).status_code
+            for scope, token in shown.items()
+        }
+        assert found == {scope: 422 if scope in allowed else 403 for scope in scopes}
+        assert (await client.post(route, json=[{}])).status_code == 401
+
+
 async def test_a_users_token_opens_nothing_where_no_route_is_a_users_own(tmp_path: Path) -> None:
     path = tmp_path / "tokens.json"
     shown = [access_tokens.add(path, scope, frozenset({scope}), 1000) for scope in ("user:ann", "users:read")]
@@ -117,7 +135,7 @@ def test_what_foretold_a_persons_likes_is_in_no_other_scope() -> None:
     def caller(*scopes: str) -> Caller:
         return Caller("x", frozenset(scopes), Bucket(1))
 
-    for scope in ("likes:write", "read", "admin"):
+    for scope in ("likes:write", "reviews:write", "read", "admin"):
         assert caller("admin").may(scope)
         assert not caller("users:read", "user:admin", "user:read", "user:*").may(scope)
         assert not caller(scope, "user:bob", "user:*").may_read_of("ann", "users:read")
@@ -321,7 +339,10 @@ def test_a_scope_that_is_none_is_refused_with_those_that_are(tmp_path: Path, sco
     path = tmp_path / "tokens.json"
     refused = CliRunner().invoke(cli, ["token", "add", "a", "--scope", "read", "--scope", scope, "--file", str(path)])
     assert refused.exit_code == 2
-    assert "likes:write, read, admin, users:read, user:ID with an id of 1 to 512 bytes of UTF-8" in refused.stderr
+    assert (
+        "likes:write, reviews:write, read, admin, users:read, user:ID with an id of 1 to 512 bytes of UTF-8"
+        in refused.stderr
+    )
     assert not path.exists()
     with pytest.raises(ValueError, match="user:ID"):
         access_tokens.granted(scope)

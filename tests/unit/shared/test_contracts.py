@@ -45,7 +45,7 @@ from shared.frames import Frame, Lineage, Output, Progress, from_message
 from shared.health import Health
 from shared.labels import LABELS
 from shared.rejections import MOST_BYTES
-from shared.topics import CHOICE_REPORTS, EXPOSURES, LIKES, LIKES_REJECTED, PREFERENCES, TOPICS, Arrow, Json
+from shared.topics import CHOICE_REPORTS, EXPOSURES, LIKES, LIKES_REJECTED, PREFERENCES, REVIEWS, TOPICS, Arrow, Json
 from tests.choice_steps import slates, steps
 from tests.contracts import described_as, descriptions, of_topic
 from tests.likes import START_MS, crowd, like
@@ -79,7 +79,9 @@ def sent_by_ingest() -> Iterator[Output]:
 
 
 def sent_with_exposures() -> Iterator[Output]:
-    """A slate as a platform sends it, what ingest makes of it, and one that is none."""
+    """A review and a slate as a platform sends them, what ingest makes of the slate, and one that is none."""
+    review = {"actor_id": "u", "found": "bot", "drawn": "by appeal", "reviewed_at": START_MS, "reviewer_id": "r"}
+    yield Output(REVIEWS, msgspec.json.encode(review), 0, b"u")
     slate = {"slate_id": "s", "occurred_at": START_MS, "actor_id": "u", "items": [{"target_id": "t", "rank": 0}]}
     values = (msgspec.json.encode(slate), MALFORMED)
     yield Output(EXPOSURES, values[0], 0, b"u")
@@ -171,13 +173,13 @@ def sent_by_choice() -> Iterator[Output]:
 
 
 def sent_by_charts() -> Iterator[Output]:
-    """Charts of likes, and that they are none any more once all likes are forgotten."""
+    """Charts of likes, and that they are none any more once all likes are forgotten, as are reviews."""
     task = ChartsTask(0, ChartLimits(entries=200_000, likes=1000, segments=2))
     likes = made(60)
     task.take(pa.RecordBatch.from_pylist(likes, frames.TRUSTED_LIKES))
     yield from messages(documents(task, task.changed(), 50, 0))
     request = to_message(Request("r4", sorted({row["actor_id"] for row in likes}), START_MS))
-    task.process(from_message(request.value, request.headers), 1)
+    yield from task.process(from_message(request.value, request.headers), 1)
     yield from messages(documents(task, task.changed(), 50, 1))
 
 
