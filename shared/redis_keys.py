@@ -90,6 +90,15 @@ def window(start_ms: int) -> str:
     return f"{PREFIX}window:{start_ms}"
 
 
+# A sorted set: start of a period -> the same.
+REVIEWABLE_PERIODS: Final = f"{PREFIX}reviewable-periods"
+
+
+def reviewable(start_ms: int) -> str:
+    """A sorted set: an actor who liked in a period -> a hash of the id, the smallest."""
+    return f"{PREFIX}reviewable:{start_ms}"
+
+
 def target(target_id: str) -> str:
     """A hash: label -> number of likes."""
     return f"{PREFIX}target:{target_id}"

@@ -16,7 +16,15 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.console import campaign_routes, chart_routes, choice_routes, own_routes, schemas, window_routes
+from services.console import (
+    campaign_routes,
+    chart_routes,
+    choice_routes,
+    own_routes,
+    review_routes,
+    schemas,
+    window_routes,
+)
 from services.console.ids import Identifier, query_is_utf8
 from services.console.own_routes import PredictionsOf
 from shared import redis_keys
@@ -220,7 +228,7 @@ def build_app(redis: Redis, health: Health) -> FastAPI:
             predictions=msgspec.json.decode(figures) if figures else {},
         )
 
-    of_redis = (campaign_routes, chart_routes, choice_routes, window_routes)
+    of_redis = (campaign_routes, chart_routes, choice_routes, review_routes, window_routes)
     for router in (*(routes.router(redis) for routes in of_redis), schemas.router):
         app.include_router(router)
 

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
-from services.console import campaign_view, own_routes, views, window_view
+from services.console import campaign_view, own_routes, reviewable, views, window_view
 from services.console.api import build_app
 from shared import kafka, redis_keys
 from shared.frames import lineage_of
@@ -34,7 +34,7 @@ VIEWS: dict[str, Callable[[bytes], list[Command]]] = {
 PROCEDURES = {
     CAMPAIGNS: campaign_view.PROCEDURES,
     WINDOW_SUMMARIES: window_view.PROCEDURES,
-    TRUSTED_LIKES: views.PROCEDURES,
+    TRUSTED_LIKES: views.PROCEDURES + reviewable.PROCEDURES,
 }
 COUNTERS = {
     VERDICTS: "viewed_verdicts",

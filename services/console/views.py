@@ -8,6 +8,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.console import reviewable
 from shared import forgetting, redis_keys
 from shared.events import UNLIKE
 from shared.forgetting import Request
@@ -59,7 +60,7 @@ def of_trusted_likes(value: bytes) -> list[Command]:
     ]
     # dict: each once, in the order of the frame.
     commands += [("EXPIRE", redis_keys.target(target), TTL_SECONDS) for target in dict.fromkeys(t for t, _ in changes)]
-    commands += _seen(likes)
+    commands += [*_seen(likes), *reviewable.of_likes(likes)]
     commands += [("HINCRBY", redis_keys.LABEL_COUNTS, LABELS[label], by) for label, by in totals.items() if by]
     return commands
 
@@ -79,4 +80,4 @@ def _of_forget(request: Request) -> list[Command]:
     kinds = (redis_keys.verdict, redis_keys.likes_of, redis_keys.campaigns_of_actor)
     keys = [key(user) for user in request.user_ids for key in kinds]
     removed = forgetting.report(request.request_id, "console", {"redis_keys": len(keys)})
-    return [*(("DEL", key) for key in keys), *removed]
+    return [*(("DEL", key) for key in keys), *reviewable.of_forgotten(request.user_ids), *removed]

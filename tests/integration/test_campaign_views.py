@@ -203,7 +203,7 @@ async def test_windows_add_partitions_and_keep_the_latest(redis: Any) -> None:
 
 
 def trusted(*rows: dict[str, Any]) -> bytes:
-    like = {"target_id": "song", "label": 0, "action": 0, "revision": 0}
+    like = {"target_id": "song", "label": 0, "action": 0, "revision": 0, "occurred_at": NOW}
     batch = pa.RecordBatch.from_pylist([{**like, "event_id": str(n), **row} for n, row in enumerate(rows)], SCHEMA)
     return to_output(Frame("trusted-likes", batch), TRUSTED_LIKES, 0).value
 
