@@ -31,10 +31,6 @@ class Reviewed:
     independent: Bools
     locale: I32
 
-    @classmethod
-    def empty(cls) -> Reviewed:
-        return cls(np.zeros(0, np.uint64), np.zeros(0, np.bool_), np.zeros(0, np.bool_), np.zeros(0, np.int32))
-
 
 @dataclass(frozen=True)
 class Judged:

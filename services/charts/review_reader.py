@@ -38,7 +38,7 @@ class ReviewReader:
             fetched = await self.dependency.when_available(lambda: consumer.getmany(_PLACE, timeout_ms=_WAIT_MS))
             self._take(fetched.get(_PLACE, []))
             # Past what compaction took away, too.
-            self.position = await consumer.position(_PLACE)
+            self.position = await self.dependency.when_available(lambda: consumer.position(_PLACE))
 
     def _take(self, records: list[Any]) -> None:
         for refused in self.table.take([(record.key, record.value) for record in records]):

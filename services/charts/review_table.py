@@ -37,7 +37,7 @@ class ReviewTable:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.counters = {"reviews_read": 0, "reviews_rejected": 0}
+        self.counters = {"charts_reviews_read": 0, "charts_reviews_rejected": 0}
         self._of: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -65,8 +65,8 @@ class ReviewTable:
                 self._of[key] = _packed(review, locale)
         if len(self._of) > 2 * self.most:
             self._of = {key: self._of[key] for key in sorted(self._of)[: self.most]}
-        self.counters["reviews_read"] += len(messages)
-        self.counters["reviews_rejected"] += len(refused)
+        self.counters["charts_reviews_read"] += len(messages)
+        self.counters["charts_reviews_rejected"] += len(refused)
         return refused
 
     def reviewed(self) -> Reviewed:

@@ -216,7 +216,7 @@ def test_what_does_not_fit_says_which_fields_and_leaves_no_older_review() -> Non
     refused = found.take([review(1, "human"), (b"a3", value), (b"a4", b"\xff"), (b"\xff", None), (key, value)])
     assert refused == [Refused(0, ("found",)), Refused(1, ("key",)), Refused(2, ("message",))]
     assert len(found) == 1
-    assert found.counters == {"reviews_read": 7, "reviews_rejected": 3}
+    assert found.counters == {"charts_reviews_read": 7, "charts_reviews_rejected": 3}
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 1000])
