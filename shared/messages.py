@@ -96,7 +96,7 @@ class PredictedItem(BaseModel):
 
 
 class Preference(BaseModel):
-    """What a user is likely to like next, likeliest first."""
+    """What a user is likely to like next, likeliest first but for what a language floor brings up."""
 
     user_id: str
     model: Annotated[str, Field(description="Name and version of the model")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from services.predictor import candidates, learning, ranking, trending
-from services.predictor.calibration import clearness
+from services.predictor.calibration import FARTHER, clearness
 from services.predictor.forecasts import Shares
 from services.predictor.histories import HistoryStore
+from services.predictor.language_floor import Floor
 from services.predictor.learning import NEIGHBOURS
 from services.predictor.prequential import Prequential, Scored, gini
 from services.predictor.ranking import LEADER, MONTH, TOP
@@ -21,6 +22,7 @@ from shared.checkpoints import Arrays, pack, unpack
 I64 = npt.NDArray[np.int64]
 
 VERSION: Final = "co-preference-4"
+NO_FLOOR: Final = Floor(np.zeros(0, np.bool_), np.zeros(TOP, np.int64))
 
 
 class Index:
@@ -66,7 +68,8 @@ class Index:
 @dataclass(frozen=True)
 class Rankings:
     """Rankings of users by number, shape (n,): items `top` by number and the own like `because` of which each is
-    there, (n, TOP), -1 for none; `scores`, (n, TOP); how clear each ranking is (`clearness`, (n,)).
+    there, (n, TOP), -1 for none; `scores`, (n, TOP); how clear each ranking is (`clearness`, (n,)); and `places`, where
+    each item stood before there was a floor, (n, TOP), TOP for farther out.
     """
 
     users: I64
@@ -74,10 +77,11 @@ class Rankings:
     scores: npt.NDArray[np.float64]
     because: I64
     clearness: I64
+    places: I64
 
     def only(self, rows: npt.NDArray[np.bool_]) -> Rankings:
         """Those of a mask, shape (n,)."""
-        return Rankings(self.users[rows], self.top[rows], self.scores[rows], self.because[rows], self.clearness[rows])
+        return Rankings(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -192,17 +196,20 @@ class CoPreference:
 
     def probabilities(self) -> list[list[float]]:
         """By clearness, the probability of each place in a ranking: how often, so far, the next like was at that
-        place of a ranking as clear. Strictly falling, so that a sorted set keeps the order.
+        place of a ranking as clear. Strictly falling. The last one, after TOP, is of a place of the next TOP: what a
+        floor brings up has that at most.
         """
-        falling = self.prequential.calibration.table[:, :TOP] - np.arange(TOP) * 1e-7
-        rows: list[list[float]] = np.maximum(falling, 1e-7 * (TOP - np.arange(TOP)) / TOP).round(9).tolist()
+        table, places = self.prequential.calibration.table, np.arange(TOP + 1)
+        farther = np.minimum(table[:, TOP] / (FARTHER[0] - TOP), table[:, TOP - 1])
+        falling = np.column_stack([table[:, :TOP], farther]) - places * 1e-7
+        rows: list[list[float]] = np.maximum(falling, 1e-7 * (TOP + 1 - places) / (TOP + 1)).round(9).tolist()
         return rows
 
-    def ranked(self, users: I64, blend: int | None = None) -> Rankings:
-        """The TOP next items of users by number. `blend`: default the leading one."""
+    def ranked(self, users: I64, blend: int | None = None, floor: Floor = NO_FLOOR) -> Rankings:
+        """The TOP next items of users by number, brought to a floor. `blend`: default the leading one."""
         n = len(users)
         tops, scores, filled = np.zeros((n, TOP), np.int64), np.zeros((n, TOP)), np.zeros(n, np.int64)
-        because, clear = np.full((n, TOP), -1), np.zeros(n)
+        because, clear, places = np.full((n, TOP), -1), np.zeros(n), np.tile(np.arange(TOP), (n, 1))
         rates = self.rates
         if rates.stale[0]:
             # Of its own: when somebody looks must not show in what is learnt next.
@@ -215,14 +222,16 @@ class CoPreference:
             self.lists,
             rates,
             self._work,
+            *floor,
             tops,
             scores,
+            places,
             filled,
             clear,
             because,
         )
         tops[np.arange(TOP) >= filled[:, None]] = -1
-        return Rankings(users, tops, scores, because, clearness(clear))
+        return Rankings(users, tops, scores, because, clearness(clear), places)
 
     def predictions(self, rankings: Rankings) -> list[Prediction]:
         """Rankings with ids for numbers."""

@@ -82,12 +82,10 @@ class Documents:
         these ends, shape (2n,).
         """
         items, reasons, filled = self._numbers(model, rankings)
-        # The probabilities of a ranking depend on how clear and how long it is: few different ones.
-        kinds, kind_of = np.unique(rankings.clearness * (TOP + 1) + filled, return_inverse=True)
-        stated = [_numerals(basis.probabilities[kind // (TOP + 1)][: kind % (TOP + 1)]) for kind in kinds.tolist()]
+        kind_of, stated = _stated(basis, rankings, filled)
         head = b'{"source_offset":%d,"model":"%s","as_of":"%s","targets":[' % _said_of(basis)
         words = [b"", b"null", b",", head, b"]}"]
-        words += [b'],"probabilities":[' + b",".join(numerals) + b'],"because":[' for numerals in stated]
+        words += [b'],"probabilities":[' + numerals + b'],"because":[' for numerals in stated]
         users = [user.encode() for user in model.users.names(rankings.users)]
         rows = np.full((len(items), 4 * TOP + 2), NOTHING)
         rows[:, 0] = -1 - len(words) - np.arange(len(users))
@@ -115,7 +113,7 @@ class Documents:
         there = items != NOTHING
         rows = np.full((len(items), 5 * TOP + 4), NOTHING)
         rows[:, 0], rows[:, 1], rows[:, 2], rows[:, -1] = begin, -1 - len(words) - np.arange(len(users)), HEAD, TAIL
-        of_place = -1 - _FIXED - (kind_of[:, None] * TOP + np.arange(TOP))
+        of_place = -1 - _FIXED - (kind_of[:, None] * (TOP + 1) + rankings.places)
         for column, numbers in enumerate((np.where(there, target, NOTHING), items, np.where(there, of_place, NOTHING))):
             rows[:, 3 + column : 5 * TOP + 3 : 5] = numbers
         rows[:, 6 : 5 * TOP + 3 : 5] = reasons
@@ -140,6 +138,25 @@ class Documents:
             bounds = msgspec.json.encode((part - at).tolist())
             yield [basis.offset, ttl_seconds, redis_keys.predictions(""), line[at : part[-1]], bounds]
             at = int(part[-1])
+
+
+def _stated(basis: Basis, rankings: Rankings, filled: I64) -> tuple[I64, list[bytes]]:
+    """The probabilities of rankings: few different lists of them, and which one each has, shape (n,). They depend on
+    how clear and how long a ranking is, and on what a floor has moved.
+    """
+    kinds = rankings.clearness * (TOP + 1) + filled
+    moved = (rankings.places != np.arange(TOP)).any(axis=1)
+    if moved.any():
+        _, first, kind_of = np.unique(
+            np.column_stack([kinds, rankings.places]), axis=0, return_index=True, return_inverse=True
+        )
+    else:
+        _, first, kind_of = np.unique(kinds, return_index=True, return_inverse=True)
+    found = []
+    for row in first.tolist():
+        numerals = _numerals(basis.probabilities[rankings.clearness[row]])
+        found.append(b",".join(numerals[place] for place in rankings.places[row, : filled[row]].tolist()))
+    return kind_of, found
 
 
 def _said_of(basis: Basis) -> tuple[int, bytes, bytes]:

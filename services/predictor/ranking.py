@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from services.predictor.candidates import LEAST_COSINE, NEXT_TO_NOTHING, WorkSpace, explain, find_candidates
+from services.predictor.language_floor import lift
 from services.predictor.learning import Histories, Lists, learn, place_of, unlearn_item
 from services.predictor.trending import HALF_LIVES_MS, Rates, advance, decay, find_top
 
@@ -278,6 +279,36 @@ def score_and_learn(
 
 
 @njit(cache=True)
+def rank_one(
+    user: int,
+    blend: int,
+    histories: Histories,
+    lists: Lists,
+    rates: Rates,
+    work: WorkSpace,
+    protected: Any,
+    top: Any,
+    score: Any,
+    best: Any,
+    best_score: Any,
+) -> tuple[int, float, int]:
+    """Fill `top` and `score`, (TOP,), of one user; and `best` and `best_score` with the same of `protected` candidates
+    alone (a mask over the items; empty: none is). Returns how many are in `top`, how clear it is, how many in `best`.
+    """
+    place = slice(histories.start[user], histories.start[user] + histories.length[user])
+    count = find_candidates(histories.item[place], histories.held[place], histories.when[place], lists, rates, work)
+    _score(blend, count, rates, work)
+    clear, filled = _clearness(count, work), _first(count, work, top, score)
+    if len(protected) == 0:
+        return filled, clear, 0
+    kept = 0
+    for i in range(count):
+        work.candidates[kept], work.score[kept] = work.candidates[i], work.score[i]
+        kept += protected[work.candidates[i]]
+    return filled, clear, _first(kept, work, best, best_score)
+
+
+@njit(cache=True)
 def rank_many(
     users: Any,
     blend: int,
@@ -285,21 +316,27 @@ def rank_many(
     lists: Lists,
     rates: Rates,
     work: WorkSpace,
+    protected: Any,
+    least: Any,
     tops: Any,
     scores: Any,
+    places: Any,
     filled: Any,
     clear: Any,
     because: Any,
 ) -> None:
-    """Rankings of several users and the own like behind each place. `tops`, `scores`, `because`: (n, TOP);
-    `filled`, `clear`: (n,).
+    """Rankings of several users and the own like behind each place. `protected`: a mask over the items, empty for no
+    floor; `least`: how many of them the floor asks for, (TOP,). `tops`, `scores`, `because`, and `places` where items
+    were before the floor: (n, TOP); `filled`, `clear`: (n,).
     """
+    best, best_score = np.empty(TOP, np.int64), np.empty(TOP)
     for i in range(len(users)):
-        first, length = histories.start[users[i]], histories.length[users[i]]
-        place = slice(first, first + length)
+        user = users[i]
+        filled[i], clear[i], found = rank_one(
+            user, blend, histories, lists, rates, work, protected, tops[i], scores[i], best, best_score
+        )
+        if found > 0:
+            lift(tops[i], scores[i], filled[i], best, best_score, found, protected, least, places[i])
+        place = slice(histories.start[user], histories.start[user] + histories.length[user])
         item_of, held, when = histories.item[place], histories.held[place], histories.when[place]
-        count = find_candidates(item_of, held, when, lists, rates, work)
-        _score(blend, count, rates, work)
-        clear[i] = _clearness(count, work)
-        filled[i] = _first(count, work, tops[i], scores[i])
         explain(item_of, held, when, lists, tops[i], filled[i], work.sums, because[i])

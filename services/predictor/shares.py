@@ -177,7 +177,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         """Rank users; returns the calls that write the rankings."""
         if not len(users):
             return []
-        rankings = task.model.ranked(users)
+        rankings = task.ranked(users)
         self._unsent.append((basis, rankings))
         return list(self._documents.calls(basis, task.model, rankings, self.ttl_seconds))
 

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.predictor import forecast_frames, publishing
-from services.predictor.model import CoPreference
+from services.predictor.language_floor import Floor, LanguageFloor
+from services.predictor.model import NO_FLOOR, CoPreference, Rankings
 from services.predictor.prequential import ByGroup, Scored
+from services.predictor.ranking import TOP
 from services.predictor.trending import DAY_MS
 from shared import forgetting, frames
 from shared.checkpoints import Arrays, pack, unpack
@@ -36,9 +38,10 @@ class PredictorTask:
 
     FORGOTTEN_REMEMBERED = 100_000
 
-    def __init__(self, shares: int) -> None:
+    def __init__(self, shares: int, floor: LanguageFloor | None = None) -> None:
         self.shares = shares
         self.model = CoPreference()
+        self.floor = floor or LanguageFloor()
         self.counters = {
             "predictor_likes": 0,
             "scored_likes": 0,
@@ -179,6 +182,20 @@ class PredictorTask:
             self.language_of = np.pad(self.language_of, (0, len(self.model.items.ids)))
         numbers = np.array([self.by_language.number(name) for name in names], np.int64)
         self.language_of[items] = numbers[codes]
+
+    def ranked(self, users: I64) -> Rankings:
+        """Rankings of users by number as they are published: with the floor, which the model's own figures and
+        forecasts know nothing of.
+        """
+        return self.model.ranked(users, floor=self._floor())
+
+    def _floor(self) -> Floor:
+        least = self.floor.least(TOP)
+        if not least.any():
+            return NO_FLOOR
+        names = self.by_language.names
+        protects = self.floor.protects(names, self.by_language.total[: len(names), 0])
+        return Floor(protects[self.language_of[: len(self.model.items.ids)]], least)
 
     def trending(self) -> dict[str, list[tuple[str, float]]]:
         """What is liked most, by language; under "" of all."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from services.predictor.calibration import never_rising
 from services.predictor.candidates import CLOSE
 from services.predictor.histories import HistoryStore
+from services.predictor.language_floor import Floor
 from services.predictor.learning import BACKWARD, NEIGHBOURS, PAIRED, PAIRED_HALVING, REMEMBERED
 from services.predictor.model import CoPreference
 from services.predictor.prequential import gini
@@ -171,7 +172,9 @@ def test_looking_at_rankings_changes_nothing(rows: list[tuple[int, int, float]])
     _, user, item, _ = timed(rows)[-1]
     model = run([*timed(rows), (1_400, 99, 99, 1.0)], {len(rows): (user, item)})
     before = model.snapshot()
-    model.ranked(np.arange(len(model.users.ids)))
+    everybody = np.arange(len(model.users.ids))
+    model.ranked(everybody)
+    model.ranked(everybody, floor=Floor(np.arange(len(model.items.ids)) % 2 > 0, np.full(TOP, 1)))
     model.probabilities(), model.most_liked(), model.neighbours_of(0), model.report()
     after = model.snapshot()
     assert after.keys() == before.keys()
@@ -310,7 +313,7 @@ def test_a_ranking_leaves_out_what_was_liked_and_fills_newcomers_with_what_is_po
     (newcomer,) = model.predict(pa.array(["nobody"]))
     assert set(newcomer.items) == {"i1", "i2", "i3"}
     for stated in model.probabilities():
-        assert len(stated) == TOP
+        assert len(stated) == TOP + 1
         assert sum(stated) < 1
         assert sorted(set(stated), reverse=True) == stated
 
