@@ -169,6 +169,10 @@ class CoPreference:
             len(self.items.ids),
             places,
         )
+        return self.observe(i, places)
+
+    def observe(self, i: I64, places: ranking.Places) -> Scored:
+        """Take likes of items by number, which were scored and learnt, into the record; shapes (n,)."""
         # How many items there were to choose from when each like came.
         known = np.maximum.accumulate(np.r_[self._choices, i + 1])
         choices = known[1:]

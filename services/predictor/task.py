@@ -210,9 +210,18 @@ class PredictorTask:
         """The prequential figures, of all and by language and surface."""
         return {
             **self.model.report(),
-            "by_language": self.by_language.report(),
+            "by_language": self._by_language(),
             "by_surface": self.by_surface.report(),
         }
+
+    def _by_language(self) -> dict[str, dict[str, float]]:
+        """With the share of each one's items that were in a user's TOP (every 16th ranking, without a floor)."""
+        items, names = len(self.model.items.ids), self.by_language.names
+        spoken, shown = self.language_of[:items], self.model.contest.shown[:items] > 0
+        counts = np.bincount(spoken, minlength=len(names))
+        covered = np.bincount(spoken, shown, len(names)) / np.maximum(counts, 1)
+        coverage = dict(zip(names, covered.tolist(), strict=True))
+        return {name: {**row, "coverage": coverage[name]} for name, row in self.by_language.report().items()}
 
     def _correct(self, corrected: pa.RecordBatch) -> tuple[I64, I64]:
         """Returns the users and items that the corrections are about, by number; -1 for those that are not known."""

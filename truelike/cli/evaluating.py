@@ -30,15 +30,29 @@ def evaluate_predictions(
     river: Annotated[bool, typer.Option(help="Also River's recommenders (slow)")] = True,
     bots: Annotated[bool, typer.Option(help="Also with bots' likes laid over the stream")] = True,
     seed: Annotated[int, typer.Option(help="Seed of the bots", min=0)] = 7,
+    language_floor: Annotated[
+        str | None, typer.Option(help="Also what floors for languages cost: shares with commas between, .1,.2,.3")
+    ] = None,
+    floor_languages: Annotated[
+        str | None, typer.Option(help="Protected languages: cy,ga; default: all but the one that most likes are in")
+    ] = None,
 ) -> None:
     """Rank each like before learning it, by Truelike and by others, and draw how that went; needs no broker.
 
     Exits 1 if nothing was accepted (then nothing is written), 3 if more than --tolerate was rejected.
 
     Example: `truelike evaluate predictions likes.parquet --map actor_id=user --map target_id=song`
+
+    Example: `truelike evaluate predictions likes.jsonl --language-floor .2,.3,.5 --floor-languages cy --no-bots`
     """
+    from services.predictor.settings import languages_of
     from truelike.evaluation import plots, predictions, stream, tables
 
+    floors = _shares("--language-floor", language_floor)
+    try:
+        protected = languages_of(floor_languages)
+    except ValueError as error:
+        raise WrongUse(f"--floor-languages: {error}") from None
     result = Result()
     places = {f"--out's {name}": folder / name for name in ("report.json", *PICTURES)}
     with bars() as bar, likes_of(file, reading, result, dict(places), bar("reading")) as spool:
@@ -49,7 +63,11 @@ def evaluate_predictions(
 
     def measure() -> dict[str, Any]:
         with err.status("") as status:
-            return predictions.evaluate(likes, river, bots, seed, lambda what: status.update(f"measuring: {what}"))
+
+            def say(what: str) -> None:
+                status.update(f"measuring: {what}")
+
+            return predictions.evaluate(likes, river, bots, seed, say, floors, protected)
 
     try:
         report, written = _written(folder, measure, plots.draw)
@@ -179,6 +197,17 @@ def _chosen(option: str, said: str, known: Iterable[str]) -> tuple[str, ...]:
         if name not in names:
             raise WrongUse(f"{option} knows no {name}: {', '.join(names)}, all or none")
     return chosen
+
+
+def _shares(option: str, said: str | None) -> tuple[float, ...]:
+    """Numbers of [0, 1) with commas between. Raises WrongUse."""
+    try:
+        shares = tuple(float(share) for share in (said or "").split(",") if share.strip())
+    except ValueError as error:
+        raise WrongUse(f"{option}: {error}; give shares with commas between, such as .1,.2,.3") from None
+    if not all(0 <= share < 1 for share in shares):
+        raise WrongUse(f"{option} {said}: a share is at least 0 and below 1")
+    return shares
 
 
 def _written(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from services.predictor.model import CoPreference
 from services.predictor.task import PredictorTask, warm_up
 from shared.frames import Output, from_message
 from shared.topics import TRUSTED_LIKES
-from truelike.evaluation import rivals
+from truelike.evaluation import floor_price, rivals
 from truelike.evaluation.rivals import LAST_20, MOST_DENSE, MOST_INVERTED, NOT_SCORED, Outcome
 from truelike.evaluation.stream import Stream, with_bots
 from truelike.files.offline import OfflineIngest
@@ -111,8 +111,18 @@ def methods(stream: Stream, with_river: bool) -> dict[str, Callable[[], Outcome]
     return found
 
 
-def evaluate(stream: Stream, with_river: bool, bots: bool, seed: int, say: Say) -> dict[str, Any]:
-    """The report: `methods` (a row each), `curves` (HR@10 along the stream), `reliability`, `bots`."""
+def evaluate(
+    stream: Stream,
+    with_river: bool,
+    bots: bool,
+    seed: int,
+    say: Say,
+    floors: Sequence[float] = (),
+    protected: Collection[str] = (),
+) -> dict[str, Any]:
+    """The report: `methods` (a row each), `curves` (HR@10 along the stream), `reliability`, `bots`, `language_floor`
+    (`floors`: shares; `protected`: languages).
+    """
     warm_up()
     rows, curves = [], {}
 
@@ -142,6 +152,8 @@ def evaluate(stream: Stream, with_river: bool, bots: bool, seed: int, say: Say) 
 
     measure("Truelike", run_ours)
     report = models[0].report()
+    priced = floor_price.evaluate(stream, floors, protected, say) if floors else None
+    left_out = ["language floors: no like says a language"] if floors and priced is None else []
     return {
         "likes": len(stream),
         "users": stream.user_count,
@@ -151,10 +163,12 @@ def evaluate(stream: Stream, with_river: bool, bots: bool, seed: int, say: Say) 
             f"{what}: more than {most:,} items"
             for what, most in (("item-item cosine", MOST_DENSE), ("EASE", MOST_INVERTED))
             if stream.item_count > most
-        ],
+        ]
+        + left_out,
         "truelike": report,
         "curves": curves,
         "bots": _with_bots(stream, seed, say) if bots else None,
+        "language_floor": priced,
     }
 
 

@@ -155,6 +155,11 @@ def test_the_service_publishes_the_floor_and_forecasts_without() -> None:
     said = [task.process(frame, 0) for task in (plain, floored)]
     assert [output.value for output in said[0]] == [output.value for output in said[1]]
     assert plain.figures() == floored.figures()
+    languages, counts = plain.figures()["by_language"], np.bincount(plain.language_of[: len(plain.model.items.ids)])
+    covered = {name: row["coverage"] * counts[plain.by_language.names.index(name)] for name, row in languages.items()}
+    assert covered.keys() == {"en", "cy"}
+    assert sum(covered.values()) == pytest.approx(plain.figures()["coverage"] * len(plain.model.items.ids))
+    assert 0 < languages["cy"]["coverage"] < 1
     everybody = np.arange(len(plain.model.users.ids))
     before, after = plain.ranked(everybody), floored.ranked(everybody)
     names = np.array(floored.by_language.names)[floored.language_of[: len(floored.model.items.ids)]]
