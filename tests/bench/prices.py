@@ -1,8 +1,10 @@
-"""What floors for languages cost (docs/loop.md) in made worlds, over seeds: `python -m tests.bench.prices --seeds 5`.
+"""What floors for languages (docs/loop.md) and de-loop weights (docs/feed.md) cost in made worlds, over seeds:
+`python -m tests.bench.prices --seeds 5`.
 
-Two worlds: the simulator's, where a thing has no language but its latest liker's, and people like what is of their
-taste, whatever they speak; and that of `truelike evaluate loop`, where people like what is in their own language four
-times in five, and nothing else ties what they like together.
+De-loop weights: the simulator's likes, bots' and agents' among them, as the detector trusts them in the end. Floors,
+in two worlds without bots: the simulator's, where a thing has no language but its latest liker's, and people like what
+is of their taste, whatever they speak; and that of `truelike evaluate loop`, where people like what is in their own
+language four times in five, and nothing else ties what they like together.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -18,24 +21,37 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
+from services.detector.pipeline import Detector
+from services.detector.settings import Judgement
 from services.predictor.task import warm_up
 from services.simulator.events import events
-from services.simulator.settings import Planted, WorldSettings
+from services.simulator.settings import AGENT_SHARE, Planted, WorldSettings
 from services.simulator.stream import Stream as Simulated
 from services.simulator.world import World
 from shared import frames
 from shared.events import UNLIKE
-from shared.frames import from_message
-from shared.topics import FRAMES_BY_ACTOR
-from truelike.evaluation import floor_price, loop_world
+from shared.frames import Output, from_message
+from shared.topics import FRAMES_BY_ACTOR, TRUSTED_LIKES
+from truelike.evaluation import floor_price, loop_price, loop_world
 from truelike.evaluation.stream import Stream, of_likes
 from truelike.files.offline import OfflineIngest
+from truelike.report.from_files import latest
 
 BEGIN_MS: Final = 1_700_000_000_000
 LIKES: Final = 60_000
 SETTINGS: Final = WorldSettings(people=2_000, items=3_000, bot_share=0.0, agent_share=0.0)
 AT_ONCE: Final = 2_000
 SHARES: Final = (0.2, 0.3, 0.4, 0.5)
+BOUNDS: Final = (0.1, 0.2, 0.25, 0.28)
+OF_LOOP: Final = (
+    "hr@10",
+    "lost hr@10",
+    "lost by chance",
+    "hr@10 of recommended AI",
+    "hr@10 of the rest",
+    "share of AI",
+    "weight left",
+)
 FIRST_SEED: Final = 101
 FIGURES: Final = ("hr@10", "lost_hr@10", "hr@20", "mrr@20", "coverage", "shown_protected")
 
@@ -50,16 +66,27 @@ def simulated(settings: WorldSettings, likes: int) -> Iterator[list[dict[str, An
         sent += len(taken)
 
 
-def framed(batches: Iterator[list[dict[str, Any]]]) -> pa.RecordBatch:
-    ingest, found = OfflineIngest(1), []
-    for said in batches:
-        messages = ingest.take([msgspec.json.encode(one) for one in said], [one["actor_id"] for one in said])
-        found += [from_message(m.value, m.headers).batch for m in messages if m.topic == FRAMES_BY_ACTOR]
-    return frames.join(found, frames.LIKES)
+def framed(settings: WorldSettings) -> Iterator[list[Output]]:
+    """The same as frames by actor; the last close every window."""
+    ingest = OfflineIngest(1)
+    for said in simulated(settings, LIKES):
+        yield ingest.take([msgspec.json.encode(one) for one in said], [one["actor_id"] for one in said])
+    yield ingest.end()
 
 
 def of_simulator(seed: int) -> Stream:
-    return of_likes(framed(simulated(replace(SETTINGS, seed=seed), LIKES)))
+    outputs = chain.from_iterable(framed(replace(SETTINGS, seed=seed)))
+    found = [from_message(o.value, o.headers).batch for o in outputs if o.topic == FRAMES_BY_ACTOR]
+    return of_likes(frames.join(found, frames.LIKES))
+
+
+def judged(seed: int) -> pa.RecordBatch:
+    """Likes of the simulator's world with bots, as the detector trusts them in the end."""
+    detector, found = Detector(Judgement(1)), []
+    for outputs in framed(replace(SETTINGS, seed=seed, bot_share=0.1, agent_share=AGENT_SHARE)):
+        told = detector.feed(outputs)
+        found += [from_message(o.value, o.headers).batch for o in told if o.topic == TRUSTED_LIKES]
+    return latest(frames.join(found, frames.TRUSTED_LIKES))
 
 
 def of_loop_world(seed: int) -> Stream:
@@ -91,6 +118,7 @@ def main() -> None:
     seeds = range(FIRST_SEED, FIRST_SEED + parser.parse_args().seeds)
     warm_up()
     console = Console(width=160)
+    _loop(console, seeds)
     for name, make, languages in WORLDS:
         made = (floor_price.evaluate(make(seed), SHARES, languages, lambda what: None) for seed in seeds)
         reports = [report for report in made if report is not None]
@@ -102,6 +130,15 @@ def main() -> None:
             kinds = [_by_kind(report["rows"][number]["by_language"], report["protected"]) for report in reports]
             by_kind.add_row(f"{share:g}", *(mean(list(values)) for values in zip(*kinds, strict=True)))
         console.print(table, by_kind)
+
+
+def _loop(console: Console, seeds: range) -> None:
+    prices = [loop_price.evaluate(judged(seed), BOUNDS, lambda what: None) for seed in seeds]
+    table = Table("bound", *OF_LOOP, title=f"de-loop weights; {len(seeds)} seeds, mean and standard error")
+    for number, bound in enumerate((None, *BOUNDS)):
+        rows = [price["rows"][number] for price in prices]
+        table.add_row(str(bound), *(mean([row[figure] for row in rows]) for figure in OF_LOOP))
+    console.print(table)
 
 
 def _by_kind(languages: dict[str, dict[str, float]], protected: list[str]) -> tuple[float, float, float, float]:

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from truelike.cli import choosing, contracts, evaluating, files, reporting, token
+from truelike.cli import choosing, contracts, evaluating, files, loop_pricing, reporting, token
 from truelike.cli.environment import ENDPOINTS
 from truelike.cli.environment import settings as settings_here
 from truelike.cli.output import err, fail, out
@@ -44,6 +44,7 @@ evaluate_app.command("predictions")(evaluating.evaluate_predictions)
 evaluate_app.command("detection")(evaluating.evaluate_detection)
 evaluate_app.command("choice")(choosing.evaluate_choice)
 evaluate_app.command("loop")(evaluating.evaluate_loop)
+evaluate_app.command("loop-price")(loop_pricing.evaluate_loop_price)
 evaluate_app.command("slates")(choosing.made_slates)
 evaluate_app.command("world")(evaluating.made_world)
 

@@ -14,6 +14,7 @@ import typer
 from truelike.cli.atomic_output import output
 from truelike.cli.output import err, fail, out
 from truelike.cli.reading import NOTHING_ACCEPTED, File, Reading, bars, close, likes_of, reads_a_file, told
+from truelike.cli.shares import shares_of
 from truelike.files.content import WrongUse
 from truelike.files.result import Result
 
@@ -48,7 +49,7 @@ def evaluate_predictions(
     from services.predictor.settings import languages_of
     from truelike.evaluation import plots, predictions, stream, tables
 
-    floors = _shares("--language-floor", language_floor)
+    floors = shares_of("--language-floor", language_floor)
     try:
         protected = languages_of(floor_languages)
     except ValueError as error:
@@ -197,17 +198,6 @@ def _chosen(option: str, said: str, known: Iterable[str]) -> tuple[str, ...]:
         if name not in names:
             raise WrongUse(f"{option} knows no {name}: {', '.join(names)}, all or none")
     return chosen
-
-
-def _shares(option: str, said: str | None) -> tuple[float, ...]:
-    """Numbers of [0, 1) with commas between. Raises WrongUse."""
-    try:
-        shares = tuple(float(share) for share in (said or "").split(",") if share.strip())
-    except ValueError as error:
-        raise WrongUse(f"{option}: {error}; give shares with commas between, such as .1,.2,.3") from None
-    if not all(0 <= share < 1 for share in shares):
-        raise WrongUse(f"{option} {said}: a share is at least 0 and below 1")
-    return shares
 
 
 def _written(

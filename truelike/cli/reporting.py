@@ -10,6 +10,7 @@ import typer
 
 from shared.events import rfc3339
 from truelike.cli.atomic_output import output, require_apart
+from truelike.cli.judged_files import are_exported, taken_at_their_word
 from truelike.cli.output import err, out
 from truelike.cli.reading import NOTHING_ACCEPTED, Reading, bars, close, likes_of_all, reads_a_file
 from truelike.files.content import WrongUse
@@ -98,11 +99,11 @@ def _of_files(
         if not exposures.exists():
             # Said before the likes are judged, not after.
             raise WrongUse(f"--exposures {exposures}: no such file")
-    exported = _exported(files, reading)
+    exported = are_exported(files, reading)
     with bars() as bar:
         if exported:
             require_apart({str(path): path for path in files}, places)
-            likes = _taken_at_their_word(files, result, bar("reading"))
+            likes = taken_at_their_word(files, result, bar("reading"))
             task, _ = from_files.counted(from_files.in_frames(likes), likes.num_rows)
         else:
             with likes_of_all(files, reading, result, {"--out": out_file}, bar("reading")) as spool:
@@ -126,31 +127,3 @@ def _of_files(
 
 def _as_json(document: Any) -> Any:
     return json.loads(json.dumps(document))
-
-
-def _exported(files: list[Path], reading: Reading) -> bool:
-    """Whether all files are the exporter's. Raises WrongUse where only some are."""
-    from truelike.files.exported import is_exported
-
-    options = reading.options
-    if options.mapping or options.sql is not None or options.format is not None:
-        return False
-    found = [is_exported(path) for path in files]
-    if any(found) and not all(found):
-        one, other = files[found.index(True)], files[found.index(False)]
-        raise WrongUse(
-            f"{one} is the exporter's and judged already, {other} is not: report on them one after the other"
-        )
-    return all(found)
-
-
-def _taken_at_their_word(files: list[Path], result: Result, advance: Any) -> Any:
-    from truelike.files import exported
-    from truelike.report import from_files
-
-    rows = exported.read(files, advance)
-    likes = from_files.latest(rows)
-    result.rows, result.accepted, result.duplicates = rows.num_rows, likes.num_rows, rows.num_rows - likes.num_rows
-    if result.duplicates:
-        result.notes.append("duplicates are earlier revisions")
-    return likes

@@ -1,4 +1,4 @@
-"""The report of `truelike evaluate loop` as tables."""
+"""The reports of `truelike evaluate loop` and `loop-price` as tables."""
 
 from __future__ import annotations
 
@@ -22,6 +22,25 @@ def render(report: dict[str, Any]) -> list[Table]:
     for row in report["refusals"]:
         refusals.add_row(row["log"], row["figure"], str(row["said"]), str(row["not_identified"]), row["says"])
     return [figures, gain, refusals]
+
+
+def render_price(report: dict[str, Any]) -> list[Table]:
+    """The report of `truelike evaluate loop-price`."""
+    title = f"{report['people']:,} likes of people, {report['recommended AI']:,} of them of recommended AI"
+    names = ("HR@10", "lost", "lost by chance", "of recommended AI", "of the rest", "AI's share", "weight left")
+    table = Table("bound", *names, title=title)
+    for row in report["rows"]:
+        bounded = row["bound"] is not None
+        table.add_row(
+            f"{row['bound']:g}" if bounded else "none",
+            f"{row['hr@10']:.4f}",
+            f"{row['lost hr@10']:.4f} ± {1.96 * row['standard error']:.4f}" if bounded else "",
+            f"{row['lost by chance']:.4f}" if bounded else "",
+            *(_said(row[f"hr@10 of {which}"]) for which in ("recommended AI", "the rest")),
+            f"{row['share of AI']:.3f}",
+            f"{row['weight left']:.3f}",
+        )
+    return [table]
 
 
 def _said(number: float | None) -> str:

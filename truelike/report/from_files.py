@@ -54,6 +54,11 @@ def judged(spool: Spool, result: Result, advance: Advance) -> Iterator[pa.Record
     result.late = detector.counters()["late_likes"]
 
 
+def latest_judged(spool: Spool, result: Result, advance: Advance) -> pa.RecordBatch:
+    """The same, only as they are in the end."""
+    return latest(frames.join(list(judged(spool, result, advance)), frames.TRUSTED_LIKES))
+
+
 def latest(likes: pa.RecordBatch) -> pa.RecordBatch:
     """The last revision of each event and action, none of them a correction, in order of time."""
     if not likes.num_rows:
