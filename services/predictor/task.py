@@ -53,7 +53,7 @@ class PredictorTask:
             "hits_at_20": 0,
         }
         self.by_language, self.by_surface = ByGroup(), ByGroup()
-        # Each item's language, as a number of by_language.
+        # Each item's language, as a number of by_language; of those without a trusted like it is none.
         self.language_of = np.zeros(1024, np.int64)
         # Items whose neighbours in Redis are older than those here, the longest waiting first.
         self.stale: dict[int, None] = {}
@@ -163,16 +163,19 @@ class PredictorTask:
         unlike = likes.column("action").to_numpy() == UNLIKE
         taken_back = self.model.taken_back
         times = likes.column("occurred_at").to_numpy()
-        scored = self.model.score_and_learn_numbered(users, items, times, trust_of(likes), unlike)
+        trust = trust_of(likes)
+        scored = self.model.score_and_learn_numbered(users, items, times, trust, unlike)
         self.counters["learnt_likes"] += int((~unlike).sum())
         self.counters["unlearnt_likes"] += self.model.taken_back - taken_back
         self.counters["scored_likes"] += len(scored.rank)
         self.counters["hits_at_10"] += int(((scored.rank > 0) & (scored.rank <= 10)).sum())
         self.counters["hits_at_20"] += int(((scored.rank > 0) & (scored.rank <= 20)).sum())
-        self._observe_groups(likes, items, scored)
+        self._observe_groups(likes, items, trust > 0, scored)
         return scored
 
-    def _observe_groups(self, likes: pa.RecordBatch, items: I64, scored: Scored) -> None:
+    def _observe_groups(
+        self, likes: pa.RecordBatch, items: I64, trusted: npt.NDArray[np.bool_], scored: Scored
+    ) -> None:
         surfaces = likes.column("surface").to_numpy()[scored.at]
         self.by_surface.observe(list(SURFACES), surfaces, scored.rank, scored.surprise_bits)
         spoken = language_of(likes).dictionary_encode()
@@ -181,7 +184,8 @@ class PredictorTask:
         if len(self.model.items.ids) > len(self.language_of):
             self.language_of = np.pad(self.language_of, (0, len(self.model.items.ids)))
         numbers = np.array([self.by_language.number(name) for name in names], np.int64)
-        self.language_of[items] = numbers[codes]
+        # Else a bot could bring up what it likes by a protected language.
+        self.language_of[items[trusted]] = numbers[codes][trusted]
 
     def ranked(self, users: I64) -> Rankings:
         """Rankings of users by number as they are published: with the floor, which the model's own figures and

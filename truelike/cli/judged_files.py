@@ -25,9 +25,7 @@ def are_exported(files: Sequence[Path], reading: Reading) -> bool:
     found = [is_exported(path) for path in files]
     if any(found) and not all(found):
         one, other = files[found.index(True)], files[found.index(False)]
-        raise WrongUse(
-            f"{one} is the exporter's and judged already, {other} is not: report on them one after the other"
-        )
+        raise WrongUse(f"{one} is the exporter's and judged already, {other} is not: give them one after the other")
     return all(found)
 
 

@@ -15,8 +15,9 @@ from services.predictor.ranking import TOP
 from services.predictor.settings import PredictorSettings
 from services.predictor.task import PredictorTask
 from shared.frames import TRUSTED_LIKES, Frame
+from shared.labels import LABELS
 from shared.languages import UNKNOWN_LANGUAGE
-from tests.trusted_likes import START_MS, made
+from tests.trusted_likes import START_MS, made, row
 
 shares = st.floats(0.0, 0.95)
 # Of each user the items liked, of an odd number in a protected language.
@@ -69,7 +70,7 @@ def floor_of(model: CoPreference, share: float) -> Floor:
 def test_each_prefix_has_its_least_where_there_are_candidates(rows: list[tuple[int, int]], share: float) -> None:
     model = learnt(rows)
     everybody, floor = np.arange(len(model.users.ids)), floor_of(model, share)
-    # All candidates that a user has: those that a floor of all but one in twenty finds.
+    # The protected candidates that a user has: a floor of all places brings up TOP of them.
     found = model.ranked(everybody, floor=Floor(floor.protected, np.arange(1, TOP + 1)))
     plain, ranked = model.ranked(everybody), model.ranked(everybody, floor=floor)
     for user in everybody:
@@ -125,9 +126,9 @@ def test_documents_state_the_probability_that_the_place_without_the_floor_has() 
     assert (ranked.places != np.arange(TOP)).any()
     documents = Documents()
     line, ends = documents.of_redis(basis, model, ranked)
-    for row, record in enumerate(documents.of_topic(basis, model, ranked)):
-        stated = [basis.probabilities[ranked.clearness[row]][place] for place in ranked.places[row].tolist()]
-        in_redis = msgspec.json.decode(line[ends[2 * row] : ends[2 * row + 1]])
+    for n, record in enumerate(documents.of_topic(basis, model, ranked)):
+        stated = [basis.probabilities[ranked.clearness[n]][place] for place in ranked.places[n].tolist()]
+        in_redis = msgspec.json.decode(line[ends[2 * n] : ends[2 * n + 1]])
         assert in_redis["probabilities"] == stated
         assert [p["probability"] for p in msgspec.json.decode(record)["predictions"]] == stated
 
@@ -148,15 +149,15 @@ def test_nothing_is_protected_before_a_language_is_liked() -> None:
 
 def test_the_service_publishes_the_floor_and_forecasts_without() -> None:
     rows, rng = made(400), np.random.default_rng(2)
-    for row, item in zip(rows, rng.integers(0, 120, 400).tolist(), strict=True):
-        row |= {"target_id": f"i{item}", "content_language": "cy" if item % 5 == 3 else "en-GB"}
+    for said, item in zip(rows, rng.integers(0, 120, 400).tolist(), strict=True):
+        said |= {"target_id": f"i{item}", "content_language": "cy" if item % 5 == 3 else "en-GB"}
     frame = Frame("trusted-likes", pa.RecordBatch.from_pylist(rows, TRUSTED_LIKES))
     plain, floored = PredictorTask(1), PredictorTask(1, LanguageFloor(0.6))
-    said = [task.process(frame, 0) for task in (plain, floored)]
-    assert [output.value for output in said[0]] == [output.value for output in said[1]]
+    told = [[output.value for output in task.process(frame, 0)] for task in (plain, floored)]
+    assert told[0] == told[1]
     assert plain.figures() == floored.figures()
     languages, counts = plain.figures()["by_language"], np.bincount(plain.language_of[: len(plain.model.items.ids)])
-    covered = {name: row["coverage"] * counts[plain.by_language.names.index(name)] for name, row in languages.items()}
+    covered = {name: of["coverage"] * counts[plain.by_language.names.index(name)] for name, of in languages.items()}
     assert covered.keys() == {"en", "cy"}
     assert sum(covered.values()) == pytest.approx(plain.figures()["coverage"] * len(plain.model.items.ids))
     assert 0 < languages["cy"]["coverage"] < 1
@@ -171,6 +172,14 @@ def test_the_service_publishes_the_floor_and_forecasts_without() -> None:
     assert all(map(short, before.top))
     assert not any(map(short, after.top))
     assert (plain.model.snapshot()["contest.shown"] == floored.model.snapshot()["contest.shown"]).all()
+
+
+def test_a_bot_does_not_say_what_language_a_thing_is_of() -> None:
+    task, bot = PredictorTask(1), LABELS.index("bot")
+    rows = [row(k, f"u{k}", "i1", content_language="en") for k in range(3)]
+    rows.append(row(3, "b", "i1", content_language="cy", label=bot))
+    task.process(Frame("trusted-likes", pa.RecordBatch.from_pylist(rows, TRUSTED_LIKES)), 0)
+    assert task.by_language.names[task.language_of[0]] == "en"
 
 
 def test_settings_name_languages_or_say_what_is_wrong() -> None:
