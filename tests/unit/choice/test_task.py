@@ -185,7 +185,9 @@ def test_what_is_taken_back_is_gone(happens: list[tuple[str, int, int]], seed: i
 
 @given(happenings, st.lists(st.booleans(), min_size=8, max_size=8))
 @settings(deadline=None, max_examples=30)
-def test_a_restart_or_a_look_anywhere_changes_nothing(happens: list[tuple[str, int, int]], restarts: list[bool]) -> None:
+def test_a_restart_or_a_look_anywhere_changes_nothing(
+    happens: list[tuple[str, int, int]], restarts: list[bool]
+) -> None:
     shown = slates(60, seconds=120)
     given = steps(with_happenings(naming(made(120), shown), happens), shown)
     whole, outputs = ran(given)
