@@ -69,7 +69,7 @@ def _share(whole: Tally, feed: str, by_way: F64) -> Figure:
     found = Interval(value, least.low, most.high)
     known = f"s is between {percent(found.low)} and {percent(found.high)}" if unknown[0] else _said(found)
     sentence = (
-        f"Of what is learnt from {feed}, {known} AI-made or AI-liked: errors that a model makes come back at most "
+        f"Of what is learnt from {feed}, {known} AI-made or AI-liked: errors that a model makes come back "
         f"{_times(_ceiling(found.high))} as large, in the limit."
     )
     pushed = float(by_way[:, AIS, PUSHED, 0].sum() / of[0])
@@ -88,7 +88,7 @@ def _ceiling(s: float) -> float | None:
 
 
 def _times(ceiling: float | None) -> str:
-    return "any number of times" if ceiling is None else f"{ceiling:.2f} times"
+    return "perhaps any number of times" if ceiling is None else f"at most {ceiling:.2f} times"
 
 
 def _of_day(tally: Tally, day: str) -> Iterator[Figure]:
