@@ -38,22 +38,24 @@ LEAST: Final = 0.01
 @dataclass(frozen=True)
 class Rest:
     """By like: how probable it was by popularity; how probable among what is in no place of its user's ranking, or, if
-    it was of something new, among what is new; how probable something new was; whether it was. Shapes (n,).
+    it was of something new, among what is new; how probable something new was; whether it was; how many things are in
+    no place of the ranking, and not its user's. Shapes (n,).
     """
 
     p_popular: F64
     among: F64
     of_new: F64
     is_new: Bools
+    unranked: I64
 
     def take(self, at: I64) -> Rest:
-        return Rest(self.p_popular[at], self.among[at], self.of_new[at], self.is_new[at])
+        return Rest(self.p_popular[at], self.among[at], self.of_new[at], self.is_new[at], self.unranked[at])
 
 
 def nothing_stated(is_new: Bools) -> Rest:
     """Of likes that are not followed yet."""
     n = len(is_new)
-    return Rest(np.full(n, np.nan), np.full(n, np.nan), np.zeros(n), is_new)
+    return Rest(np.full(n, np.nan), np.full(n, np.nan), np.zeros(n), is_new, np.ones(n, np.int64))
 
 
 class Shares:
@@ -67,7 +69,7 @@ class Shares:
         not scored. `known`: how many things there were before it. Shapes (n,).
         """
         rest = nothing_stated(is_new)
-        _follow(places, known, is_new, self.learnt, rest.p_popular, rest.among, rest.of_new)
+        _follow(places, known, is_new, self.learnt, rest.p_popular, rest.among, rest.of_new, rest.unranked)
         return rest
 
 
@@ -75,6 +77,14 @@ class Shares:
 def shares_of(learnt: Any) -> Any:
     """By kind (NEW, ...), what is stated of the next like."""
     return (learnt[:, 0] + LEAST) / (learnt[:, 1] + 2.0 * LEAST)
+
+
+@njit(cache=True)
+def unranked_of(known: int, candidates: int, held: int) -> int:
+    """How many things are in no place of a ranking, and not among the likes `held` of its user. What was liked twice
+    is taken off twice: near enough, and the same whatever comes.
+    """
+    return max(known - candidates - held, 1)
 
 
 @njit(cache=True)
@@ -100,12 +110,13 @@ def _learn_alike(learnt: Any, which: int, alike: float, share: float, known: int
 
 @njit(cache=True)
 def follow_like(
-    i: int, places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any
+    i: int, places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any, unranked: Any
 ) -> None:
     """Fill in like `i` of a `Rest`, if it was scored, then learn it."""
     if places.rank[i] < 0:
         return
     share = shares_of(learnt)
+    unranked[i] = unranked_of(known[i], places.candidates[i], places.held[i])
     of_new[i] = share[NEW]
     _learn(learnt, NEW, 1.0 if is_new[i] else 0.0)
     if is_new[i]:
@@ -131,6 +142,8 @@ def follow_like(
 
 
 @njit(cache=True)
-def _follow(places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any) -> None:
+def _follow(
+    places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any, unranked: Any
+) -> None:
     for i in range(len(known)):
-        follow_like(i, places, known, is_new, learnt, p_popular, among, of_new)
+        follow_like(i, places, known, is_new, learnt, p_popular, among, of_new, unranked)

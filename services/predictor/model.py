@@ -21,7 +21,7 @@ from shared.checkpoints import Arrays, pack, unpack
 
 I64 = npt.NDArray[np.int64]
 
-VERSION: Final = "co-preference-4"
+VERSION: Final = "co-preference-5"
 NO_FLOOR: Final = Floor(np.zeros(0, np.bool_), np.zeros(TOP, np.int64))
 
 

@@ -8,7 +8,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from services.predictor.calibration import FARTHER, RECALIBRATED, SOMETHING_NEW, Calibration, clearness, outcome
+from services.predictor.calibration import (
+    RECALIBRATED,
+    SOMETHING_NEW,
+    Calibration,
+    clearness,
+    next_recalibration,
+    outcome,
+)
 from services.predictor.forecasts import Rest
 from services.predictor.ranking import TOP, Places
 from shared.checkpoints import Arrays
@@ -17,7 +24,7 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 # A window of the figures over time, in scored likes: whole recalibrations, so that no batch lies in two.
-WINDOW: Final = 20 * RECALIBRATED
+WINDOW: Final = 40 * RECALIBRATED
 FIGURES: Final = ("predictions", "hr@10", "hr@20", "mrr@20", "surprise_bits")
 
 
@@ -66,24 +73,26 @@ class Prequential:
         at = np.flatnonzero(places.rank >= 0)
         rank, candidates, rest = places.rank[at], places.candidates[at], rest.take(at)
         clear, came = clearness(places.clear[at]), np.where(rest.is_new, SOMETHING_NEW, outcome(rank))
-        # How many items share the probability of the outcome, or what part of it is the like's.
-        part_of = np.where(rank == 0, rest.among, 1.0 / _sharing(rank, came, candidates))
+        # What is in no place shares a probability.
+        part_of = np.where(rank == 0, rest.among, 1.0)
         bits = np.empty(len(at))
         start = 0
         while start < len(at):
-            part = slice(start, min(len(at), start + RECALIBRATED - int(self.total[0]) % RECALIBRATED))
+            part = slice(start, min(len(at), start + next_recalibration(int(self.total[0])) - int(self.total[0])))
             new, is_new = rest.of_new[part], rest.is_new[part]
-            of_known = (1.0 - new) * self.calibration.stated(clear[part], came[part], candidates[part])
+            outcomes = clear[part], came[part], candidates[part], rest.unranked[part]
+            of_known = (1.0 - new) * self.calibration.stated(*outcomes)
             bits[part] = -np.log2(np.where(is_new, new, of_known) * part_of[part])
-            self.calibration.observe(clear[part], came[part])
+            self.calibration.observe(*outcomes)
             self._add(sums(rank[part], bits[part]).sum(axis=0))
             start = part.stop
         return Scored(at, rank, bits, rest.p_popular)
 
     def _add(self, found: F64) -> None:
+        due = next_recalibration(int(self.total[0]))
         self.total += found
         self.window += found
-        if int(self.total[0]) % RECALIBRATED == 0:
+        if int(self.total[0]) == due:
             self.calibration.recalibrate()
         if int(self.total[0]) % WINDOW == 0:
             self.last_window, self.window = self.window, np.zeros(len(FIGURES))
@@ -103,14 +112,6 @@ class Prequential:
     def restore(self, arrays: Arrays) -> None:
         self.total, self.window, self.last_window = arrays["figures"].copy()
         self.calibration.restore(arrays)
-
-
-def _sharing(rank: I64, came: I64, candidates: I64) -> I64:
-    """How many candidates an outcome stands for: one in the TOP, farther out those of the group. Shape (n,)."""
-    ends = np.r_[np.full(TOP, 1), FARTHER, 1, 1]
-    starts = np.r_[np.zeros(TOP, np.int64), TOP, FARTHER[:-1], 0, 0]
-    size = np.minimum(ends[came], candidates) - starts[came]
-    return np.where((rank > TOP) & (size > 0), size, 1)
 
 
 class ByGroup:

@@ -70,7 +70,8 @@ class Contest(NamedTuple):
 
 class Places(NamedTuple):
     """For each like: `rank` of its item (0: no candidate), how many candidates there were, how `clear` the ranking
-    was (the first's share of all scores), and the item's share of all likes so far. -1: not scored.
+    was (the first's share of all scores), the item's share of all likes so far, and how many trusted likes of the user
+    were `held`. -1: not scored.
 
     Of likes of what was in no place: the share of likes that what was in one had (`ranked`), how many things the user
     liked before (`own`), their share, and whether the item was one of them (`again`).
@@ -80,6 +81,7 @@ class Places(NamedTuple):
     candidates: Any
     clear: Any
     popularity: Any
+    held: Any
     ranked: Any
     own: Any
     own_popularity: Any
@@ -93,9 +95,9 @@ def new_contest(items: int) -> Contest:
 
 
 def new_places(likes: int) -> Places:
-    whole, shares = np.zeros((2, likes), np.int64), np.zeros((4, likes))
+    whole, shares = np.zeros((3, likes), np.int64), np.zeros((4, likes))
     again = np.zeros(likes, np.bool_)
-    return Places(np.full(likes, -1), whole[0], shares[0], shares[1], shares[2], whole[1], shares[3], again)
+    return Places(np.full(likes, -1), whole[0], shares[0], shares[1], whole[1], shares[2], whole[2], shares[3], again)
 
 
 @njit(cache=True)
@@ -225,7 +227,8 @@ def score_like(
     """Fill in like `i` of `places`, from the state just before it; nothing where its user has no trusted history."""
     place = slice(histories.start[user], histories.start[user] + histories.length[user])
     held = histories.held[place]
-    if not (held > 0.0).any():
+    places.held[i] = (held > 0.0).sum()
+    if places.held[i] == 0:
         return
     item_of = histories.item[place]
     count = find_candidates(item_of, held, histories.when[place], lists, rates, work)

@@ -167,7 +167,8 @@ class Twin:
         # What is in no place shares its part of the probability among itself alone.
         among = (popularity + 1.0 / choices) / (2.0 - places.ranked - places.candidates / choices)
         # Both know the whole catalogue: nothing is new.
-        known = Rest(by_popular, among, np.zeros(len(choices)), np.zeros(len(choices), np.bool_))
+        unranked = np.maximum(choices - places.candidates, 1)
+        known = Rest(by_popular, among, np.zeros(len(choices)), np.zeros(len(choices), np.bool_), unranked)
         scored = self.model.prequential.observe(places, known)
         by_past = by_popular.copy()
         by_past[scored.at] = scored.p_history

@@ -16,7 +16,14 @@ from services.choice.bits import LEAST_PROBABILITY
 from services.choice.log import ATTRIBUTION_MS, F64, I64, Likes, Shown
 from services.choice.mixture import Mixture
 from services.choice.moments import Moments
-from services.predictor.calibration import FARTHER, RECALIBRATED, UNRANKED
+from services.predictor.calibration import (
+    CLEARNESSES,
+    FARTHER,
+    SOMETHING_NEW,
+    left_by_top,
+    next_recalibration,
+    total_of,
+)
 from services.predictor.candidates import WorkSpace
 from services.predictor.forecasts import (
     AGAIN,
@@ -27,6 +34,7 @@ from services.predictor.forecasts import (
     follow_like,
     nothing_stated,
     shares_of,
+    unranked_of,
 )
 from services.predictor.learning import Histories, Lists, learn
 from services.predictor.model import CoPreference
@@ -88,7 +96,8 @@ def sums(likes: pa.RecordBatch, shown: Shown) -> Sums:
         places = new_places(n)
         stop = _follow(
             start, users, items, times, before, rest.is_new, model.prequential.calibration.table,
-            model.shares.learnt, rest.p_popular, rest.among, rest.of_new,
+            model.prequential.calibration.weight, model.shares.learnt, rest.p_popular, rest.among, rest.of_new,
+            rest.unranked,
             model.store.histories, model.lists, model.rates, model.contest, model._work, places,
             slated.rho, slated.begin, slated.end, slated.item, slated.p, *parts,
         )  # fmt: skip
@@ -155,16 +164,11 @@ def _class(p: float) -> int:
 
 
 @njit(cache=True)
-def _by_place(table: Any, count: int, score: Any, p: Any) -> float:
+def _by_place(row: Any, weight: Any, count: int, unranked: int, score: Any, p: Any) -> float:
     """Fill `p` with what is stated of each of the first `count` candidates: by its place, ties in the middle. Returns
     what is stated of no candidate.
     """
-    possible = table[UNRANKED]
-    for k in range(min(count, TOP)):
-        possible += table[k]
-    for k in range(len(FARTHER)):
-        if count > (TOP if k == 0 else FARTHER[k - 1]):
-            possible += table[TOP + k]
+    for_one = left_by_top(row, count) / total_of(weight, count, unranked)
     order = np.argsort(-score[:count])
     first = 0
     while first < count:
@@ -173,26 +177,25 @@ def _by_place(table: Any, count: int, score: Any, p: Any) -> float:
             last += 1
         rank = 1 + first + (last - first) // 2
         if rank <= TOP:
-            stated = table[rank - 1]
+            stated = row[rank - 1] / (1.0 - row[SOMETHING_NEW])
         else:
-            group = np.searchsorted(FARTHER, rank)
-            beginning = TOP if group == 0 else FARTHER[group - 1]
-            stated = table[TOP + group] / (min(FARTHER[group], count) - beginning)
+            stated = for_one * weight[np.searchsorted(FARTHER, rank)]
         for k in range(first, last + 1):
-            p[order[k]] = stated / possible
+            p[order[k]] = stated
         first = last + 1
-    return float(table[UNRANKED] / possible)
+    return float(for_one * weight[len(FARTHER)] * unranked)
 
 
 @njit(cache=True)
 def _state_by_past(
-    row: Any, item_of: Any, held: Any, work: WorkSpace, count: int, known: int, share: Any, learnt: Any, p: Any,
-    candidate_p: Any,
+    row: Any, weight: Any, item_of: Any, held: Any, work: WorkSpace, count: int, known: int, share: Any, learnt: Any,
+    p: Any, candidate_p: Any,
 ) -> None:  # fmt: skip
     """Fill `p` for all `known` items if nothing new comes: candidates by their place, the others by their share and any
     alike, what was liked before (`held`) apart.
     """
-    unranked = _by_place(row, count, work.score, candidate_p)
+    others = unranked_of(known, count, (held > 0.0).sum())
+    unranked = _by_place(row, weight, count, others, work.score, candidate_p)
     alike, again = learnt[ALIKE_UNRANKED], learnt[AGAIN]
     group = np.zeros(known, np.int64)
     group[work.candidates[:count]] = 1
@@ -213,16 +216,16 @@ def _state_by_past(
 
 
 @njit(cache=True)
-def _row_of(table: Any, clear: float) -> Any:
-    """Probabilities of outcomes for a ranking as clear: `calibration.clearness` of one."""
-    doublings = 2 * np.log2(min(max(clear, 2.0 ** -(len(table) / 2)), 1.0)) + len(table)
-    return table[min(int(doublings), len(table) - 1)]
+def _clearness(clear: float) -> int:
+    """`calibration.clearness` of one."""
+    doublings = 2 * np.log2(min(max(clear, 2.0 ** -(CLEARNESSES / 2)), 1.0)) + CLEARNESSES
+    return min(int(doublings), CLEARNESSES - 1)
 
 
 @njit(cache=True)
 def _follow(
     start: int, users: Any, items: Any, times: Any, before: Any, is_new: Any, table: Any,
-    learnt: Any, p_popular: Any, among: Any, of_new: Any,
+    weight: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any, unranked: Any,
     histories: Histories, lists: Lists, rates: Rates, contest: Contest, work: Any, places: Places,
     rho: Any, begin: Any, end: Any, slate_item: Any, slate_p: Any, stated: Any, came: Any, variance: Any, p_liked: Any,
 ) -> int:  # fmt: skip
@@ -235,13 +238,15 @@ def _follow(
         score_like(i, user, item, histories, lists, rates, contest, work, most, places)
         scored = places.rank[i] >= 0
         if scored:
-            row, count = _row_of(table, places.clear[i]), places.candidates[i]
+            clear, count = _clearness(places.clear[i]), places.candidates[i]
             share = rates.value[MONTH, :known] / max(rates.total[MONTH], 1e-300)
             now = shares_of(learnt)
             old = 1.0 - now[NEW]
             place = slice(histories.start[user], histories.start[user] + histories.length[user])
             item_of, held = histories.item[place], histories.held[place]
-            _state_by_past(row, item_of, held, work, count, known, share, now, by_past, candidate_p)
+            _state_by_past(
+                table[clear], weight[clear], item_of, held, work, count, known, share, now, by_past, candidate_p
+            )
             sums[:] = 0.0
             for k in range(begin[i], end[i]):
                 given = rho[i] * slate_p[k]
@@ -268,9 +273,9 @@ def _follow(
                 for c in range(CLASSES):
                     stated[f, c] += sums[f, c]
                     variance[f, c] += sums[f, c] * (1.0 - sums[f, c])
-        follow_like(i, places, before, is_new, learnt, p_popular, among, of_new)
+        follow_like(i, places, before, is_new, learnt, p_popular, among, of_new, unranked)
         advance(rates, times[i])
         learn(user, item, times[i], 1.0, histories, lists, rates)
-        if scored and contest.state[SCORED] % RECALIBRATED == 0:
+        if scored and contest.state[SCORED] == next_recalibration(contest.state[SCORED] - 1):
             return i + 1
     return len(users)

@@ -172,6 +172,6 @@ def test_probabilities_follow_rankings_that_get_better() -> None:
     calibration = Calibration()
     for often in [0.1] * 40 + [0.9] * 20:
         came = np.where(rng.random(RECALIBRATED) < often, 0, UNRANKED)
-        calibration.observe(np.full(RECALIBRATED, 10), came)
+        calibration.observe(np.full(RECALIBRATED, 10), came, *np.full((2, RECALIBRATED), 30))
         calibration.recalibrate()
     assert calibration.table[10, 0] == pytest.approx(0.9, abs=0.03)
