@@ -31,13 +31,14 @@ FIRST: Final = 32
 FADING: Final = 0.8
 # Rankings by how clear they are: the first candidate's share of all scores, in half doublings from 1 / 1024.
 CLEARNESSES: Final = 20
-# Places after the TOP, in groups that end here; after the last group: no candidate at all, and something new.
+# Places after the TOP, in groups that end here; after the last group: no candidate at all, and what no ranking can
+# hold, something new or what its user had liked before.
 FARTHER: Final = np.array([40, 80, 160, 320, 640, 1280, 1 << 62])
 UNRANKED: Final = TOP + len(FARTHER)
-SOMETHING_NEW: Final = UNRANKED + 1
-OUTCOMES: Final = SOMETHING_NEW + 1
+ELSEWHERE: Final = UNRANKED + 1
+OUTCOMES: Final = ELSEWHERE + 1
 # Those that have weights: groups of places, and no candidate.
-FAR: Final = slice(TOP, SOMETHING_NEW)
+FAR: Final = slice(TOP, ELSEWHERE)
 # As many likes of all rankings are added to those of each clearness.
 DRAWN_BY: Final = 32.0
 BINS: Final = 40
@@ -84,8 +85,8 @@ def total_of(weight: Any, candidates: int, unranked: int) -> float:
 
 @njit(cache=True)
 def left_by_top(row: Any, candidates: int) -> float:
-    """What a row of the table leaves to what is beyond the TOP, nothing new coming."""
-    left: float = 1.0 - row[: min(candidates, TOP)].sum() / (1.0 - row[SOMETHING_NEW])
+    """What a row of the table leaves to what is beyond the TOP, nothing new coming and nothing again."""
+    left: float = 1.0 - row[: min(candidates, TOP)].sum() / (1.0 - row[ELSEWHERE])
     return left
 
 
@@ -109,7 +110,7 @@ def _state(clear: Any, outcomes: Any, candidates: Any, unranked: Any, table: Any
     for i in range(len(outcomes)):
         row, far, group = table[clear[i]], weight[clear[i]], outcomes[i] - TOP
         if group < 0:
-            stated[i] = row[outcomes[i]] / (1.0 - row[SOMETHING_NEW])
+            stated[i] = row[outcomes[i]] / (1.0 - row[ELSEWHERE])
         elif outcomes[i] <= UNRANKED:
             share = far[group] / total_of(far, candidates[i], unranked[i])
             # What is in no place shares among itself.
@@ -161,8 +162,8 @@ class Calibration:
         self.offered *= FADING
 
     def stated(self, clear: I64, outcomes: I64, candidates: I64, unranked: I64) -> F64:
-        """The probability of places and of what is in none, given that nothing new came, of rankings of so many
-        candidates, which so many things are not among. Shapes (n,); of something new, 1.
+        """The probability of places and of what is in none, given that nothing came that no ranking can hold, of
+        rankings of so many candidates, which so many things are not among. Shapes (n,); of what came ELSEWHERE, 1.
         """
         found = np.ones(len(outcomes))
         _state(clear, outcomes, candidates, unranked, self.table, self.weight, found)
@@ -206,9 +207,9 @@ class Calibration:
         }
 
     def restore(self, arrays: Arrays) -> None:
-        # Snapshots of before do not tell what was new.
+        # Snapshots of before do not tell what was new,
         self.record, self.table = (_widened(arrays[name]) for name in ("record", "table"))
-        # Nor what anything weighs: all alike, until probabilities change for the first time.
+        # nor what anything weighs: all alike, until probabilities change for the first time.
         if "offered" in arrays:
             self.offered, self.weight = arrays["offered"].copy(), arrays["weight"].copy()
         self.count, self.claimed, self.came_true = arrays["bins"].copy()

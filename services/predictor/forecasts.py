@@ -26,7 +26,8 @@ I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 # Shares that are learnt: of likes, those of new things; of likes of what is known, those that any thing might have got
-# alike; the same of likes of what is in no place of the ranking; of those, what its user had liked before.
+# alike; the same of likes of what is in no place of the ranking; of likes of what is known, what its user had liked
+# before.
 NEW, ALIKE, ALIKE_UNRANKED, AGAIN = range(4)
 # About how many likes each remembers. How much is new changes fastest: a young catalogue fills within hours.
 REMEMBERED: Final = np.array([64.0, 512.0, 512.0, 512.0])
@@ -37,19 +38,19 @@ LEAST: Final = 0.01
 
 @dataclass(frozen=True)
 class Rest:
-    """By like: how probable it was by popularity; how probable among what is in no place of its user's ranking, or, if
-    it was of something new, among what is new; how probable something new was; whether it was; how many things are in
-    no place of the ranking, and not its user's. Shapes (n,).
+    """By like: how probable it was by popularity; how probable among its kind (what is new, what its user had liked
+    before, or else what is in no place of the ranking), and how probable that kind was, all but the first two as one;
+    whether it was of something new; how many things are in no place of the ranking, and not its user's. Shapes (n,).
     """
 
     p_popular: F64
     among: F64
-    of_new: F64
+    of_kind: F64
     is_new: Bools
     unranked: I64
 
     def take(self, at: I64) -> Rest:
-        return Rest(self.p_popular[at], self.among[at], self.of_new[at], self.is_new[at], self.unranked[at])
+        return Rest(self.p_popular[at], self.among[at], self.of_kind[at], self.is_new[at], self.unranked[at])
 
 
 def nothing_stated(is_new: Bools) -> Rest:
@@ -69,7 +70,7 @@ class Shares:
         not scored. `known`: how many things there were before it. Shapes (n,).
         """
         rest = nothing_stated(is_new)
-        _follow(places, known, is_new, self.learnt, rest.p_popular, rest.among, rest.of_new, rest.unranked)
+        _follow(places, known, is_new, self.learnt, rest.p_popular, rest.among, rest.of_kind, rest.unranked)
         return rest
 
 
@@ -110,40 +111,46 @@ def _learn_alike(learnt: Any, which: int, alike: float, share: float, known: int
 
 @njit(cache=True)
 def follow_like(
-    i: int, places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any, unranked: Any
+    i: int,
+    places: Places,
+    known: Any,
+    is_new: Any,
+    learnt: Any,
+    p_popular: Any,
+    among: Any,
+    of_kind: Any,
+    unranked: Any,
 ) -> None:
     """Fill in like `i` of a `Rest`, if it was scored, then learn it."""
     if places.rank[i] < 0:
         return
     share = shares_of(learnt)
     unranked[i] = unranked_of(known[i], places.candidates[i], places.held[i])
-    of_new[i] = share[NEW]
     _learn(learnt, NEW, 1.0 if is_new[i] else 0.0)
     if is_new[i]:
+        of_kind[i] = share[NEW]
         among[i] = 1.0 / (known[i] + 1.0)
         p_popular[i] = share[NEW] * among[i]
         return
     mine = places.popularity[i]
     p_popular[i] = (1.0 - share[NEW]) * blended(share[ALIKE], mine, 1.0, known[i], known[i])
     _learn_alike(learnt, ALIKE, share[ALIKE], mine, known[i])
+    again, own, owned = places.again[i], places.own[i], places.own_popularity[i]
+    of_kind[i] = (1.0 - share[NEW]) * (share[AGAIN] if again else 1.0 - share[AGAIN])
+    _learn(learnt, AGAIN, 1.0 if again else 0.0)
     if places.rank[i] > 0:
         return
-    again, own, owned = places.again[i], places.own[i], places.own_popularity[i]
-    others = known[i] - places.candidates[i] - own
     if again:
         among[i] = blended(share[ALIKE_UNRANKED], mine, owned, own, known[i])
     else:
-        left = 1.0 - places.ranked[i] - owned
+        left, others = 1.0 - places.ranked[i] - owned, known[i] - places.candidates[i] - own
         among[i] = blended(share[ALIKE_UNRANKED], mine, left, others, known[i])
         _learn_alike(learnt, ALIKE_UNRANKED, share[ALIKE_UNRANKED], mine, known[i])
-    if others > 0:
-        among[i] *= share[AGAIN] if again else 1.0 - share[AGAIN]
-        _learn(learnt, AGAIN, 1.0 if again else 0.0)
 
 
 @njit(cache=True)
 def _follow(
-    places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any, unranked: Any
+    places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_kind: Any, unranked: Any
 ) -> None:
     for i in range(len(known)):
-        follow_like(i, places, known, is_new, learnt, p_popular, among, of_new, unranked)
+        follow_like(i, places, known, is_new, learnt, p_popular, among, of_kind, unranked)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from services.predictor.calibration import (
+    ELSEWHERE,
     RECALIBRATED,
-    SOMETHING_NEW,
     Calibration,
     clearness,
     next_recalibration,
@@ -72,17 +72,15 @@ class Prequential:
         """Take in a batch in log order: where likes were, and what was stated besides of each. Shapes (n,)."""
         at = np.flatnonzero(places.rank >= 0)
         rank, candidates, rest = places.rank[at], places.candidates[at], rest.take(at)
-        clear, came = clearness(places.clear[at]), np.where(rest.is_new, SOMETHING_NEW, outcome(rank))
+        clear, came = clearness(places.clear[at]), np.where(rest.is_new | places.again[at], ELSEWHERE, outcome(rank))
         # What is in no place shares a probability.
         part_of = np.where(rank == 0, rest.among, 1.0)
         bits = np.empty(len(at))
         start = 0
         while start < len(at):
             part = slice(start, min(len(at), start + next_recalibration(int(self.total[0])) - int(self.total[0])))
-            new, is_new = rest.of_new[part], rest.is_new[part]
             outcomes = clear[part], came[part], candidates[part], rest.unranked[part]
-            of_known = (1.0 - new) * self.calibration.stated(*outcomes)
-            bits[part] = -np.log2(np.where(is_new, new, of_known) * part_of[part])
+            bits[part] = -np.log2(rest.of_kind[part] * self.calibration.stated(*outcomes) * part_of[part])
             self.calibration.observe(*outcomes)
             self._add(sums(rank[part], bits[part]).sum(axis=0))
             start = part.stop

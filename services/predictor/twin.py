@@ -166,10 +166,10 @@ class Twin:
         by_anything, by_popular = 1.0 / choices, by_popularity(popularity, of_new, choices)
         # What is in no place shares its part of the probability among itself alone.
         among = (popularity + 1.0 / choices) / (2.0 - places.ranked - places.candidates / choices)
-        # Both know the whole catalogue: nothing is new.
+        # Both know the whole catalogue: nothing is new. What was done before is among what is in no place.
         unranked = np.maximum(choices - places.candidates, 1)
-        known = Rest(by_popular, among, np.zeros(len(choices)), np.zeros(len(choices), np.bool_), unranked)
-        scored = self.model.prequential.observe(places, known)
+        known = Rest(by_popular, among, np.ones(len(choices)), np.zeros(len(choices), np.bool_), unranked)
+        scored = self.model.prequential.observe(places._replace(again=known.is_new), known)
         by_past = by_popular.copy()
         by_past[scored.at] = scored.p_history
         stated = np.empty(len(choices))

@@ -18,8 +18,8 @@ from services.choice.mixture import Mixture
 from services.choice.moments import Moments
 from services.predictor.calibration import (
     CLEARNESSES,
+    ELSEWHERE,
     FARTHER,
-    SOMETHING_NEW,
     left_by_top,
     next_recalibration,
     total_of,
@@ -96,7 +96,7 @@ def sums(likes: pa.RecordBatch, shown: Shown) -> Sums:
         places = new_places(n)
         stop = _follow(
             start, users, items, times, before, rest.is_new, model.prequential.calibration.table,
-            model.prequential.calibration.weight, model.shares.learnt, rest.p_popular, rest.among, rest.of_new,
+            model.prequential.calibration.weight, model.shares.learnt, rest.p_popular, rest.among, rest.of_kind,
             rest.unranked,
             model.store.histories, model.lists, model.rates, model.contest, model._work, places,
             slated.rho, slated.begin, slated.end, slated.item, slated.p, *parts,
@@ -177,7 +177,7 @@ def _by_place(row: Any, weight: Any, count: int, unranked: int, score: Any, p: A
             last += 1
         rank = 1 + first + (last - first) // 2
         if rank <= TOP:
-            stated = row[rank - 1] / (1.0 - row[SOMETHING_NEW])
+            stated = row[rank - 1] / (1.0 - row[ELSEWHERE])
         else:
             stated = for_one * weight[np.searchsorted(FARTHER, rank)]
         for k in range(first, last + 1):
@@ -206,13 +206,12 @@ def _state_by_past(
     for j in range(known):
         shares[group[j]] += share[j]
         counts[group[j]] += 1.0
-    if counts[0] == 0.0:
-        again = 1.0
     for j in range(known):
         g = group[j]
-        p[j] = unranked * (again if g == 2 else 1.0 - again) * blended(alike, share[j], shares[g], counts[g], known)
+        part = again if g == 2 else (1.0 - again) * unranked
+        p[j] = part * blended(alike, share[j], shares[g], counts[g], known)
     for k in range(count):
-        p[work.candidates[k]] = candidate_p[k]
+        p[work.candidates[k]] = (1.0 - again) * candidate_p[k]
 
 
 @njit(cache=True)
@@ -225,7 +224,7 @@ def _clearness(clear: float) -> int:
 @njit(cache=True)
 def _follow(
     start: int, users: Any, items: Any, times: Any, before: Any, is_new: Any, table: Any,
-    weight: Any, learnt: Any, p_popular: Any, among: Any, of_new: Any, unranked: Any,
+    weight: Any, learnt: Any, p_popular: Any, among: Any, of_kind: Any, unranked: Any,
     histories: Histories, lists: Lists, rates: Rates, contest: Contest, work: Any, places: Places,
     rho: Any, begin: Any, end: Any, slate_item: Any, slate_p: Any, stated: Any, came: Any, variance: Any, p_liked: Any,
 ) -> int:  # fmt: skip
@@ -273,7 +272,7 @@ def _follow(
                 for c in range(CLASSES):
                     stated[f, c] += sums[f, c]
                     variance[f, c] += sums[f, c] * (1.0 - sums[f, c])
-        follow_like(i, places, before, is_new, learnt, p_popular, among, of_new, unranked)
+        follow_like(i, places, before, is_new, learnt, p_popular, among, of_kind, unranked)
         advance(rates, times[i])
         learn(user, item, times[i], 1.0, histories, lists, rates)
         if scored and contest.state[SCORED] == next_recalibration(contest.state[SCORED] - 1):

@@ -10,11 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.predictor.calibration import OUTCOMES, RECALIBRATED, UNRANKED, Calibration
-from services.predictor.forecasts import ALIKE, NEW, Shares, shares_of
+from services.predictor.calibration import (
+    CLEARNESSES,
+    OUTCOMES,
+    RECALIBRATED,
+    UNRANKED,
+    Calibration,
+    next_recalibration,
+    outcome,
+    size_of,
+)
+from services.predictor.forecasts import AGAIN, ALIKE, NEW, Shares, shares_of
 from services.predictor.model import CoPreference
 from services.predictor.prequential import Scored
-from services.predictor.ranking import new_places
+from services.predictor.ranking import TOP, new_places
 from services.predictor.twin import FirstLikes
 from tests.likes import START_MS
 
@@ -89,9 +98,9 @@ def test_of_what_is_new_the_latest_likes_tell_and_nothing_is_impossible() -> Non
     places, shares = new_places(likes), Shares()
     places.rank[:], places.popularity[:] = 1, 0.1
     found = shares.observe(places, np.full(likes, 50), np.arange(likes) < 2000)
-    assert found.of_new[1999] > 0.99
-    assert found.of_new[2999] < 0.01
-    assert 1e-5 < found.of_new[-1] < 1e-3
+    assert found.of_kind[1999] > 0.99
+    assert found.of_kind[2999] > 0.99
+    assert 1e-5 < shares_of(shares.learnt)[NEW] < 1e-3
 
 
 def test_what_bots_like_teaches_no_share() -> None:
@@ -153,7 +162,8 @@ def test_forecasts_do_not_depend_on_how_the_log_is_cut_or_a_restart(cuts: set[in
 def test_a_snapshot_of_before_is_read() -> None:
     model = learnt(2000, 4)
     arrays = model.snapshot()
-    del arrays["shares"]
+    for name in ("shares", "prequential.offered", "prequential.weight"):
+        del arrays[name]
     arrays["counts"] = np.r_[arrays["counts"], 2000, 300]
     for name in ("prequential.record", "prequential.table"):
         arrays[name] = arrays[name][:, : OUTCOMES - 1]
@@ -175,3 +185,72 @@ def test_probabilities_follow_rankings_that_get_better() -> None:
         calibration.observe(np.full(RECALIBRATED, 10), came, *np.full((2, RECALIBRATED), 30))
         calibration.recalibrate()
     assert calibration.table[10, 0] == pytest.approx(0.9, abs=0.03)
+
+
+def test_probabilities_change_after_doublings_then_at_fixed_places_of_the_log() -> None:
+    changes = [0]
+    while changes[-1] < 5 * RECALIBRATED:
+        changes.append(next_recalibration(changes[-1]))
+    assert changes == [0, 32, 64, 128, *(RECALIBRATED * k for k in range(1, 6))]
+    assert all(next_recalibration(n) == min(c for c in changes if c > n) for n in range(changes[-1]))
+
+
+# Of a world in which each place far out and each thing in no place is as likely as it weighs.
+WEIGHT = np.array([12.0, 8.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.1])
+
+
+def far_likes(rng: np.random.Generator, n: int, most: int) -> tuple[np.ndarray, ...]:
+    """Half of all likes at the first place, the others far out: clearness, outcome, candidates, unranked."""
+    candidates, unranked = rng.integers(TOP, most, n), rng.integers(1, 4000, n)
+    came = np.zeros(n, np.int64)
+    for i in np.flatnonzero(rng.random(n) < 0.5):
+        mass = WEIGHT * [size_of(group, candidates[i], unranked[i]) for group in range(len(WEIGHT))]
+        came[i] = TOP + rng.choice(len(WEIGHT), p=mass / mass.sum())
+    return np.full(n, 9), came, candidates, unranked
+
+
+def test_what_a_place_far_out_weighs_is_learnt_from_rankings_that_reach_more_or_less() -> None:
+    rng, calibration = np.random.default_rng(11), Calibration()
+    found = []
+    for time in range(300):
+        calibration.observe(*far_likes(rng, RECALIBRATED, 2500))
+        calibration.recalibrate()
+        if time >= 50:
+            found.append(calibration.weight[9] / calibration.weight[9, 0])
+    assert np.mean(found, axis=0) == pytest.approx(WEIGHT / WEIGHT[0], rel=0.2)
+    # A short ranking is stated to hold as little of a far group as it reaches of it.
+    clear, came, candidates = np.full(2, 9), outcome(np.array([641, 641])), np.array([650, 1280])
+    one = calibration.stated(clear, came, candidates, np.full(2, 100))
+    assert 10 * one[0] < 640 * one[1] / 5
+
+
+@given(st.integers(0, 3), st.integers(0, 2000), st.integers(1, 3000))
+def test_all_places_and_what_is_in_none_are_certain(seed: int, candidates: int, unranked: int) -> None:
+    calibration = Calibration()
+    for size in (32, 32, 64):
+        calibration.observe(*far_likes(np.random.default_rng(seed), size, 700))
+        calibration.recalibrate()
+    for clear in (0, 9, CLEARNESSES - 1):
+        came = outcome(np.arange(candidates + 1))
+        same = (np.full(candidates + 1, column) for column in (candidates, unranked))
+        stated = calibration.stated(np.full(candidates + 1, clear), came, *same)
+        assert stated.sum() == pytest.approx(1.0)
+        assert (stated > 0).all()
+
+
+def test_how_much_is_liked_again_does_not_depend_on_how_much_is_in_no_place() -> None:
+    """A person with few candidates and one with many, both of whom like again what they liked."""
+    model = learnt(3000, 3)
+    said = []
+    for user in model.users.ids[:6]:
+        own = {model.items.ids[i] for i in own_of(model, user)}
+        said.append(sum(next_like(model, user, item).p_history[0] for item in own))
+    share = shares_of(model.shares.learnt)
+    assert said == pytest.approx(np.full(len(said), (1 - share[NEW]) * share[AGAIN]))
+
+
+def own_of(model: CoPreference, user: str) -> list[int]:
+    histories, number = model.store.histories, model.users.numbers[user]
+    first = histories.start[number]
+    held: list[int] = histories.item[first : first + histories.length[number]].tolist()
+    return held
