@@ -96,7 +96,7 @@ def report(user_id: str) -> ChoiceReport:
         user_id=user_id,
         as_of="2026-01-01T09:00:00.000Z",
         source_offset=812,
-        model="co-preference-4",
+        model="co-preference-5",
         likes=130,
         forecast=120,
         identified=True,
