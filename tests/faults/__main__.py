@@ -8,6 +8,7 @@ python -m tests.faults --only kills --seeds-from 2       one kind of fault, with
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import signal
 import statistics
@@ -22,6 +23,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests import charts_outcome
 from tests.faults import faults, outages, outcome
 from tests.faults.faults import Fault, Happened
 from tests.faults.feeder import Feeder
@@ -116,8 +118,9 @@ def run(done: Run, log: Log, scenario: Scenario | None, rate: float, folder: Pat
             out.print("  all was sent before the last fault: feed more likes, or slower", style="yellow")
         counters = fixture.wait_until_done(log)
         fixture.rewrite_predictions()
+        charts = asyncio.run(charts_outcome.settled(fixture.settings))
         fixture.stack.stop()
-        done.found = outcome.read(fixture.settings, fixture.disk / "export")
+        done.found = outcome.read(fixture.settings, fixture.disk / "export", charts)
         done.difference = outcome.check(log, done.found, counters, PARTITIONS)
     finally:
         fixture.stop()

@@ -19,7 +19,7 @@ from shared import redis_connection, redis_keys
 from shared.labels import LABELS
 from shared.settings import ServiceSettings
 from shared.topics import CAMPAIGNS, LIKES_REJECTED, PREFERENCES, TRUSTED_LIKES, VERDICTS
-from tests import charts_outcome, choice_outcome
+from tests import choice_outcome
 from tests.charts_outcome import ChartsOutcome
 from tests.choice_outcome import ChoiceOutcome
 from tests.faults.log import Log
@@ -58,13 +58,15 @@ class Outcome:
     repetitions: int = 0
 
 
-def read(settings: ServiceSettings, export: Path) -> Outcome:
-    """Of a platform that is at rest and whose Redis was filled anew from the predictors' state."""
-    return asyncio.run(_read(settings, export))
+def read(settings: ServiceSettings, export: Path, charts: tuple[ChartsOutcome, ChartsOutcome]) -> Outcome:
+    """Of a platform that is at rest and whose Redis was filled anew from the predictors' state. `charts`: as found while
+    it still ran, since they are said now and then, and as expected.
+    """
+    return asyncio.run(_read(settings, export, charts))
 
 
-async def _read(settings: ServiceSettings, export: Path) -> Outcome:
-    found = Outcome()
+async def _read(settings: ServiceSettings, export: Path, charts: tuple[ChartsOutcome, ChartsOutcome]) -> Outcome:
+    found = Outcome(charts=charts[0], expected_charts=charts[1])
     revisions: dict[str, int] = {}
     for record in await read_topic(settings, VERDICTS, settings.partitions):
         verdict = msgspec.json.decode(record.value)
@@ -89,7 +91,6 @@ async def _read(settings: ServiceSettings, export: Path) -> Outcome:
     found.choice, _ = await choice_outcome.read(settings)
     found.expected_choice, _ = await choice_outcome.undisturbed(settings)
     found.choice_reports = await choice_outcome.reports_in_topic(settings)
-    found.charts, found.expected_charts = await charts_outcome.settled(settings)
     return found
 
 
