@@ -59,8 +59,8 @@ class Outcome:
 
 
 def read(settings: ServiceSettings, export: Path, charts: tuple[ChartsOutcome, ChartsOutcome]) -> Outcome:
-    """Of a platform that is at rest and whose Redis was filled anew from the predictors' state. `charts`: as found while
-    it still ran, since they are said now and then, and as expected.
+    """Of a platform that is at rest and whose Redis was filled anew from the predictors' state. `charts`: as found
+    while it still ran, since they are said now and then, and as expected.
     """
     return asyncio.run(_read(settings, export, charts))
 
