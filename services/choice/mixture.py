@@ -1,8 +1,11 @@
 """The forecast of a like by what was put before its actor, learnt as likes come.
 
-A like is one of what was shown within the attribution window with probability rho, by rank (theta), else as history
-says. Both are learnt by expectation and minorisation step by step, as for Plackett and Luce (Hunter, "MM algorithms for
-generalized Bradley-Terry models", Annals of Statistics 2004); each like's forecast is from those before it.
+A like is one of what was shown within the attribution window with probability rho, else as history says. Which one is a
+conditional logit (McFadden, "Conditional logit analysis of qualitative choice behavior", 1974; `shown_items`), rho a
+logit: by how long ago the latest slate was, by how probable the most probable item is, and by how many slates came
+since the actor's like before. Coefficients are learnt like by like by Titterington's recursion ("Recursive parameter
+estimation using incomplete data", JRSS B 46, 1984; the information's diagonal): a like of something shown counts as far
+as it was more probable by the slate than by history. Each like's forecast is from those before it.
 """
 
 from __future__ import annotations
@@ -12,28 +15,34 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
+from services.choice import shown_items
 from services.choice.log import ATTRIBUTION_MS, F64, Bools, Likes, Shown
 from services.choice.recent_slates import MOST_ITEMS, SLATES, RecentSlates
+from services.choice.shown_items import AGES, LIKED, RANKS, WEIGHTS, age_of, doubling, larger, learn, new_room, weigh
 from shared.checkpoints import Arrays
 from shared.hashing import U64
 
-RANKS: Final = 200
-# What rho and theta begin as, and for how many likes that counts.
+# What rho begins as, and for how much what is believed before any like counts, in information.
 RHO: Final = 0.3
-PRIOR: Final = 20.0
+PRIOR: Final = 2.0
+# Of the logit of rho: one of all likes, then of ages, of the most probable item by doublings, and of slates.
+_TOPS: Final = 10
+_TOP: Final = 1 + AGES
+_NEW: Final = _TOP + _TOPS
+_OF_RHO: Final = _NEW + SLATES + 1
 
 
 class Mixture:
-    """rho and theta as learnt so far, and what was shown lately. What comes out does not depend on how likes and slates
-    are cut into calls, as long as a call has all slates of up to its last like.
+    """What was learnt so far, and what was shown lately. What comes out does not depend on how likes and slates are cut
+    into calls, as long as a call has all slates of up to its last like.
     """
 
     def __init__(self, most_items: int = MOST_ITEMS) -> None:
         self._slates = RecentSlates(RANKS, most_items)
-        # Of each rank: likes that were due to it, and how many had been due to it with theta 1 (minorisation).
-        self._due, self._asked, self._theta = np.full(RANKS, PRIOR / 10), np.full(RANKS, PRIOR / 10), np.ones(RANKS)
-        # Likes that were due to slates, of those that had some.
-        self._of_shown = np.array([RHO * PRIOR, PRIOR])
+        # Coefficients, and the information on each so far.
+        self._weight, self._of_weight = np.zeros(WEIGHTS), np.full(WEIGHTS, shown_items.PRIOR)
+        self._rho, self._of_rho = np.zeros(_OF_RHO), np.full(_OF_RHO, PRIOR)
+        self._rho[0] = np.log(RHO / (1 - RHO))
 
     def forecast(self, likes: Likes, p_history: F64, shown: Shown, given: Bools | None = None) -> tuple[F64, F64]:
         """By like, in the order of the log, the probability that it had among what was shown, and rho, as they stood
@@ -47,7 +56,7 @@ class Mixture:
         slates.inserted = _learn(
             likes.target, likes.time, p_history, given, slot_of_like,
             *slates.arrays(), slates.inserted, slates.clock,
-            self._due, self._asked, self._theta, self._of_shown, p_slate, rho,
+            self._weight, self._of_weight, self._rho, self._of_rho, p_slate, rho,
         )  # fmt: skip
         slates.pass_time(int(likes.time.max(initial=0)))
         return p_slate, rho
@@ -57,38 +66,34 @@ class Mixture:
         self._slates.forget(actors)
 
     def snapshot(self) -> Arrays:
-        learnt = {"due": self._due, "asked": self._asked, "theta": self._theta, "of_shown": self._of_shown}
+        learnt = {"weight": self._weight, "of_weight": self._of_weight, "rho": self._rho, "of_rho": self._of_rho}
         return {**self._slates.snapshot(), **{f"mixture.{name}": array.copy() for name, array in learnt.items()}}
 
     def restore(self, arrays: Arrays) -> None:
         self._slates.restore(arrays)
-        self._due, self._asked, self._theta, self._of_shown = (
-            arrays[f"mixture.{name}"].copy() for name in ("due", "asked", "theta", "of_shown")
+        if "mixture.theta" in arrays:
+            # A snapshot of before has one rho, and weights of ranks only.
+            rho, likes = arrays["mixture.of_shown"].tolist()
+            self._rho[0] = np.log(rho / (likes - rho))
+            self._weight[:RANKS] = np.log(arrays["mixture.theta"])
+            return
+        self._weight, self._of_weight, self._rho, self._of_rho = (
+            arrays[f"mixture.{name}"].copy() for name in ("weight", "of_weight", "rho", "of_rho")
         )
-
-
-@njit(cache=True)
-def _weights(theta: Any, shown: Any, rank: Any, target: Any) -> tuple[float, float]:
-    """Of all places of a slate, and of those where the target stands."""
-    whole, here = 0.0, 0.0
-    for k in range(len(rank)):
-        whole += theta[rank[k]]
-        if shown[k] == target:
-            here += theta[rank[k]]
-    return whole, here
 
 
 @njit(cache=True)
 def _learn(
     target: Any, time: Any, p_history: Any, given: Any, slot_of_like: Any,
     slate_time: Any, begin: Any, end: Any, first: int, first_item: int, shown: Any, rank: Any,
-    slots: Any, ring: Any, count: Any, inserted: int, clock: int,
-    due: Any, asked: Any, theta: Any, of_shown: Any, p_slate: Any, rho_of: Any,
+    slots: Any, ring: Any, count: Any, liked: Any, inserted: int, clock: int,
+    weight: Any, of_weight: Any, rho: Any, of_rho: Any, p_slate: Any, rho_of: Any,
 ) -> int:  # fmt: skip
     """Fill in each like's forecast, then learn it. A slate is known to likes from its time on. Returns how many slates
     are in their actors' rings now.
     """
-    mine = np.empty(SLATES, np.int64)
+    factor, room = np.exp(weight), new_room(1024)
+    of_mine = np.zeros(4, np.int64)
     were = inserted
     for i in range(len(target)):
         clock = max(clock, time[i])
@@ -98,39 +103,44 @@ def _learn(
             count[slot] += 1
             inserted += 1
         slot = slot_of_like[i]
-        known = 0
-        if slot >= 0:
-            for k in range(max(0, count[slot] - SLATES), count[slot]):
-                s = ring[slot, k % SLATES] - first
-                if s >= 0 and time[i] - ATTRIBUTION_MS <= slate_time[s] <= time[i]:
-                    mine[known] = s
-                    known += 1
+        if slot < 0:
+            continue
+        known, new, places = 0, 0, 0
+        # The latest first.
+        for k in range(count[slot] - 1, max(0, count[slot] - SLATES) - 1, -1):
+            s = ring[slot, k % SLATES] - first
+            if s >= 0 and time[i] - ATTRIBUTION_MS <= slate_time[s] <= time[i]:
+                room.begin[known], room.end[known] = begin[s] - first_item, end[s] - first_item
+                room.age[known] = age_of(time[i] - slate_time[s])
+                new += k >= liked[slot]
+                places += end[s] - begin[s]
+                known += 1
+        if given[i]:
+            liked[slot] = count[slot]
         if known == 0:
             continue
-        rho = of_shown[0] / of_shown[1]
-        p = 0.0
-        for s in mine[:known]:
-            place = slice(begin[s] - first_item, end[s] - first_item)
-            whole, here = _weights(theta, shown[place], rank[place], target[i])
-            p += here / whole / known
-        p_slate[i], rho_of[i] = p, rho
+        if places > len(room.p):
+            room = larger(room, places)
+        items, p, top = weigh(room, i, known, new, shown, rank, factor, target[i])
+        of_mine[1] = 1 + room.age[0]
+        of_mine[2] = _TOP + min(doubling(top), _TOPS - 1)
+        of_mine[3] = _NEW + new
+        logit = 0.0
+        for c in of_mine:
+            logit += rho[c]
+        r = 1.0 / (1.0 + np.exp(-logit))
+        p_slate[i], rho_of[i] = p, r
         if not given[i]:
             continue
-        by_slate = rho * p / (rho * p + (1 - rho) * p_history[i])
-        of_shown[0] += by_slate
-        of_shown[1] += 1
-        if by_slate == 0.0:
+        by_slate = r * p / (r * p + (1.0 - r) * p_history[i])
+        for c in of_mine:
+            of_rho[c] += r * (1.0 - r)
+            rho[c] += (by_slate - r) / of_rho[c]
+        if p == 0.0:
             continue
-        for s in mine[:known]:
-            place = slice(begin[s] - first_item, end[s] - first_item)
-            whole, here = _weights(theta, shown[place], rank[place], target[i])
-            credit = by_slate * (here / whole / known) / p
-            if credit == 0.0:
-                continue
-            for k in range(place.start, place.stop):
-                asked[rank[k]] += credit / whole
+        learn(room, known, items, rank, target[i], by_slate, weight, of_weight, factor)
+        for s in range(known):
+            for k in range(room.begin[s], room.end[s]):
                 if shown[k] == target[i]:
-                    due[rank[k]] += credit * theta[rank[k]] / here
-        for k in range(len(theta)):
-            theta[k] = due[k] / asked[k]
+                    rank[k] = LIKED
     return inserted

@@ -30,7 +30,7 @@ class RecentSlates:
     def __init__(self, ranks: int, most_items: int = MOST_ITEMS) -> None:
         self.inserted, self.clock = 0, 0
         self._ranks, self._most_items = ranks, most_items
-        self._rings = SlotTable({"ring": (np.int64, SLATES), "count": np.int64}, MOST_ACTORS)
+        self._rings = SlotTable({"ring": (np.int64, SLATES), "count": np.int64, "liked": np.int64}, MOST_ACTORS)
         # By slate: when, whose, and the numbers of its items, from and to.
         self._slates = GrowingColumns({"time": np.int64, "actor": np.uint64, "begin": np.int64, "end": np.int64})
         self._items = GrowingColumns({"target": np.uint64, "rank": np.int16})
@@ -57,11 +57,12 @@ class RecentSlates:
     def arrays(self) -> tuple[Any, ...]:
         """By slate: time, from where to where its items are; the number of the first slate and of the first item; by
         item: target, rank; by slate that is not inserted yet: the slot of its actor; by slot: the numbers of the
-        actor's latest slates, and how many there were.
+        actor's latest slates, how many there were, and how many at the actor's latest like.
         """
         slates, items = self._slates, self._items
         of_slates = slates["time"], slates["begin"], slates["end"], slates.first, items.first
-        return (*of_slates, items["target"], items["rank"], self._slots, self._rings["ring"], self._rings["count"])
+        of_actors = (self._rings[name] for name in ("ring", "count", "liked"))
+        return (*of_slates, items["target"], items["rank"], self._slots, *of_actors)
 
     def pass_time(self, time_ms: int) -> None:
         """No like of before will look for slates of more than the window before this."""
@@ -94,7 +95,9 @@ class RecentSlates:
         }
 
     def restore(self, arrays: Arrays) -> None:
-        self._rings.restore("slates.rings", arrays)
+        # A snapshot of before does not say when actors liked something.
+        unsaid = {"slates.rings.liked": np.zeros(len(arrays["slates.rings.key"]), np.int64)}
+        self._rings.restore("slates.rings", {**unsaid, **arrays})
         self._slates.restore("slates", arrays)
         self._items.restore("slates.items", arrays)
         self.inserted, self.clock = arrays["slates.place"].tolist()

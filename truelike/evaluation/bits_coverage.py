@@ -15,12 +15,12 @@ import numpy as np
 
 from services.choice import bits, named_slates
 from services.choice.figures import choice_bits
-from services.choice.log import I64, Log
+from services.choice.log import F64, I64, Log
 from services.choice.mixture import Mixture
 from shared.events import SURFACES
 from shared.measures.figure import Figure
 from truelike.evaluation import bits_world
-from truelike.evaluation.bits_world import BitsWorld
+from truelike.evaluation.bits_world import REACTION_MS, BitsWorld
 from truelike.evaluation.looks import Looked, looked_at, moments
 
 WORLDS: Final = {
@@ -30,6 +30,7 @@ WORLDS: Final = {
 }
 # What is believed is looked up after each so many of the likes so far.
 _STEP: Final = 10
+_NOBODY_ELSE: Final = np.uint64(2)
 
 
 def of_seed(seed: int) -> Iterator[Looked]:
@@ -71,9 +72,7 @@ class Truth:
         stops: list[int] = []
         means: list[dict[tuple[str, str], float]] = []
         while (start := stops[-1] if stops else 0) < n:
-            believed = mixture.snapshot()
-            rho = believed["mixture.of_shown"]
-            means.append(world.truth(float(rho[0] / rho[1]), believed["mixture.theta"][: world.size]))
+            means.append(world.truth(*_believed(mixture, world, log)))
             stops.append(min(start + 1 + start // _STEP, n))
             part = log.likes.take(slice(start, stops[-1]))
             reached = int(np.searchsorted(log.shown.time, part.time[-1], side="right"))
@@ -89,3 +88,19 @@ class Truth:
             mine = np.flatnonzero(then.likes.surface == SURFACES.index(surface))
         weight = np.bincount(np.searchsorted(self.stops, mine, side="right"), minlength=len(self.stops))
         return float(np.average([mean[of, surface] for mean in self.means], weights=weight))
+
+
+def _believed(mixture: Mixture, world: BitsWorld, log: Log) -> tuple[float, F64]:
+    """rho, and the odds of each rank, of a like that comes as likes of that world do after a slate, whoever's."""
+    asked = Mixture()
+    asked.restore(mixture.snapshot())
+    rows = log.shown.take(slice(0, world.size))
+    time = np.full(world.size, log.now_ms)
+    slate = replace(
+        rows, actor=np.full(world.size, _NOBODY_ELSE), time=time, target=np.arange(world.size, dtype=np.uint64)
+    )
+    likes = replace(
+        log.likes.take(np.zeros(world.size, np.int64)), actor=slate.actor, target=slate.target, time=time + REACTION_MS
+    )
+    p_slate, rho = asked.forecast(likes, likes.p_history, slate, np.zeros(world.size, np.bool_))
+    return float(rho[0]), p_slate

@@ -20,9 +20,9 @@ from truelike.evaluation.choice_world import BEGIN_MS, DAY_MS, POLICY, person_id
 # What types like is the same in all worlds; whom a seed makes is not.
 _TASTES: Final = 11
 # A like comes so long after its slate.
-_REACTION_MS: Final = HOUR_MS
+REACTION_MS: Final = HOUR_MS
 # So that no like is within the window of two slates.
-_APART_MS: Final = ATTRIBUTION_MS + 2 * _REACTION_MS
+_APART_MS: Final = ATTRIBUTION_MS + 2 * REACTION_MS
 _RECOMMENDED, _ORGANIC = SURFACES.index("recommended"), SURFACES.index("organic")
 
 
@@ -117,7 +117,7 @@ def make(world: BitsWorld, seed: int) -> Log:
     surface = np.where(nudged, _RECOMMENDED, _ORGANIC).astype(np.int8)
     target, creator = (item + 1).astype(np.uint64), (item + 1).astype(np.uint64)
     likes = Likes(
-        person_ids(who), target, creator, time + _REACTION_MS, surface, np.ones(n), world.popular()[item],
+        person_ids(who), target, creator, time + REACTION_MS, surface, np.ones(n), world.popular()[item],
         taste[np.arange(n), item],
     )  # fmt: skip
     until = BEGIN_MS + (world.days + 2) * DAY_MS
