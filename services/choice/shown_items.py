@@ -2,8 +2,8 @@
 
 An item's weight is the sum, over the places where it stood, of what rank and age (doublings of seconds since it was
 shown) are worth, times what it is worth to have been shown so many times since the actor's like before. What the actor
-liked since stands at a rank of its own. What follows is weighed once more, by its doubling, so that what is stated comes
-as often (as histogram binning does, Zadrozny and Elkan, "Obtaining calibrated probability estimates", ICML 2001).
+liked since stands at a rank of its own. What follows is weighed once more, by its doubling, so that what is stated
+comes as often (as histogram binning does, Zadrozny and Elkan, "Obtaining calibrated probability estimates", ICML 2001).
 
 The predictor's probability of what was shown is not known here. These are coefficients of a forecast, and no effects.
 """
