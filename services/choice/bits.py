@@ -37,9 +37,7 @@ def of(likes: Likes, shown: Shown) -> Bits:
 
 def with_slates(likes: Likes, p: F64, shown: Shown) -> F64:
     """Of the likes of a whole log another forecast, and what was shown: mixed as p_history is. Shape (n,)."""
-    p_slate, rho = Mixture().forecast(likes, p, shown)
-    mixed: F64 = (1 - rho) * p + rho * p_slate
-    return mixed
+    return Mixture().forecast(likes, p, p, shown).p_shown(p, p)
 
 
 def following(mixture: Mixture, likes: Likes, shown: Shown, came_from: CameFrom) -> Bits:
@@ -49,9 +47,8 @@ def following(mixture: Mixture, likes: Likes, shown: Shown, came_from: CameFrom)
     at = np.flatnonzero(np.isfinite(likes.p_history))
     mine = likes.take(at)
     p_popular, p_history = (np.maximum(p, LEAST_PROBABILITY) for p in (mine.p_popular, mine.p_history))
-    p_slate, rho = mixture.forecast(mine, p_history, shown)
-    p_shown = np.maximum((1 - rho) * p_history + rho * p_slate, LEAST_PROBABILITY)
-    other = np.maximum((1 - rho) * p_popular + rho * p_slate, LEAST_PROBABILITY)
+    believed = mixture.forecast(mine, p_history, p_popular, shown)
+    p_shown, other = (np.maximum(believed.p_shown(p, p_popular), LEAST_PROBABILITY) for p in (p_history, p_popular))
     named = came_from.take(at)
     return Bits(
         at,
@@ -60,6 +57,6 @@ def following(mixture: Mixture, likes: Likes, shown: Shown, came_from: CameFrom)
         np.log2(p_shown / p_history),
         -np.log2(p_shown),
         np.log2(other / p_popular),
-        rho > 0,
-        np.where(named.known, named.showed, p_slate > 0),
+        believed.rho > 0,
+        np.where(named.known, named.showed, believed.p_slate > 0),
     )

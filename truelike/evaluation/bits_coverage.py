@@ -90,8 +90,10 @@ class Truth:
         return float(np.average([mean[of, surface] for mean in self.means], weights=weight))
 
 
-def _believed(mixture: Mixture, world: BitsWorld, log: Log) -> tuple[float, F64]:
-    """rho, and the odds of each rank, of a like that comes as likes of that world do after a slate, whoever's."""
+def _believed(mixture: Mixture, world: BitsWorld, log: Log) -> tuple[float, F64, float]:
+    """rho, the odds of each rank, and the share of popularity, of a like that comes as likes of that world do after a
+    slate, whoever's.
+    """
     asked = Mixture()
     asked.restore(mixture.snapshot())
     rows = log.shown.take(slice(0, world.size))
@@ -102,5 +104,5 @@ def _believed(mixture: Mixture, world: BitsWorld, log: Log) -> tuple[float, F64]
     likes = replace(
         log.likes.take(np.zeros(world.size, np.int64)), actor=slate.actor, target=slate.target, time=time + REACTION_MS
     )
-    p_slate, rho = asked.forecast(likes, likes.p_history, slate, np.zeros(world.size, np.bool_))
-    return float(rho[0]), p_slate
+    found = asked.forecast(likes, likes.p_history, likes.p_popular, slate, np.zeros(world.size, np.bool_))
+    return float(found.rho[0]), found.p_slate, float(found.popular[0])

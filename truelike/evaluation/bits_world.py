@@ -68,9 +68,9 @@ class BitsWorld:
         odds = np.arange(self.least, self.most + 1.0)[None, :] ** -(1 + tails[:, None])
         return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float64)
 
-    def truth(self, rho: float, theta: F64) -> dict[tuple[str, str], float]:
+    def truth(self, rho: float, theta: F64, by_popularity: float = 0.0) -> dict[tuple[str, str], float]:
         """By (bits of, surface) the mean over the likes of all people there could be, for a forecaster who believes in
-        this rho and these odds of each rank, shape (size,).
+        this rho, these odds of each rank, shape (size,), and this share of popularity in what slates leave over.
         """
         taste, popular = self.tastes()[:, :, None], self.popular()[None, :, None]
         # An item is at each rank with 1 / items, or else not in the slate.
@@ -79,7 +79,9 @@ class BitsWorld:
         place[-1] = 1 - self.size / self.items
         p_history = np.broadcast_to(taste, (self.types, self.items, self.size + 1))
         p_popular = np.broadcast_to(popular, p_history.shape)
-        p_shown, other = (believed + (1 - rho) * p for p in (p_history, p_popular))
+        p_shown, other = (
+            believed + (1 - rho) * ((1 - by_popularity) * p + by_popularity * p_popular) for p in (p_history, p_popular)
+        )
         parts = {
             "history": np.log2(p_history / p_popular),
             "shown": np.log2(p_shown / p_history),

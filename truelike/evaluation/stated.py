@@ -53,10 +53,12 @@ POPULAR, HISTORY, SHOWN = range(3)
 @dataclass(frozen=True)
 class Slated:
     """Of each like what its actor was shown within the window: from `begin[i]` to `end[i]` items by number (-1: not
-    liked before) and what the slate alone would say of each; `rho`: how much the slate is trusted. Shapes (n,).
+    liked before) and what the slate alone would say of each; `rho`: how much the slate is trusted; `popular`: how much
+    of the rest goes by popularity. Shapes (n,).
     """
 
     rho: F64
+    popular: F64
     begin: I64
     end: I64
     item: I64
@@ -99,7 +101,7 @@ def sums(likes: pa.RecordBatch, shown: Shown) -> Sums:
             model.prequential.calibration.weight, model.shares.learnt, rest.p_popular, rest.among, rest.of_kind,
             rest.unranked,
             model.store.histories, model.lists, model.rates, model.contest, model._work, places,
-            slated.rho, slated.begin, slated.end, slated.item, slated.p, *parts,
+            slated.rho, slated.popular, slated.begin, slated.end, slated.item, slated.p, *parts,
         )  # fmt: skip
         part = slice(start, stop)
         model.prequential.observe(Places(*(column[part] for column in places)), rest.take(np.arange(start, stop)))
@@ -112,7 +114,7 @@ def _slated(likes: pa.RecordBatch, model: CoPreference, shown: Shown) -> Slated:
     n = likes.num_rows
     actor, target = (hash_strings(likes.column(name)) for name in ("actor_id", "target_id"))
     time = likes.column("occurred_at").to_numpy()
-    p_history = _of_the_likes(likes)
+    p_history, p_popular = _of_the_likes(likes)
     forecast = np.isfinite(p_history)
     # What each was shown within the window, every thing once.
     seen = shown.take(~shown.withheld)
@@ -130,23 +132,28 @@ def _slated(likes: pa.RecordBatch, model: CoPreference, shown: Shown) -> Slated:
     given = np.r_[np.zeros(len(of_like), np.bool_), np.ones(int(forecast.sum()), np.bool_)]
     order = np.argsort(whose, kind="stable")
     whose, given, targets = whose[order], given[order], np.r_[other, target[forecast]][order]
-    no, p = np.zeros(len(whose), np.uint64), np.maximum(p_history[whose], LEAST_PROBABILITY)
-    rows = Likes(actor[whose], targets, no, time[whose], no.astype(np.int8), np.ones(len(whose)), p, p)
-    p_slate, rho = Mixture().forecast(rows, p, shown, given)
-    rho_of = np.zeros(n)
-    rho_of[forecast] = rho[given]
+    no, by_past, by_all = (
+        np.zeros(len(whose), np.uint64),
+        *(np.maximum(p[whose], LEAST_PROBABILITY) for p in (p_history, p_popular)),
+    )
+    rows = Likes(actor[whose], targets, no, time[whose], no.astype(np.int8), np.ones(len(whose)), by_all, by_past)
+    believed = Mixture().forecast(rows, by_past, by_all, shown, given)
+    rho, popular = np.zeros(n), np.zeros(n)
+    rho[forecast], popular[forecast] = believed.rho[given], believed.popular[given]
     ends = np.cumsum(np.bincount(of_like, minlength=n))
     begins = np.r_[0, ends[:-1]].astype(np.int64)
-    return Slated(rho_of, begins, ends, _numbers(model, targets[~given]), p_slate[~given])
+    return Slated(rho, popular, begins, ends, _numbers(model, targets[~given]), believed.p_slate[~given])
 
 
-def _of_the_likes(likes: pa.RecordBatch) -> F64:
-    """What was forecast of each like by its actor's past; not a number where nothing was. Shape (n,)."""
+def _of_the_likes(likes: pa.RecordBatch) -> tuple[F64, F64]:
+    """What was forecast of each like by its actor's past, and by popularity; not a number where nothing was. Shapes
+    (n,).
+    """
     users, items, times = (likes.column(name) for name in ("actor_id", "target_id", "occurred_at"))
     scored = CoPreference().score_and_learn(users, items, times.to_numpy(), np.ones(likes.num_rows, np.float32))
-    found = np.full(likes.num_rows, np.nan)
-    found[scored.at] = scored.p_history
-    return found
+    found = np.full((2, likes.num_rows), np.nan)
+    found[:, scored.at] = scored.p_history, scored.p_popular
+    return found[0], found[1]
 
 
 def _numbers(model: CoPreference, targets: U64) -> I64:
@@ -226,7 +233,8 @@ def _follow(
     start: int, users: Any, items: Any, times: Any, before: Any, is_new: Any, table: Any,
     weight: Any, learnt: Any, p_popular: Any, among: Any, of_kind: Any, unranked: Any,
     histories: Histories, lists: Lists, rates: Rates, contest: Contest, work: Any, places: Places,
-    rho: Any, begin: Any, end: Any, slate_item: Any, slate_p: Any, stated: Any, came: Any, variance: Any, p_liked: Any,
+    rho: Any, of_popular: Any, begin: Any, end: Any, slate_item: Any, slate_p: Any,
+    stated: Any, came: Any, variance: Any, p_liked: Any,
 ) -> int:  # fmt: skip
     """State, score and learn likes up to where probabilities are calibrated anew; returns where that is."""
     most = len(lists.total)
@@ -259,7 +267,8 @@ def _follow(
             for j in range(known):
                 popular = old * blended(now[ALIKE], share[j], 1.0, known, known)
                 by_past[j] *= old
-                with_slate = (1 - rho[i]) * by_past[j] + extra[j]
+                rest = (1 - of_popular[i]) * by_past[j] + of_popular[i] * popular
+                with_slate = (1 - rho[i]) * rest + extra[j]
                 extra[j] = 0.0
                 sums[POPULAR, _class(popular)] += popular
                 sums[HISTORY, _class(by_past[j])] += by_past[j]

@@ -88,12 +88,13 @@ def test_what_was_stated_came_true_as_often() -> None:
     # The same like with every item in turn: what it would have been given. Only one item was liked.
     for at in range(2000, 4000, 200):
         earlier = log.likes.take(np.arange(at))
-        tastes = world_taste(3)[int(log.likes.actor[at]) - 1]
+        tastes, popular = world_taste(3)[int(log.likes.actor[at]) - 1], world_taste(3).mean(axis=0)
         for item in range(ITEMS):
             one = replace(
                 log.likes.take(np.arange(at + 1)),
                 target=np.r_[earlier.target, np.uint64(item)],
                 p_history=np.r_[earlier.p_history, tastes[item]],
+                p_popular=np.r_[earlier.p_popular, popular[item]],
             )
             stated.append(float(bits.of(one, log.shown).p_shown[-1]))
             came.append(float(log.likes.target[at] == item))

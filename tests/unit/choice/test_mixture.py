@@ -86,7 +86,7 @@ def test_no_forecast_knows_which_slate_a_like_came_from(seed: int) -> None:
 
 def test_the_latest_slates_of_the_window_are_looked_at_and_no_others() -> None:
     likes, shown = made(3, 200, 400)
-    p_slate, _ = Mixture().forecast(likes, likes.p_history, shown)
+    p_slate = Mixture().forecast(likes, likes.p_history, likes.p_popular, shown).p_slate
     seen = shown.take(~shown.withheld)
     for i in range(len(likes)):
         mine = (seen.actor == likes.actor[i]) & (seen.time <= likes.time[i])
@@ -100,7 +100,7 @@ def test_the_latest_slates_of_the_window_are_looked_at_and_no_others() -> None:
 @settings(deadline=None, max_examples=40)
 def test_what_might_have_been_liked_is_forecast_and_teaches_nothing(seed: int) -> None:
     likes, shown = made(seed, 80, 120)
-    whole = Mixture().forecast(likes, likes.p_history, shown)
+    whole = Mixture().forecast(likes, likes.p_history, likes.p_popular, shown)
     # Before each like all there is, in its place.
     items = np.arange(1, 13).astype(np.uint64)
     rows = np.repeat(np.arange(len(likes)), len(items) + 1)
@@ -108,14 +108,31 @@ def test_what_might_have_been_liked_is_forecast_and_teaches_nothing(seed: int) -
     asked = likes.take(rows)
     targets = np.where(given, asked.target, np.tile(np.r_[items, np.uint64(0)], len(likes)))
     asked = replace(asked, target=targets)
-    p_slate, rho = Mixture().forecast(asked, asked.p_history, shown, given)
-    assert np.array_equal(p_slate[given], whole[0])
-    assert np.array_equal(rho[given], whole[1])
+    found = Mixture().forecast(asked, asked.p_history, asked.p_popular, shown, given)
+    assert all(np.array_equal(of[given], expected) for of, expected in zip(found, whole, strict=True))
     # A slate is of something; and the like is forecast as if it were one of them.
-    stated = p_slate[~given].reshape(len(likes), len(items))
-    if_any = whole[1] > 0
+    stated = found.p_slate[~given].reshape(len(likes), len(items))
+    if_any = whole.rho > 0
     assert np.allclose(stated[if_any].sum(axis=1), 1.0)
-    assert np.array_equal(stated[np.arange(len(likes)), likes.target.astype(np.int64) - 1], whole[0])
+    assert np.array_equal(stated[np.arange(len(likes)), likes.target.astype(np.int64) - 1], whole.p_slate)
+
+
+@pytest.mark.parametrize(("by_history", "by_all", "expected"), [(0.001, 0.2, 0.4), (0.2, 0.001, 0.04)])
+def test_what_slates_leave_over_goes_by_popularity_or_by_history(
+    by_history: float, by_all: float, expected: float
+) -> None:
+    """Each second like is of what was shown, which history foretells; the others are foretold by one of the two."""
+    rng, n = np.random.default_rng(7), 4000
+    likes, shown = made(5, n, n, hours=24 * 40)
+    by_slate = rng.random(n) < 0.5
+    p_history, p_popular = np.where(by_slate, 0.4, by_history), np.where(by_slate, 0.001, by_all)
+    target = np.where(by_slate, likes.target, np.uint64(999))
+    shown = replace(
+        shown.take(slice(0, n)), actor=likes.actor, time=likes.time, withheld=np.zeros(n, np.bool_), target=target
+    )
+    popular = Mixture().forecast(likes, p_history, p_popular, shown).popular
+    assert popular[0] == pytest.approx(0.1)
+    assert (popular[-1] > expected) if by_all > by_history else (popular[-1] < expected)
 
 
 def test_what_has_passed_is_let_go() -> None:
@@ -124,7 +141,7 @@ def test_what_has_passed_is_let_go() -> None:
     for start in range(0, len(likes), 50):
         part = likes.take(slice(start, start + 50))
         until = int(np.searchsorted(shown.time, part.time[-1], side="right"))
-        mixture.forecast(part, part.p_history, shown.take(slice(at, until)))
+        mixture.forecast(part, part.p_history, part.p_popular, shown.take(slice(at, until)))
         at = until
     saved = mixture.snapshot()
     # Of 90 days one is looked at: some 67 slates, and what is not dropped yet.
