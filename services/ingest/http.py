@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -64,10 +64,12 @@ def _in_place(schema: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Kind:
-    """What may be posted: which topic it goes to, how to find its actor (raises DoesNotFit, Ignored), what it
-    is called in a refusal, its schema.
+    """What may be posted where, and what the API's document says of it: which topic it goes to, how to find its actor
+    (raises DoesNotFit, Ignored), what it is called in a refusal, its schema.
     """
 
+    path: str
+    says: str
     topic: str
     actor: Callable[[Event, int], str]
     called: str
@@ -76,6 +78,9 @@ class Kind:
 
 
 LIKE_KIND: Final = Kind(
+    "/v1/likes",
+    "Accept likes. Each event is checked by itself; 202 means: what is counted as accepted is in Kafka. Where nothing "
+    "is accepted the answer is 422, with the reasons by the event's index.",
     LIKES,
     _likes_actor,
     "a like",
@@ -83,6 +88,8 @@ LIKE_KIND: Final = Kind(
     ("application/cloudevents+json", "application/activity+json"),
 )
 SLATE_KIND: Final = Kind(
+    "/v1/exposures",
+    "Accept slates: what was put before whom, and what chance kept back (docs/choice.md). As for likes.",
     EXPOSURES,
     _slates_actor,
     "a slate",
@@ -94,7 +101,15 @@ SLATE_KIND: Final = Kind(
     },
     ("application/cloudevents+json",),
 )
-REVIEW_KIND: Final = Kind(REVIEWS, _reviewed_actor, "a review", Review.model_json_schema())
+REVIEW_KIND: Final = Kind(
+    "/v1/reviews",
+    "Accept reviews: what reviewers found actors to be (docs/loop.md). As for likes.",
+    REVIEWS,
+    _reviewed_actor,
+    "a review",
+    Review.model_json_schema(),
+)
+KINDS: Final = (LIKE_KIND, SLATE_KIND, REVIEW_KIND)
 
 
 def _many(schema: dict[str, Any]) -> dict[str, Any]:
@@ -179,42 +194,26 @@ def build_app(gate: Gate, health: Health) -> FastAPI:
     nothing = {"model": Receipt, "description": "Nothing to accept: every event is about something else"}
     answers = {200: nothing, **responses(400, 401, 403, 408, 413, 422, 429, 503)}
 
-    @app.post(
-        "/v1/likes",
-        status_code=202,
-        response_model=Receipt,
-        responses=answers,
-        openapi_extra=_body(LIKE_KIND),
-    )
-    async def post_likes(request: Request) -> Response:
-        """Accept likes. Each event is checked by itself; 202 means: what is counted as accepted is in Kafka. Where
-        nothing is accepted the answer is 422, with the reasons by the event's index.
-        """
-        return await _post(gate, request, LIKE_KIND)
-
-    @app.post(
-        "/v1/exposures",
-        status_code=202,
-        response_model=Receipt,
-        responses=answers,
-        openapi_extra=_body(SLATE_KIND),
-    )
-    async def post_exposures(request: Request) -> Response:
-        """Accept slates: what was put before whom, and what chance kept back (docs/choice.md). As for likes."""
-        return await _post(gate, request, SLATE_KIND)
-
-    @app.post(
-        "/v1/reviews",
-        status_code=202,
-        response_model=Receipt,
-        responses=answers,
-        openapi_extra=_body(REVIEW_KIND),
-    )
-    async def post_reviews(request: Request) -> Response:
-        """Accept reviews: what reviewers found actors to be (docs/loop.md). As for likes."""
-        return await _post(gate, request, REVIEW_KIND)
-
+    for kind in KINDS:
+        app.add_api_route(
+            kind.path,
+            _poster(gate, kind),
+            methods=["POST"],
+            status_code=202,
+            response_model=Receipt,
+            responses=answers,
+            openapi_extra=_body(kind),
+            name=f"post {kind.path.rpartition('/')[2]}",
+            description=kind.says,
+        )
     return app
+
+
+def _poster(gate: Gate, kind: Kind) -> Callable[[Request], Awaitable[Response]]:
+    async def post(request: Request) -> Response:
+        return await _post(gate, request, kind)
+
+    return post
 
 
 async def _post(gate: Gate, request: Request, kind: Kind) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -11,9 +10,8 @@ import pytest
 
 from services.console import campaign_view, views, window_view
 from services.console.api import build_app
-from services.console.app import ConsoleSettings
 from services.console.keeper import PROCEDURES
-from shared import redis_connection, redis_keys
+from shared import redis_keys
 from shared.auth import AuthMiddleware
 from shared.events import UNLIKE
 from shared.frames import TRUSTED_LIKES as SCHEMA
@@ -22,28 +20,11 @@ from shared.health import Health
 from shared.idempotent_redis import Command, IdempotentWriter
 from shared.topics import CAMPAIGNS, TRUSTED_LIKES, WINDOW_SUMMARIES
 from tests.asgi import ask
-from truelike.cli.embedded import Redis
 
 pytestmark = pytest.mark.integration
 
 DAY_MS = 86_400_000
 NOW = 20_000 * DAY_MS
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    running = Redis(tmp_path_factory.mktemp("valkey"))
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-async def redis(valkey: Redis) -> AsyncIterator[Any]:
-    client: Any = redis_connection.connect(ConsoleSettings.model_validate({"redis_url": valkey.url}))
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 def campaign(identifier: str, last_at: int = NOW, **changes: Any) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -12,9 +11,7 @@ import pytest
 
 from services.console import reviewable, views
 from services.console.api import build_app
-from services.console.app import ConsoleSettings
 from services.console.keeper import PROCEDURES
-from shared import redis_connection
 from shared.auth import AuthMiddleware
 from shared.forgetting import Request, to_message
 from shared.frames import encode
@@ -24,27 +21,10 @@ from shared.idempotent_redis import IdempotentWriter
 from shared.topics import TRUSTED_LIKES
 from tests.asgi import ask
 from tests.unit.charts.rows import batch, row
-from truelike.cli.embedded import Redis
 
 pytestmark = pytest.mark.integration
 
 BEGIN_MS = 1500 * reviewable.PERIOD_MS
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    running = Redis(tmp_path_factory.mktemp("valkey"))
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-async def redis(valkey: Redis) -> AsyncIterator[Any]:
-    client: Any = redis_connection.connect(ConsoleSettings.model_validate({"redis_url": valkey.url}))
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 async def view(redis: Any, value: bytes) -> None:

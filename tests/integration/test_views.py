@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +12,10 @@ from aiokafka import TopicPartition
 
 from services.console.app import ConsoleSettings
 from services.console.keeper import ViewsKeeper
-from shared import redis_connection, redis_keys
+from shared import redis_keys
 from shared.frames import TRUSTED_LIKES as SCHEMA
 from shared.frames import Frame, Lineage, to_output
 from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS, WINDOW_SUMMARIES
-from truelike.cli.embedded import Redis
 
 pytestmark = pytest.mark.integration
 
@@ -59,22 +57,6 @@ def record(offset: int, lineage_offset: int, likes: int) -> Record:
     frame = Frame("trusted-likes", pa.RecordBatch.from_pylist(rows, SCHEMA), Lineage("v", 0, lineage_offset, 0))
     output = to_output(frame, TRUSTED_LIKES, 0)
     return Record(offset, output.value, output.headers)
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    running = Redis(tmp_path_factory.mktemp("valkey"))
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-async def redis(valkey: Redis) -> AsyncIterator[Any]:
-    client: Any = redis_connection.connect(ConsoleSettings.model_validate({"redis_url": valkey.url}))
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 async def keeper(redis: Any, log: list[Record], verdicts: list[Record] | None = None) -> ViewsKeeper:
