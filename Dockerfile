@@ -15,16 +15,14 @@ COPY pyproject.toml README.md LICENSE ./
 COPY services services
 COPY shared shared
 COPY truelike truelike
-# Compiled once into the image, what is used of it, so that a container is ready in seconds.
+# Compiled once into the image, so that a container is ready in seconds.
 RUN pip --python /opt/truelike/bin/python install --no-cache-dir --no-compile --no-deps --no-build-isolation . \
   && pip --python /opt/truelike/bin/python uninstall --yes --quiet setuptools \
   && mkdir -p /data/checkpoints /data/export /data/access /data/admin \
   && cd /data && export NUMBA_CACHE_DIR=/opt/truelike/compiled PATH=/opt/truelike/bin:$PATH \
   && python -c "import pkgutil, services, truelike; [__import__(m.name) for p in (services, truelike) \
     for m in pkgutil.walk_packages(p.__path__, p.__name__ + '.') if not m.name.endswith('__main__')]" \
-  && python -c "from services.detector.warm_up import warm_up as a; from services.predictor.task import warm_up as b; \
-    from services.ingest.runner import warm_up as c; from services.choice.warm_up import warm_up as d; \
-    from services.charts.warm_up import warm_up as e; a(); b(); c(); d(); e()"
+  && truelike compile
 
 FROM ${PYTHON}
 RUN useradd --uid 10001 truelike

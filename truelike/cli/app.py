@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from truelike.cli import choosing, contracts, evaluating, files, loop_pricing, reporting, token
+from truelike.cli import choosing, compiling, contracts, evaluating, files, loop_pricing, reporting, token
 from truelike.cli.environment import ENDPOINTS
 from truelike.cli.environment import settings as settings_here
 from truelike.cli.output import err, fail, out
@@ -40,6 +40,7 @@ app.command()(choosing.choice)
 app.command()(reporting.report)
 app.command()(replay)
 app.command("contracts")(contracts.write_or_check)
+app.command("compile")(compiling.compile_all)
 evaluate_app.command("predictions")(evaluating.evaluate_predictions)
 evaluate_app.command("detection")(evaluating.evaluate_detection)
 evaluate_app.command("choice")(choosing.evaluate_choice)
