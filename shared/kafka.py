@@ -103,6 +103,18 @@ def consumer(settings: ServiceSettings, *topics: str, group: str | None = None, 
     )
 
 
+async def started(client: Any) -> Any:
+    """A consumer or producer, connected. One that cannot connect is stopped, so that nothing of it goes on. Raises
+    KafkaError.
+    """
+    try:
+        await client.start()
+    except BaseException:
+        await client.stop()
+        raise
+    return client
+
+
 def admin_client(settings: ServiceSettings) -> AIOKafkaAdminClient:
     return AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers, **security(settings))
 

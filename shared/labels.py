@@ -14,6 +14,11 @@ HUMAN, SUSPECT, BOT, AGENT = range(4)
 TEACH_NOTHING: Final = LABELS[BOT:]
 
 
+def teaches(label: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which likes may teach anything: those of no label of TEACH_NOTHING. Shape (n,)."""
+    return label < BOT
+
+
 def trust(human_probability: npt.NDArray[Any], label: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """How much each like may teach: its human probability, nothing where the label is of TEACH_NOTHING. Shapes (n,)."""
-    return np.where(label < BOT, human_probability, 0.0)
+    return np.where(teaches(label), human_probability, 0.0)

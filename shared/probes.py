@@ -58,12 +58,7 @@ class BrokerProbe(Probe):
     async def look(self) -> None:
         if self._consumer is None:
             consumer = kafka.consumer(self._settings, request_timeout_ms=round(ANSWER_SECONDS * 1000))
-            try:
-                await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
-            self._consumer = consumer
+            self._consumer = await kafka.started(consumer)
         places = list(self._places())
         if places:
             self.ends = await self._consumer.end_offsets(places)

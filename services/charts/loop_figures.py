@@ -9,7 +9,6 @@ import msgspec
 from redis.asyncio import Redis
 
 from services.charts.figures import FIGURES
-from services.charts.judged import Judged
 from services.charts.periods import DAY_MS
 from services.charts.review_reader import ReviewReader
 from services.charts.reviews import NO_REVIEWS, Reviews
@@ -53,9 +52,12 @@ class LoopFigures(BackgroundJob):
         async with entry.between_frames:
             offset, reviewed_to = self._read(entry)
             clock = task.counts.clock
-            state, judged = await asyncio.to_thread(_taken, task)
+            state = await asyncio.to_thread(task.tallies.state)
+            judged = await asyncio.to_thread(task.tallies.judged) if len(self._reviews.table) else None
         # Nobody else reads reviews meanwhile.
-        reviews = await asyncio.to_thread(lambda: judged.reviews(self._reviews.table.reviewed()))
+        reviews = NO_REVIEWS
+        if judged is not None:
+            reviews = await asyncio.to_thread(judged.reviews, self._reviews.table.reviewed())
         document = await asyncio.to_thread(document_of, state, clock, task.tallies.days, reviews)
         # Reviews change them, too, while no like comes.
         place = max(newest + 1, offset << PART_BITS)
@@ -69,10 +71,6 @@ class LoopFigures(BackgroundJob):
     async def stop(self) -> None:
         await super().stop()
         await self._reviews.stop()
-
-
-def _taken(task: ChartsTask) -> tuple[State, Judged]:
-    return task.tallies.state(), task.tallies.judged()
 
 
 def document_of(state: State, clock: int, days: int, reviews: Reviews = NO_REVIEWS) -> bytes:

@@ -47,12 +47,7 @@ class ReviewReader:
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = kafka.consumer(self._settings)
-            try:
-                await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
+            consumer = await kafka.started(kafka.consumer(self._settings))
             consumer.assign([_PLACE])
             consumer.seek(_PLACE, 0)
             self._consumer = consumer

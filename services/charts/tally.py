@@ -15,7 +15,7 @@ from services.charts.standing_likes import ACTOR, CODE, CREATOR, SCORE, TARGET, 
 from shared.checkpoints import Arrays
 from shared.events import CONTENT_ORIGINS, SURFACES
 from shared.hashing import U64, mix
-from shared.labels import AGENT, BOT, LABELS
+from shared.labels import BOT, LABELS, teaches
 from shared.measures.units import F64
 
 # By what a like came: the platform put it before its actor, the actor looked for it, or neither is known.
@@ -188,17 +188,17 @@ class DayTally:
         score, sign = given.values[:, SCORE], given.sign
         of = Unpacked.of(given.values[:, CODE])
         label, origin, way, language, locale = of.label, of.origin, of.way, of.language, of.locale
-        teaches = ((label != BOT) & (label != AGENT)).astype(np.int64)
+        taught = teaches(label).astype(np.int64)
         cell = (label * len(CONTENT_ORIGINS) + origin) * len(WAYS) + way
         square = (score * score + ONE // 2) // ONE
         ones = np.ones(len(given), np.int64)
         cells = [COUNT + cell, WEIGHT + cell, ones * SCORES, ones * SQUARES, SPOKEN + language * len(WAYS) + way]
-        amounts = np.stack([ones, teaches * score, score, square, teaches], axis=1) * sign[:, None]
+        amounts = np.stack([ones, taught * score, score, square, taught], axis=1) * sign[:, None]
         rows = self._rows_of(np.stack(cells, axis=1), amounts)
         actors, targets = given.hashes(ACTOR), given.hashes(TARGET)
         bootstrap.accumulate(actors, rows, amounts, sign, self._sums, self._seen)
-        np.add.at(self._content, (actor_part(actors), content_part(targets)), teaches * sign)
-        self._sample(given, label * len(CONTENT_ORIGINS) + origin, language, locale, way, teaches * sign)
+        np.add.at(self._content, (actor_part(actors), content_part(targets)), taught * sign)
+        self._sample(given, label * len(CONTENT_ORIGINS) + origin, language, locale, way, taught * sign)
 
     def _rows_of(self, cells: I64, amounts: I64) -> I64:
         new = np.unique(cells[amounts != 0])

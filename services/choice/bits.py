@@ -37,6 +37,7 @@ def of(likes: Likes, shown: Shown) -> Bits:
 
 def with_slates(likes: Likes, p: F64, shown: Shown) -> F64:
     """Of the likes of a whole log another forecast, and what was shown: mixed as p_history is. Shape (n,)."""
+    # No popularity besides: what slates leave over is as this forecast says.
     return Mixture().forecast(likes, p, p, shown).p_shown(p, p)
 
 

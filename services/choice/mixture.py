@@ -61,9 +61,9 @@ class Mixture:
         # Coefficients, and the information on each so far.
         self._weight, self._of_weight = np.zeros(WEIGHTS), np.full(WEIGHTS, shown_items.PRIOR)
         self._rho, self._of_rho = np.zeros(_OF_RHO), np.full(_OF_RHO, PRIOR)
-        self._rho[0] = np.log(RHO / (1 - RHO))
+        self._rho[0] = _logit(RHO)
         # The logit of the share of popularity, and the information on it.
-        self._popular = np.array([np.log(POPULAR / (1 - POPULAR)), PRIOR])
+        self._popular = np.array([_logit(POPULAR), PRIOR])
 
     def forecast(
         self, likes: Likes, p_history: F64, p_popular: F64, shown: Shown, given: Bools | None = None
@@ -96,11 +96,15 @@ class Mixture:
         if "mixture.theta" in arrays:
             # A snapshot of before has one rho, and weights of ranks only.
             rho, likes = arrays["mixture.of_shown"].tolist()
-            self._rho[0] = np.log(rho / (likes - rho))
+            self._rho[0] = _logit(rho / likes)
             self._weight[:RANKS] = np.log(arrays["mixture.theta"])
             return
         for name in _LEARNT:
             setattr(self, f"_{name}", arrays[f"mixture.{name}"].copy())
+
+
+def _logit(p: float) -> float:
+    return float(np.log(p / (1 - p)))
 
 
 @njit(cache=True)

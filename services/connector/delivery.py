@@ -36,13 +36,7 @@ class Delivery:
     async def open(self) -> None:
         """Raises KafkaError."""
         await self.close()
-        producer = kafka.producer(self._settings)
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        self._producer = producer
+        self._producer = await kafka.started(kafka.producer(self._settings))
 
     async def hand_over(self, outputs: Iterable[Output]) -> list[asyncio.Future[Any]]:
         """The acknowledgements to come. Waits while the producer has no room. Raises KafkaError."""

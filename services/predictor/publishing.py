@@ -146,12 +146,8 @@ def _stated(basis: Basis, rankings: Rankings, filled: I64) -> tuple[I64, list[by
     """
     kinds = rankings.clearness * (TOP + 1) + filled
     moved = (rankings.places != np.arange(TOP)).any(axis=1)
-    if moved.any():
-        _, first, kind_of = np.unique(
-            np.column_stack([kinds, rankings.places]), axis=0, return_index=True, return_inverse=True
-        )
-    else:
-        _, first, kind_of = np.unique(kinds, return_index=True, return_inverse=True)
+    told_apart = np.column_stack([kinds, rankings.places]) if moved.any() else kinds
+    _, first, kind_of = np.unique(told_apart, axis=0, return_index=True, return_inverse=True)
     found = []
     for row in first.tolist():
         numerals = _numerals(basis.probabilities[rankings.clearness[row]])

@@ -11,26 +11,22 @@ from shared.compiled import PROJECT
 SCRIPT = """
 from services.charts.limits import ChartLimits
 from services.charts.task import ChartsTask
-from services.charts.warm_up import warm_up as warm_up_charts
 from services.choice.states import States
 from services.choice.task import ChoiceTask
-from services.choice.warm_up import warm_up as warm_up_choice
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from services.detector.warm_up import warm_up as warm_up_detector
 from services.predictor.publishing import Basis, Documents
-from services.predictor.task import PredictorTask, warm_up as warm_up_predictor
+from services.predictor.task import PredictorTask
 from shared.frames import from_message
 from shared.topics import TRUSTED_LIKES
 from tests.choice_steps import slates, steps
 from tests.compiled import signatures
 from tests.likes import crowd, ingest_in_batches, like
 from tests.trusted_likes import made
+from truelike.cli.compiling import WARM_UPS, warm_up
 
-warm_up_detector()
-warm_up_choice()
-warm_up_predictor()
-warm_up_charts()
+for module in WARM_UPS:
+    warm_up(module)
 warm = signatures("services.")
 events = crowd()
 again = [(e["actor_id"], e["target_id"]) for e in events[:40]]

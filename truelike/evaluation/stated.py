@@ -4,7 +4,6 @@ predictor and the choice service state it of the one that is liked.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from services.choice.bits import LEAST_PROBABILITY
 from services.choice.log import ATTRIBUTION_MS, F64, I64, Likes, Shown
 from services.choice.mixture import Mixture
 from services.choice.moments import Moments
+from services.choice.shown_items import doubling
 from services.predictor.calibration import (
     CLEARNESSES,
     ELSEWHERE,
@@ -166,8 +166,7 @@ def _numbers(model: CoPreference, targets: U64) -> I64:
 
 @njit(cache=True)
 def _class(p: float) -> int:
-    """The doubling: [1/2, 1] is 0, [1/4, 1/2) is 1."""
-    return min(max(-math.frexp(p)[1], 0), BELOW) if p > 0.0 else BELOW
+    return min(doubling(p), BELOW) if p > 0.0 else BELOW
 
 
 @njit(cache=True)

@@ -254,12 +254,14 @@ class Reader:
 
 class Store:
     def __init__(self) -> None:
-        self.newest, self.loop, self.writes = -1, {}, 0  # type: ignore[var-annotated]
+        self.newest, self.writes = -1, 0
+        self.loop: dict[str, Any] = {}
 
     def register_script(self, _: str) -> None: ...
 
     def job(self, entry: Partition, reader: Reader) -> LoopFigures:
-        job = LoopFigures(ChartsSettings(), self, lambda: [entry], reader)  # type: ignore[arg-type]
+        redis: Any = self
+        job: Any = LoopFigures(ChartsSettings(), redis, lambda: [entry], reader)
 
         async def newest(_: int) -> int:
             return self.newest
@@ -270,8 +272,8 @@ class Store:
                 self.loop = json.loads(commands[0][2])
             return self.newest
 
-        job.writer.newest = newest  # type: ignore[method-assign]
-        job.writer.apply = apply  # type: ignore[method-assign]
+        job.writer.newest = newest
+        job.writer.apply = apply
         return job
 
     def wrongly(self) -> list[dict[str, Any]]:
