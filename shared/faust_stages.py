@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from shared import kafka
 from shared.background import BackgroundJob
+from shared.batches import BatchProducer
 from shared.faust_transport import PromptTransport
 from shared.health import Latency, Sample
 from shared.idempotent_redis import IdempotentWriter
@@ -96,6 +97,14 @@ class FaustStages(Worker):
     async def send(self, output: Any) -> asyncio.Future[Any]:
         assert self.producer is not None
         return await kafka.send(self.producer, output)
+
+    async def send_many(self, topic: str, partition: int, messages: Mapping[str, bytes]) -> None:
+        """Send messages by key, and wait until the broker has them. Raises KafkaError."""
+        assert self.producer is not None
+        batches = BatchProducer(self.producer, topic, self._count(topic))
+        keys = [key.encode() for key in messages]
+        await batches.send(keys, list(messages.values()), int(time.time() * 1000), [partition] * len(keys))
+        await batches.flush()
 
     def add(self, topic: str, runner: StageRunner) -> None:
         """An agent that feeds `runner` from `topic`. A runner that joins several topics is added once for each: Faust

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from shared import redis_keys
 from shared.dependency import Dependency
 
-# KEYS[1] holds the newest offset written; ARGV: offset, the offset that must be the newest so far (or nothing), then
-# commands, each as its length and its words. Returns the newest offset afterwards. A command is one of Redis', or a
-# procedure of the writer's own: what has to look before it writes.
+# KEYS[1] holds the newest offset written; ARGV: offset, the offset that must be the newest so far (or nothing), the
+# commands. Returns the newest offset afterwards. A command is one of Redis', or a procedure of the writer's own: what
+# has to look before it writes. Commands are one argument: to send each of thousands of words for itself takes a client
+# longer than Redis takes to do what they say.
 # A script is atomic: a crash leaves all of it or nothing, and an older offset (a repetition, or a worker that
 # was paused and woke up) is refused.
 _SCRIPT: Final = """
@@ -22,20 +24,16 @@ local procedures = {}
 local newest = tonumber(redis.call('GET', KEYS[1]) or '-1')
 if tonumber(ARGV[1]) <= newest then return newest end
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= newest then return newest end
-local at = 3
-while at <= #ARGV do
-  local size = tonumber(ARGV[at])
-  local procedure = procedures[ARGV[at + 1]]
-  if procedure then
-    procedure(unpack(ARGV, at + 2, at + size))
-  else
-    redis.call(unpack(ARGV, at + 1, at + size))
-  end
-  at = at + size + 1
+for _, words in ipairs(cmsgpack.unpack(ARGV[3])) do
+  local procedure = procedures[words[1]]
+  if procedure then procedure(unpack(words, 2)) else redis.call(unpack(words)) end
 end
 redis.call('SET', KEYS[1], ARGV[1])
 return tonumber(ARGV[1])
 """
+
+# MessagePack's mark of a string of up to 2^32 bytes, of any encoding.
+_STR_32: Final = b"\xdb"
 
 Command = Sequence[str | bytes | int | float]
 
@@ -58,10 +56,7 @@ class IdempotentWriter:
         far: commands that add to what is there must miss nothing. Returns the newest offset that Redis has now:
         `offset` if all is well. Raises RedisError.
         """
-        words: list[str | bytes | int | float] = [offset, "" if after is None else after]
-        for command in commands:
-            words.append(len(command))
-            words.extend(command)
+        words = [offset, "" if after is None else after, packed(commands)]
         key = redis_keys.source(self.reader, self.topic, partition)
         return int(await self._script(keys=[key], args=words))
 
@@ -75,3 +70,16 @@ class IdempotentWriter:
         """The last offset applied, -1 where there is none."""
         found = await self.redis.get(redis_keys.source(self.reader, self.topic, partition))
         return int(found) if found is not None else -1
+
+
+def packed(commands: Sequence[Command]) -> bytes:
+    """Commands as MessagePack, all words as strings: Redis' cmsgpack knows no binary, and Lua's numbers are doubles."""
+    return msgspec.msgpack.encode([[_as_string(word) for word in command] for command in commands])
+
+
+def _as_string(word: str | bytes | int | float) -> str | msgspec.Raw:
+    if isinstance(word, str):
+        return word
+    if isinstance(word, bytes):
+        return msgspec.Raw(_STR_32 + len(word).to_bytes(4, "big") + word)
+    return str(word)

@@ -150,23 +150,26 @@ def _best(scores: npt.NDArray[Any], numbers: I64, ids: list[str], size: int) -> 
 
 def _entries(counted: Counted, there: npt.NDArray[np.bool_], rows: list[int], ids: list[str]) -> tuple[ChartEntry, ...]:
     """`rows` among those that are there."""
-    by_label, weight = counted.likes[there], np.maximum(counted.weight[there], 0)
-    likes, squares = by_label.sum(axis=1), np.maximum(counted.squares[there], 0)
-    at = np.array(rows, np.int64)
+    weight, squares = (np.maximum(column[there], 0) for column in (counted.weight, counted.squares))
+    likes, at = counted.likes[there].sum(axis=1), np.array(rows, np.int64)
+    # Of these few alone: there may be a million more.
+    these = np.flatnonzero(there)[at]
+    numbers, missed, origin = counted.entry[these], counted.missed[these], counted.origin[these]
+    by_bots = counted.likes[these, BOT:].sum(axis=1) / likes[at]
     sets = rank_sets(weight, squares, at, counted.error)
     ranks, human_ranks = (_ranks(scores, scores[at]) for scores in (likes, weight))
     found = [
         ChartEntry(
-            ids[counted.entry[there][row]],
+            ids[numbers[k]],
             int(ranks[k]),
             int(human_ranks[k]),
             int(ranks[k] - human_ranks[k]),
             int(likes[row]),
             float(weight[row]),
             (int(sets.low[k]), int(sets.high[k]) or None),
-            float(by_label[row, BOT:].sum() / likes[row]),
-            dict(zip(CONTENT_ORIGINS, counted.origin[there][row].tolist(), strict=True)),
-            int(counted.missed[there][row]),
+            float(by_bots[k]),
+            dict(zip(CONTENT_ORIGINS, origin[k].tolist(), strict=True)),
+            int(missed[k]),
         )
         for k, row in enumerate(rows)
     ]

@@ -17,7 +17,7 @@ async def main(settings: ChoiceSettings) -> None:
     warm_up()
     redis = redis_connection.connect(settings)
     stages = FaustStages("choice", settings)
-    runner = ChoiceRunner(settings, redis, stages.send)
+    runner = ChoiceRunner(settings, redis, stages.send, stages.send_many)
     stages.topics = [CHOICES, CHOICE_REPORTS]
     for topic in (EXPOSURES_BY_ACTOR, FORECASTS):
         stages.add(topic, runner)

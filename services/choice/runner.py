@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ from shared.partitions import Partition
 from shared.stage import Send
 from shared.topics import CHOICE_REPORTS, EXPOSURES_BY_ACTOR, FORECASTS
 
+# To a topic's partition messages by key; back once the broker has them.
+SendMany = Callable[[str, int, Mapping[str, bytes]], Awaitable[None]]
 REPORTS_AT_ONCE: Final = 1000
 
 
@@ -36,7 +38,7 @@ class ChoiceRunner(JoiningRunner):
     those since the last snapshot.
     """
 
-    def __init__(self, settings: ChoiceSettings, redis: Redis, send: Send) -> None:
+    def __init__(self, settings: ChoiceSettings, redis: Redis, send: Send, send_many: SendMany) -> None:
         super().__init__(
             "choice",
             lambda p: ChoiceTask(p, settings.choice_likes, settings.choice_items),
@@ -47,6 +49,7 @@ class ChoiceRunner(JoiningRunner):
         )
         self.writer = IdempotentWriter(redis, "choice", FORECASTS)
         self._ttl_seconds = round(settings.choice_reports_ttl_days * 86400)
+        self._send_many = send_many
         # Reports since the last snapshot, by partition and user.
         self._unsent: dict[int, dict[str, bytes]] = {}
 
@@ -89,13 +92,10 @@ class ChoiceRunner(JoiningRunner):
 
     async def settle(self, entry: Partition) -> None:
         """Also the topic has all reports: a snapshot follows."""
-        task: ChoiceTask = task_of(entry)
-        unsent = self._unsent.pop(task.partition, {})
-        entry.pending += [
-            await self._send(Output(CHOICE_REPORTS, report, task.partition, user.encode()))
-            for user, report in unsent.items()
-        ]
         await super().settle(entry)
+        task: ChoiceTask = task_of(entry)
+        if unsent := self._unsent.pop(task.partition, {}):
+            await self._send_many(CHOICE_REPORTS, task.partition, unsent)
 
     def drop(self, partition: int) -> None:
         super().drop(partition)

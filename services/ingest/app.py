@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp
 
+from services.ingest.gathered import Gathered
 from services.ingest.http import Gate, build_app
 from services.ingest.registry import SchemaRegistry, client
 from services.ingest.runner import EXPOSURES_SOURCE, IngestRunner, warm_up
@@ -17,13 +18,14 @@ from shared.health import Health, Latency, Sample
 from shared.topics import EXPOSURES, EXPOSURES_REJECTED, INGEST_GROUP, LIKES, LIKES_REJECTED, REVIEWS
 
 FETCHED_AT_ONCE = 4000
+FETCHES_A_FRAME = 5
 # A fetch that finds nothing is answered within milliseconds; one that is not tells nothing of the partition's end.
 FETCH_IS_LATE_MS = 2000
 LAGS = {LIKES: "lag_likes", EXPOSURES: "lag_slates"}
 
 
 class IngestWorker(GroupWorker):
-    """Reads batches, passes them through each partition's `Intake`, and closes frames that are due."""
+    """Gathers a frame's messages, passes them through each partition's `Intake`, and closes frames that are due."""
 
     def __init__(self, settings: IngestSettings) -> None:
         self.registry = SchemaRegistry(client(settings))
@@ -33,6 +35,7 @@ class IngestWorker(GroupWorker):
         others = [LIKES_REJECTED, EXPOSURES_REJECTED, REVIEWS]
         super().__init__("ingest", settings, self.runners, INGEST_GROUP, others)
         self.gate = Gate(settings)
+        self.gathered = Gathered(lambda place: self.runners[place.topic].held.get(place.partition))
         self._timeout_ms = settings.ingest_frame_ms
 
     def app(self, health: Health) -> ASGIApp:
@@ -43,23 +46,26 @@ class IngestWorker(GroupWorker):
         self.gate.producer = self.producer
 
     async def step(self) -> None:
-        fetched = await self.fetch(self._timeout_ms, FETCHED_AT_ONCE)
-        # As it is held now: whatever waits from here on, the group may hand partitions out anew.
-        held = {place: self.runners[place.topic].held.get(place.partition) for place in fetched}
+        self.gathered.add(await self.fetch(0 if self.gathered.count else self._timeout_ms, FETCHED_AT_ONCE))
         now = time.monotonic()
-        for place, records in fetched.items():
-            if (entry := held[place]) is None:
-                continue
+        if self.gathered.count >= FETCHED_AT_ONCE or any(self.runners[t].due_by_age(now) for t in self.gathered.topics):
+            await self._take(now)
+        self._note_what_is_not_idle(now)
+        for topic, runner in self.runners.items():
+            await runner.close_due(now)
+            await self.save(topic, runner.due())
+        if self.gathered.count:
+            # Parsed once their frame is due: a few at a time cost several times as much.
+            await asyncio.sleep(self._timeout_ms / 1000 / FETCHES_A_FRAME)
+
+    async def _take(self, now: float) -> None:
+        for place, (entry, records) in self.gathered.take().items():
             runner = self.runners[place.topic]
             for start in range(0, len(records), runner.source.at_once):
                 await runner.take(place.partition, entry, records[start : start + runner.source.at_once], now)
                 self.progressed_at = now
                 # HTTP callers, and what is being sent, get their turns.
                 await asyncio.sleep(0)
-        self._note_what_is_not_idle(now)
-        for topic, runner in self.runners.items():
-            await runner.close_due(now)
-            await self.save(topic, runner.due())
 
     def _note_what_is_not_idle(self, now: float) -> None:
         """A partition is idle only if the broker said lately that it has nothing more: one whose leader is lost, or

@@ -34,18 +34,13 @@ class FrameBuilder:
         self.partitions = partitions
         self.max_rows = max_rows
         self.framing = framing
-        self._parts: list[list[pa.RecordBatch]] = [[] for _ in range(partitions)]
+        self._batches: list[pa.RecordBatch] = []
         self._rows = 0
 
     def add(self, rows: pa.RecordBatch) -> None:
-        if rows.num_rows == 0:
-            return
-        self._rows += rows.num_rows
-        actor = rows.column(self.framing.actor)
-        owner = (hash_strings(actor) if pa.types.is_string(actor.type) else actor.to_numpy()) % self.partitions
-        for parts, part in zip(self._parts, frames.by_owner(rows, owner, self.partitions), strict=True):
-            if part.num_rows:
-                parts.append(part)
+        if rows.num_rows:
+            self._rows += rows.num_rows
+            self._batches.append(rows)
 
     @property
     def full(self) -> bool:
@@ -57,11 +52,12 @@ class FrameBuilder:
 
     def close(self, progress: Progress, always: bool = False) -> list[Output]:
         """The frames collected, each with the sources' progress; empty ones too if `always`."""
+        rows = frames.join(self._batches, self.framing.schema)
+        actor = rows.column(self.framing.actor)
+        owner = (hash_strings(actor) if pa.types.is_string(actor.type) else actor.to_numpy()) % self.partitions
+        self._batches, self._rows = [], 0
         outputs = []
-        for partition, parts in enumerate(self._parts):
-            if parts or always:
-                frame = Frame(self.framing.kind, frames.join(parts, self.framing.schema), progress=progress)
-                outputs += to_outputs(frame, self.framing.topic, partition)
-        self._parts = [[] for _ in range(self.partitions)]
-        self._rows = 0
+        for partition, part in enumerate(frames.by_owner(rows, owner, self.partitions)):
+            if part.num_rows or always:
+                outputs += to_outputs(Frame(self.framing.kind, part, progress=progress), self.framing.topic, partition)
         return outputs

@@ -137,9 +137,13 @@ class IngestRunner(Partitions):
             for rejection in taken.rejections:
                 await self._deliver(_to_output(rejection, self.source))
 
+    def due_by_age(self, now: float) -> bool:
+        """Whether the last frame was closed so long ago that what there is now should follow."""
+        return now - self._closed_at >= self._frame_seconds
+
     async def close_due(self, now: float) -> None:
         """Send frames that are large or old enough; empty ones where event time goes on without rows."""
-        aged = now - self._closed_at >= self._frame_seconds and not self.builder.empty
+        aged = self.due_by_age(now) and not self.builder.empty
         tick = self.sources.tick_due(now)
         if not (self.builder.full or aged or tick):
             return

@@ -9,7 +9,7 @@ class IngestSettings(ServiceSettings):
     """Ingest's own settings."""
 
     ingest_frame_rows: int = Field(4096, ge=1, le=65536, description="A frame closes at this many likes")
-    ingest_frame_ms: int = Field(250, ge=1, le=5000, description="A frame closes after this time, ms")
+    ingest_frame_ms: int = Field(500, ge=1, le=5000, description="A frame closes after this time, ms")
     ingest_remembered_ids: int = Field(
         1_000_000, ge=1000, description="Event ids remembered per partition to recognise duplicates"
     )
