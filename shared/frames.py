@@ -217,6 +217,11 @@ FORECASTS: Final = pa.schema(
         ("signature", pa.int8()),
         ("mandate", pa.int8()),
         ("user_present", pa.int8()),
+        # As p_popular, were all that is known liked alike; how probable something was that nobody had liked before; and
+        # whether it was that.
+        ("p_any", pa.float32()),
+        ("p_new", pa.float32()),
+        ("is_new", pa.bool_()),
     ]
 )
 
@@ -268,13 +273,15 @@ CODES: Final[dict[str, tuple[str, ...]]] = {
 # Schemas that got more columns, by the names that they had before: frames and snapshots of then are read as likes that
 # say nothing of these.
 _NEW_IN_LIKES: Final = ("slate_id", "topic", "principal_id", "agent_key", "signature", "mandate", "user_present")
-_NEW_IN_FORECASTS: Final = ("slate", "topic")
+_NEWEST_IN_FORECASTS: Final = ("p_any", "p_new", "is_new")
+_NEW_IN_FORECASTS: Final = ("slate", "topic", *_NEWEST_IN_FORECASTS)
 _FORMER: Final = {
     tuple(name for name in schema.names if name not in new): schema
     for schema, new in (
         (LIKES, _NEW_IN_LIKES),
         (JUDGED_LIKES, _NEW_IN_LIKES),
         (TRUSTED_LIKES, _NEW_IN_LIKES),
+        (FORECASTS, _NEWEST_IN_FORECASTS),
         (FORECASTS, _NEW_IN_FORECASTS),
         (FORECASTS, (*_NEW_IN_FORECASTS, "actor_kind", *_NEW_IN_LIKES[2:])),
     )

@@ -13,16 +13,12 @@ and theta are parameters of a forecast, and no effects.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from services.choice import named_slates
 from services.choice.log import F64, Bits, Likes, Log, Shown
-from services.choice.mixture import Mixture
+from services.choice.mixture import LEAST_PROBABILITY, Forecasts, Mixture
 from services.choice.named_slates import CameFrom
-
-LEAST_PROBABILITY: Final = 2.0**-16
 
 
 def of_log(log: Log) -> Bits:
@@ -37,8 +33,10 @@ def of(likes: Likes, shown: Shown) -> Bits:
 
 def with_slates(likes: Likes, p: F64, shown: Shown) -> F64:
     """Of the likes of a whole log another forecast, and what was shown: mixed as p_history is. Shape (n,)."""
-    # No popularity besides: what slates leave over is as this forecast says.
-    return Mixture().forecast(likes, p, p, shown).p_shown(p, p)
+    # Nothing besides: what slates leave over is as this forecast says.
+    nothing = np.full(len(likes), np.nan)
+    alone = Forecasts(p, p, p, nothing, np.zeros(len(likes), np.bool_))
+    return Mixture().forecast(likes, alone, shown).p_shown(alone)
 
 
 def following(mixture: Mixture, likes: Likes, shown: Shown, came_from: CameFrom) -> Bits:
@@ -47,9 +45,11 @@ def following(mixture: Mixture, likes: Likes, shown: Shown, came_from: CameFrom)
     """
     at = np.flatnonzero(np.isfinite(likes.p_history))
     mine = likes.take(at)
-    p_popular, p_history = (np.maximum(p, LEAST_PROBABILITY) for p in (mine.p_popular, mine.p_history))
-    believed = mixture.forecast(mine, p_history, p_popular, shown)
-    p_shown, other = (np.maximum(believed.p_shown(p, p_popular), LEAST_PROBABILITY) for p in (p_history, p_popular))
+    forecasts = Forecasts.of(mine)
+    p_history, p_popular = forecasts.p_history, forecasts.p_popular
+    believed = mixture.forecast(mine, forecasts, shown)
+    by_past, by_popularity = forecasts, forecasts._replace(p_history=p_popular)
+    p_shown, other = (np.maximum(believed.p_shown(by), LEAST_PROBABILITY) for by in (by_past, by_popularity))
     named = came_from.take(at)
     return Bits(
         at,

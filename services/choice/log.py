@@ -49,9 +49,10 @@ class Rows:
 class Likes(Rows):
     """Shapes (n,), in order of time. `actor`, `target`, `creator` are hashes (NOBODY: not known), `time` is in ms,
     `weight` is the probability that a person acted. `p_popular` and `p_history` were forecast of it by popularity and
-    by the actor's own past, given that the actor likes something now; not a number where nothing was. `slate`: as of
-    Shown, the one that the like names (`named_slates` has which of them are known), NO_SLATE where it names none;
-    `topic`: a hash.
+    by the actor's own past, given that the actor likes something now; not a number where nothing was. `p_any`: were all
+    that is known liked alike; `p_new`: that something comes which nobody liked before; `is_new`: whether it is that.
+    `slate`: as of Shown, the one that the like names (`named_slates` has which of them are known), NO_SLATE where it
+    names none; `topic`: a hash.
     """
 
     actor: U64
@@ -68,10 +69,14 @@ class Likes(Rows):
     p_without: F64 = field(default_factory=lambda: np.zeros(0))
     slate: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     topic: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
+    p_any: F64 = field(default_factory=lambda: np.zeros(0))
+    p_new: F64 = field(default_factory=lambda: np.zeros(0))
+    is_new: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __post_init__(self) -> None:
         unknown = {"origin": np.int8(0), "language": np.int32(NO_LANGUAGE), "p_with": np.nan, "p_without": np.nan}
         unknown |= {"slate": np.int64(NO_SLATE), "topic": np.uint64(NOBODY)}
+        unknown |= {"p_any": np.nan, "p_new": np.nan, "is_new": np.bool_(False)}
         for name, value in unknown.items():
             if not len(getattr(self, name)):
                 object.__setattr__(self, name, np.full(len(self.actor), value))
@@ -176,14 +181,9 @@ class Log:
         return (int(times.min()), int(times.max())) if len(times) else (0, 0)
 
 
-def likes_of(
-    batch: pa.RecordBatch,
-    p_popular: F64 | None = None,
-    p_history: F64 | None = None,
-    **more: npt.NDArray[Any],
-) -> Likes:
-    """Of likes in order of time (schema `frames.LIKES`), and of what was forecast of each: those that were not taken
-    back, in full. Shares and buys are none. `more`: other columns of Likes, of each row of the batch.
+def likes_of(batch: pa.RecordBatch, **more: npt.NDArray[Any]) -> Likes:
+    """Of likes in order of time (schema `frames.LIKES`) those that were not taken back, in full. Shares and buys are
+    none. `more`: other columns of Likes, of each row of the batch; without p_popular, p_history nothing was forecast.
     """
     action = batch.column("action").to_numpy()
     actor, target = (hash_strings(batch.column(name)) for name in ("actor_id", "target_id"))
@@ -193,6 +193,7 @@ def likes_of(
     np.maximum.at(last_unlike, of_row[unlikes], unlikes)
     kept = np.flatnonzero((action == LIKE) & (rows > last_unlike[of_row]))
     nothing = np.full(len(rows), np.nan)
+    columns = {"p_popular": nothing, "p_history": nothing, **more}
     return Likes(
         actor[kept],
         target[kept],
@@ -200,9 +201,7 @@ def likes_of(
         batch.column("occurred_at").to_numpy()[kept],
         batch.column("surface").to_numpy()[kept],
         np.ones(len(kept)),
-        (nothing if p_popular is None else p_popular)[kept],
-        (nothing if p_history is None else p_history)[kept],
-        **{name: column[kept] for name, column in more.items()},
+        **{name: column[kept] for name, column in columns.items()},
     )
 
 

@@ -2,8 +2,10 @@
 
 An item's weight is the sum, over the places where it stood, of what rank and age (doublings of seconds since it was
 shown) are worth, times what it is worth to have been shown so many times since the actor's like before. What the actor
-liked since stands at a rank of its own. What follows is weighed once more, by its doubling, so that what is stated
-comes as often (as histogram binning does, Zadrozny and Elkan, "Obtaining calibrated probability estimates", ICML 2001).
+liked since stands at a rank of its own. The probability that follows is weighed once more, by its doubling, beside all
+that was not shown, so that what is stated comes as often (as histogram binning does, Zadrozny and Elkan, "Obtaining
+calibrated probability estimates", ICML 2001); this is learnt from the latest likes, since what people like of a slate
+changes with what else they know.
 
 The predictor's probability of what was shown is not known here. These are coefficients of a forecast, and no effects.
 """
@@ -30,13 +32,15 @@ _STATED: Final = _TIMES + SLATES + 1
 WEIGHTS: Final = _STATED + _DOUBLINGS
 # For how much it counts that all are worth the same before any like, in information.
 PRIOR: Final = 1.0
+# How much information on what is stated is remembered: as much as some thousand likes hold.
+REMEMBERED: Final = 50.0
 
 
 class Room(NamedTuple):
     """By slate, the latest first: from where to where its places are, its age. By place: its item, what it is worth. By
-    item: which, the coefficient of how many times it was shown, the sum over its places, the probability by these, the
-    coefficient of its doubling, and what is stated, but for a factor. By coefficient, zero after use: what was expected
-    and what came. `slot`: where to find items by their hash, and of which like.
+    item: which, the coefficient of how many times it was shown, the sum over its places, what it weighs by these among
+    all, the coefficient of its doubling, and the probability that is stated. By coefficient, zero after use: what was
+    expected and what came. `slot`: where to find items by their hash, and of which like.
     """
 
     begin: Any
@@ -114,30 +118,64 @@ def _gather(room: Room, number: int, slates: int, new: int, shown: Any, rank: An
 
 @njit(cache=True)
 def weigh(
-    room: Room, number: int, slates: int, new: int, shown: Any, rank: Any, factor: Any, target: Any
-) -> tuple[int, float, float]:  # fmt: skip
-    """Find the probability of each item, of a like of this `number` (greater than those before) after so many `slates`,
-    of which some are `new`, since the actor's like before. Returns how many items there are, the probability of the
-    target, and that of the most probable one. `factor`: what each coefficient makes of a weight.
+    room: Room, number: int, slates: int, new: int, shown: Any, rank: Any, factor: Any
+) -> tuple[int, float]:  # fmt: skip
+    """Find what each item weighs among all, of a like of this `number` (greater than those before) after so many
+    `slates`, of which some are `new`, since the actor's like before. Returns how many items there are, and the greatest
+    weight. `factor`: what each coefficient makes of a weight.
     """
     items = _gather(room, number, slates, new, shown, rank, factor)
-    times, before, stated, p = room.times, room.before, room.stated, room.p
-    whole = 0.0
+    times, before = room.times, room.before
+    whole, top = 0.0, 0.0
     for j in range(items):
         times[j] = min(times[j], _TIMES + SLATES)
         before[j] = room.sum[j] * factor[times[j]]
         whole += before[j]
-    bits, part, whole, top, here = before.view(np.int64), 1.0 / whole, 0.0, 0.0, 0.0
+        top = max(top, before[j])
+    part = 1.0 / whole
     for j in range(items):
         before[j] *= part
+    return items, top * part
+
+
+@njit(cache=True)
+def state(room: Room, items: int, rho: float, factor: Any, target: Any) -> tuple[float, float]:
+    """After `weigh`, where the like is of these items with probability `rho`: the probability of each, weighed once
+    more beside all that was not shown. Returns those of the target and of what was not shown.
+    """
+    p, stated, targets = room.p, room.stated, room.target
+    for j in range(items):
+        p[j] = rho * room.before[j]
+    bits, whole, here = p.view(np.int64), 1.0 - rho, 0.0
+    for j in range(items):
         # Doublings by the number's exponent, as `doubling`.
         stated[j] = _STATED + min(max(1022 - (bits[j] >> 52), 0), _DOUBLINGS - 1)
-        p[j] = before[j] * factor[stated[j]]
+        p[j] *= factor[stated[j]]
         whole += p[j]
-        top = max(top, p[j])
-        if room.target[j] == target:
+    part = 1.0 / whole
+    for j in range(items):
+        p[j] *= part
+        if targets[j] == target:
             here = p[j]
-    return items, here / whole, top / whole
+    return here, (1.0 - rho) * part
+
+
+@njit(cache=True)
+def learn_stated(
+    room: Room, items: int, target: Any, by_slate: float, weight: Any, information: Any, factor: Any
+) -> None:
+    """A like after `state`, whatever it was of; `by_slate`: as far as it was by what was shown."""
+    expected, came, stated, p = room.expected, room.came, room.stated, room.p
+    for j in range(items):
+        expected[stated[j]] += p[j]
+        if room.target[j] == target:
+            came[stated[j]] = by_slate
+    for c in range(_STATED, WEIGHTS):
+        if expected[c] > 0.0:
+            known = information[c] + max(expected[c] * (1.0 - expected[c]), 0.0)
+            information[c] = min(known, REMEMBERED)
+            _step(c, came[c] - expected[c], weight, information, factor)
+            expected[c] = came[c] = 0.0
 
 
 @njit(cache=True)
@@ -146,16 +184,13 @@ def learn(
     weight: Any, information: Any, factor: Any,
 ) -> None:  # fmt: skip
     """A like of the target after `weigh`, as far as it was `by_slate`."""
-    expected, came, before, stated, p = room.expected, room.came, room.before, room.stated, room.p
-    whole, hit, place = 0.0, 0, 0
+    expected, came, before = room.expected, room.came, room.before
+    hit, place = 0, 0
     for j in range(items):
         expected[room.times[j]] += before[j]
-        expected[stated[j]] += p[j]
-        whole += p[j]
         if room.target[j] == target:
             hit = j
-    came[room.times[hit]] = came[stated[hit]] = 1.0
-    expected[_STATED:] /= whole
+    came[room.times[hit]] = 1.0
     for s in range(slates):
         age, of_slate = _AGE + room.age[s], 0.0
         for k in range(room.begin[s], room.end[s]):
@@ -168,9 +203,14 @@ def learn(
                 came[age] += share
             place += 1
         expected[age] += of_slate
-    for c in range(WEIGHTS):
+    for c in range(_STATED):
         if expected[c] > 0.0:
             information[c] += by_slate * max(expected[c] * (1.0 - expected[c]), 0.0)
-            weight[c] += by_slate * (came[c] - expected[c]) / information[c]
-            factor[c] = math.exp(weight[c])
+            _step(c, by_slate * (came[c] - expected[c]), weight, information, factor)
             expected[c] = came[c] = 0.0
+
+
+@njit(cache=True)
+def _step(c: int, due: float, weight: Any, information: Any, factor: Any) -> None:
+    weight[c] += due / information[c]
+    factor[c] = math.exp(weight[c])

@@ -276,9 +276,11 @@ class ChoiceTask:
 def _likes_of(rows: pa.RecordBatch, actors: U64, targets: U64, which: I64) -> Likes:
     """These rows as likes. A like that no person gave is not forecast: nothing is learnt from it."""
     weight = rows.column("weight").to_numpy()[which].astype(np.float64)
-    p_popular, p_history = (
-        rows.column(name).fill_null(np.nan).to_numpy()[which].astype(np.float64) for name in ("p_popular", "p_history")
+    p_popular, p_history, p_any, p_new = (
+        rows.column(name).fill_null(np.nan).to_numpy()[which].astype(np.float64)
+        for name in ("p_popular", "p_history", "p_any", "p_new")
     )
+    is_new = rows.column("is_new").fill_null(False).to_numpy(zero_copy_only=False)[which]
     time, surface = (rows.column(name).to_numpy()[which] for name in ("occurred_at", "surface"))
     creators = hashes(rows.column("creator_id"))[which]
     p_history = np.where(weight > 0, p_history, np.nan)
@@ -294,6 +296,9 @@ def _likes_of(rows: pa.RecordBatch, actors: U64, targets: U64, which: I64) -> Li
         p_history,
         slate=slate.view(np.int64),
         topic=topic,
+        p_any=p_any,
+        p_new=p_new,
+        is_new=is_new,
     )
 
 

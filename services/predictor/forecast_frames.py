@@ -37,18 +37,19 @@ def forecast(
 ) -> pa.RecordBatch:
     """All rows of a batch of trusted likes; `scored` counts those that come for the first time. Schema FORECASTS."""
     n = batch.num_rows
-    numbers = np.zeros((2, n), np.float32)
-    place, known = np.zeros(n, np.int32), np.zeros(n, np.bool_)
+    numbers = np.zeros((4, n), np.float32)
+    place, is_new, known = np.zeros(n, np.int32), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     if scored is not None:
         at = np.flatnonzero(first)[scored.at]
-        numbers[:, at] = scored.p_popular, scored.p_history
-        place[at], known[at] = scored.rank, True
+        numbers[:, at] = scored.p_popular, scored.p_history, scored.p_any, scored.p_new
+        place[at], is_new[at], known[at] = scored.rank, scored.is_new, True
     columns = [batch.column(name) for name in _AS_THEY_CAME]
     columns += [pa.array(weight), pa.array(~first)]
-    columns += [pa.array(column, mask=~known) for column in (*numbers, place)]
+    columns += [pa.array(column, mask=~known) for column in (*numbers[:2], place)]
     columns.append(pa.array([VERSION]).take(pa.array(np.zeros(n, np.int64))))
     columns += [pa.array(hashes(batch.column(name))) for name in ("slate_id", "topic")]
     columns += [batch.column(name) for name in _OF_BUYS]
+    columns += [pa.array(column, mask=~known) for column in (*numbers[2:], is_new)]
     return pa.RecordBatch.from_arrays(columns, schema=FORECASTS)
 
 

@@ -12,8 +12,8 @@ are parameters of forecasts of all users, as the record of places is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, fields
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,25 +38,29 @@ LEAST: Final = 0.01
 
 @dataclass(frozen=True)
 class Rest:
-    """By like: how probable it was by popularity; how probable among its kind (what is new, what its user had liked
-    before, or else what is in no place of the ranking), and how probable that kind was, all but the first two as one;
-    whether it was of something new; how many things are in no place of the ranking, and not its user's. Shapes (n,).
+    """By like: how probable it was by popularity, how probable were anything alike, and how probable something new was
+    at all; how probable it was among its kind (what is new, what its user had liked before, or else what is in no place
+    of the ranking), and how probable that kind was, all but the first two as one; whether it was of something new; how
+    many things are in no place of the ranking, and not its user's. Shapes (n,).
     """
 
     p_popular: F64
+    p_any: F64
+    p_new: F64
     among: F64
     of_kind: F64
     is_new: Bools
     unranked: I64
 
     def take(self, at: I64) -> Rest:
-        return Rest(self.p_popular[at], self.among[at], self.of_kind[at], self.is_new[at], self.unranked[at])
+        return Rest(*(getattr(self, column.name)[at] for column in fields(self)))
 
 
 def nothing_stated(is_new: Bools) -> Rest:
     """Of likes that are not followed yet."""
     n = len(is_new)
-    return Rest(np.full(n, np.nan), np.full(n, np.nan), np.zeros(n), is_new, np.ones(n, np.int64))
+    p_popular, p_any, p_new, among = np.full((4, n), np.nan)
+    return Rest(p_popular, p_any, p_new, among, np.zeros(n), is_new, np.ones(n, np.int64))
 
 
 class Shares:
@@ -70,8 +74,23 @@ class Shares:
         not scored. `known`: how many things there were before it. Shapes (n,).
         """
         rest = nothing_stated(is_new)
-        _follow(places, known, is_new, self.learnt, rest.p_popular, rest.among, rest.of_kind, rest.unranked)
+        _follow(places, known, is_new, self.learnt, columns_of(rest))
         return rest
+
+
+class Columns(NamedTuple):
+    """What is filled in of a `Rest`."""
+
+    p_popular: Any
+    p_any: Any
+    p_new: Any
+    among: Any
+    of_kind: Any
+    unranked: Any
+
+
+def columns_of(rest: Rest) -> Columns:
+    return Columns(*(getattr(rest, name) for name in Columns._fields))
 
 
 @njit(cache=True)
@@ -110,47 +129,37 @@ def _learn_alike(learnt: Any, which: int, alike: float, share: float, known: int
 
 
 @njit(cache=True)
-def follow_like(
-    i: int,
-    places: Places,
-    known: Any,
-    is_new: Any,
-    learnt: Any,
-    p_popular: Any,
-    among: Any,
-    of_kind: Any,
-    unranked: Any,
-) -> None:
+def follow_like(i: int, places: Places, known: Any, is_new: Any, learnt: Any, rest: Columns) -> None:
     """Fill in like `i` of a `Rest`, if it was scored, then learn it."""
     if places.rank[i] < 0:
         return
     share = shares_of(learnt)
-    unranked[i] = unranked_of(known[i], places.candidates[i], places.held[i])
+    rest.p_new[i] = share[NEW]
+    rest.unranked[i] = unranked_of(known[i], places.candidates[i], places.held[i])
     _learn(learnt, NEW, 1.0 if is_new[i] else 0.0)
     if is_new[i]:
-        of_kind[i] = share[NEW]
-        among[i] = 1.0 / (known[i] + 1.0)
-        p_popular[i] = share[NEW] * among[i]
+        rest.of_kind[i] = share[NEW]
+        rest.among[i] = 1.0 / (known[i] + 1.0)
+        rest.p_popular[i] = rest.p_any[i] = share[NEW] * rest.among[i]
         return
     mine = places.popularity[i]
-    p_popular[i] = (1.0 - share[NEW]) * blended(share[ALIKE], mine, 1.0, known[i], known[i])
+    rest.p_any[i] = (1.0 - share[NEW]) / known[i]
+    rest.p_popular[i] = (1.0 - share[NEW]) * blended(share[ALIKE], mine, 1.0, known[i], known[i])
     _learn_alike(learnt, ALIKE, share[ALIKE], mine, known[i])
     again, own, owned = places.again[i], places.own[i], places.own_popularity[i]
-    of_kind[i] = (1.0 - share[NEW]) * (share[AGAIN] if again else 1.0 - share[AGAIN])
+    rest.of_kind[i] = (1.0 - share[NEW]) * (share[AGAIN] if again else 1.0 - share[AGAIN])
     _learn(learnt, AGAIN, 1.0 if again else 0.0)
     if places.rank[i] > 0:
         return
     if again:
-        among[i] = blended(share[ALIKE_UNRANKED], mine, owned, own, known[i])
+        rest.among[i] = blended(share[ALIKE_UNRANKED], mine, owned, own, known[i])
     else:
         left, others = 1.0 - places.ranked[i] - owned, known[i] - places.candidates[i] - own
-        among[i] = blended(share[ALIKE_UNRANKED], mine, left, others, known[i])
+        rest.among[i] = blended(share[ALIKE_UNRANKED], mine, left, others, known[i])
         _learn_alike(learnt, ALIKE_UNRANKED, share[ALIKE_UNRANKED], mine, known[i])
 
 
 @njit(cache=True)
-def _follow(
-    places: Places, known: Any, is_new: Any, learnt: Any, p_popular: Any, among: Any, of_kind: Any, unranked: Any
-) -> None:
+def _follow(places: Places, known: Any, is_new: Any, learnt: Any, rest: Columns) -> None:
     for i in range(len(known)):
-        follow_like(i, places, known, is_new, learnt, p_popular, among, of_kind, unranked)
+        follow_like(i, places, known, is_new, learnt, rest)

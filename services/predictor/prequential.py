@@ -31,14 +31,17 @@ FIGURES: Final = ("predictions", "hr@10", "hr@20", "mrr@20", "surprise_bits")
 @dataclass(frozen=True)
 class Scored:
     """The scored likes of a batch: which they were (`at`, places in the batch), their place in the ranking before
-    them (`rank`, 0: no candidate), and -log2 of the probability that was stated for what came; `p_popular`: how
-    probable it was by popularity alone (`forecasts`). Shapes (n,).
+    them (`rank`, 0: no candidate), and -log2 of the probability that was stated for what came; `p_popular`, `p_any`,
+    `p_new`, `is_new`: as of `forecasts.Rest`. Shapes (n,).
     """
 
     at: I64
     rank: I64
     surprise_bits: F64
     p_popular: F64
+    p_any: F64
+    p_new: F64
+    is_new: npt.NDArray[np.bool_]
 
     @property
     def p_history(self) -> F64:
@@ -84,7 +87,7 @@ class Prequential:
             self.calibration.observe(*outcomes)
             self._add(sums(rank[part], bits[part]).sum(axis=0))
             start = part.stop
-        return Scored(at, rank, bits, rest.p_popular)
+        return Scored(at, rank, bits, rest.p_popular, rest.p_any, rest.p_new, rest.is_new)
 
     def _add(self, found: F64) -> None:
         due = next_recalibration(int(self.total[0]))

@@ -168,11 +168,12 @@ class Twin:
         among = (popularity + 1.0 / choices) / (2.0 - places.ranked - places.candidates / choices)
         # Both know the whole catalogue: nothing is new. What was done before is among what is in no place.
         unranked = np.maximum(choices - places.candidates, 1)
-        known = Rest(by_popular, among, np.ones(len(choices)), np.zeros(len(choices), np.bool_), unranked)
+        n = len(choices)
+        known = Rest(by_popular, by_anything, np.zeros(n), among, np.ones(n), np.zeros(n, np.bool_), unranked)
         scored = self.model.prequential.observe(places._replace(again=known.is_new), known)
         by_past = by_popular.copy()
         by_past[scored.at] = scored.p_history
-        stated = np.empty(len(choices))
+        stated = np.empty(n)
         _mix(np.stack([by_past, by_popular, by_anything]), self._trusted, stated)
         return stated
 

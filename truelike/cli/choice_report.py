@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from rich.table import Table
 
@@ -64,8 +65,8 @@ def measure_likes(
     others, compared = of_twins(batch, shown)
     classes = {"origin": batch.column("content_origin").to_numpy(), "language": languages[0]}
     named = {"slate": hashes(batch.column("slate_id")).view(np.int64), "topic": hashes(batch.column("topic"))}
-    p_popular, p_history = forecasts(batch, bar("forecasting"))
-    likes = log.likes_of(batch, p_popular, p_history, **classes, **named, **compared)
+    stated = forecasts(batch, bar("forecasting"))
+    likes = log.likes_of(batch, **{**stated, **classes, **named, **compared})
     came_from, naming = named_slates.of(likes, shown), int((likes.slate != log.NO_SLATE).sum())
     likes = twins.with_slates(replace(likes, slate=came_from.slate), shown)
     buys = log.buys_of(batch)
@@ -99,20 +100,22 @@ def of_people(
     return {"as_of": as_of, **measure_likes(people, path, slates, bar)}
 
 
-def forecasts(likes: pa.RecordBatch, advance: Advance) -> tuple[F64, F64]:
-    """By popularity and by the actor's past, as they stood before each like (schema `frames.LIKES`, in order of time);
-    not a number where the predictor had nothing to go by. Shapes (n,).
+def forecasts(likes: pa.RecordBatch, advance: Advance) -> dict[str, npt.NDArray[Any]]:
+    """What the predictor stated before each like (schema `frames.LIKES`, in order of time), as columns of `log.Likes`;
+    not a number where it had nothing to go by. Shapes (n,).
     """
     model, n = CoPreference(), likes.num_rows
-    found = np.full((2, n), np.nan)
+    found = {name: np.full(n, np.nan) for name in ("p_popular", "p_history", "p_any", "p_new")}
+    found["is_new"] = np.zeros(n, np.bool_)
     for start in range(0, n, FORECAST_AT_ONCE):
         part = likes.slice(start, FORECAST_AT_ONCE)
         unlikes = part.column("action").to_numpy() == UNLIKE
         columns = part.column("actor_id"), part.column("target_id"), part.column("occurred_at").to_numpy()
         scored = model.score_and_learn(*columns, np.ones(part.num_rows, np.float32), unlikes)
-        found[:, start + scored.at] = scored.p_popular, scored.p_history
+        for name, column in found.items():
+            column[start + scored.at] = getattr(scored, name)
         advance(start + part.num_rows, n)
-    return found[0], found[1]
+    return found
 
 
 def of_twins(batch: pa.RecordBatch, shown: Shown) -> tuple[int, dict[str, F64]]:

@@ -16,7 +16,7 @@ import numpy as np
 from services.choice import bits, named_slates
 from services.choice.figures import choice_bits
 from services.choice.log import F64, I64, Log
-from services.choice.mixture import Mixture
+from services.choice.mixture import Forecasts, Mixture
 from shared.events import SURFACES
 from shared.measures.figure import Figure
 from truelike.evaluation import bits_world
@@ -104,5 +104,6 @@ def _believed(mixture: Mixture, world: BitsWorld, log: Log) -> tuple[float, F64,
     likes = replace(
         log.likes.take(np.zeros(world.size, np.int64)), actor=slate.actor, target=slate.target, time=time + REACTION_MS
     )
-    found = asked.forecast(likes, likes.p_history, likes.p_popular, slate, np.zeros(world.size, np.bool_))
-    return float(found.rho[0]), found.p_slate, float(found.popular[0])
+    found = asked.forecast(likes, Forecasts.of(likes), slate, np.zeros(world.size, np.bool_))
+    # Nothing says there how probable anything alike is: it goes by popularity.
+    return float(found.rho[0]), found.p_slate, float(found.popular[0] + found.anything[0])

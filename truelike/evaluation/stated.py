@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from services.choice.bits import LEAST_PROBABILITY
 from services.choice.log import ATTRIBUTION_MS, F64, I64, Likes, Shown
-from services.choice.mixture import Mixture
+from services.choice.mixture import LEAST_PROBABILITY, Believed, Forecasts, Mixture, history_alone
 from services.choice.moments import Moments
 from services.choice.shown_items import doubling
 from services.predictor.calibration import (
@@ -30,7 +29,9 @@ from services.predictor.forecasts import (
     ALIKE,
     ALIKE_UNRANKED,
     NEW,
+    Columns,
     blended,
+    columns_of,
     follow_like,
     nothing_stated,
     shares_of,
@@ -53,12 +54,11 @@ POPULAR, HISTORY, SHOWN = range(3)
 @dataclass(frozen=True)
 class Slated:
     """Of each like what its actor was shown within the window: from `begin[i]` to `end[i]` items by number (-1: not
-    liked before) and what the slate alone would say of each; `rho`: how much the slate is trusted; `popular`: how much
-    of the rest goes by popularity. Shapes (n,).
+    liked before) and what the slate alone would say of each; and what is `believed` besides, but for the probability of
+    the like itself. Shapes (n,).
     """
 
-    rho: F64
-    popular: F64
+    believed: Believed
     begin: I64
     end: I64
     item: I64
@@ -98,10 +98,9 @@ def sums(likes: pa.RecordBatch, shown: Shown) -> Sums:
         places = new_places(n)
         stop = _follow(
             start, users, items, times, before, rest.is_new, model.prequential.calibration.table,
-            model.prequential.calibration.weight, model.shares.learnt, rest.p_popular, rest.among, rest.of_kind,
-            rest.unranked,
+            model.prequential.calibration.weight, model.shares.learnt, columns_of(rest),
             model.store.histories, model.lists, model.rates, model.contest, model._work, places,
-            slated.rho, slated.popular, slated.begin, slated.end, slated.item, slated.p, *parts,
+            slated.believed, slated.begin, slated.end, slated.item, slated.p, *parts,
         )  # fmt: skip
         part = slice(start, stop)
         model.prequential.observe(Places(*(column[part] for column in places)), rest.take(np.arange(start, stop)))
@@ -114,8 +113,8 @@ def _slated(likes: pa.RecordBatch, model: CoPreference, shown: Shown) -> Slated:
     n = likes.num_rows
     actor, target = (hash_strings(likes.column(name)) for name in ("actor_id", "target_id"))
     time = likes.column("occurred_at").to_numpy()
-    p_history, p_popular = _of_the_likes(likes)
-    forecast = np.isfinite(p_history)
+    forecasts = _of_the_likes(likes)
+    forecast = np.isfinite(forecasts.p_history)
     # What each was shown within the window, every thing once.
     seen = shown.take(~shown.withheld)
     moments = Moments(seen.actor, seen.time)
@@ -132,28 +131,29 @@ def _slated(likes: pa.RecordBatch, model: CoPreference, shown: Shown) -> Slated:
     given = np.r_[np.zeros(len(of_like), np.bool_), np.ones(int(forecast.sum()), np.bool_)]
     order = np.argsort(whose, kind="stable")
     whose, given, targets = whose[order], given[order], np.r_[other, target[forecast]][order]
-    no, by_past, by_all = (
-        np.zeros(len(whose), np.uint64),
-        *(np.maximum(p[whose], LEAST_PROBABILITY) for p in (p_history, p_popular)),
-    )
-    rows = Likes(actor[whose], targets, no, time[whose], no.astype(np.int8), np.ones(len(whose)), by_all, by_past)
-    believed = Mixture().forecast(rows, by_past, by_all, shown, given)
-    rho, popular = np.zeros(n), np.zeros(n)
-    rho[forecast], popular[forecast] = believed.rho[given], believed.popular[given]
+    no, stated = np.zeros(len(whose), np.uint64), forecasts.take(whose)
+    rows = Likes(actor[whose], targets, no, time[whose], no.astype(np.int8), np.ones(len(whose)), *stated[:2])
+    of_all = Mixture().forecast(rows, stated, shown, given)
+    believed = history_alone(n)
+    for column, of_one in zip(believed, of_all, strict=True):
+        column[forecast] = of_one[given]
     ends = np.cumsum(np.bincount(of_like, minlength=n))
     begins = np.r_[0, ends[:-1]].astype(np.int64)
-    return Slated(rho, popular, begins, ends, _numbers(model, targets[~given]), believed.p_slate[~given])
+    return Slated(believed, begins, ends, _numbers(model, targets[~given]), of_all.p_slate[~given])
 
 
-def _of_the_likes(likes: pa.RecordBatch) -> tuple[F64, F64]:
-    """What was forecast of each like by its actor's past, and by popularity; not a number where nothing was. Shapes
-    (n,).
-    """
+def _of_the_likes(likes: pa.RecordBatch) -> Forecasts:
+    """What was forecast of each like; not a number where nothing was."""
     users, items, times = (likes.column(name) for name in ("actor_id", "target_id", "occurred_at"))
     scored = CoPreference().score_and_learn(users, items, times.to_numpy(), np.ones(likes.num_rows, np.float32))
-    found = np.full((2, likes.num_rows), np.nan)
-    found[:, scored.at] = scored.p_history, scored.p_popular
-    return found[0], found[1]
+    found = np.full((4, likes.num_rows), np.nan)
+    for column, name in zip(found, Forecasts._fields[:4], strict=True):
+        column[scored.at] = getattr(scored, name)
+    is_new = np.zeros(likes.num_rows, np.bool_)
+    is_new[scored.at] = scored.is_new
+    found[:3] = np.maximum(found[:3], LEAST_PROBABILITY)
+    p_history, p_popular, p_any, p_new = found
+    return Forecasts(p_history, p_popular, p_any, p_new, is_new)
 
 
 def _numbers(model: CoPreference, targets: U64) -> I64:
@@ -230,9 +230,9 @@ def _clearness(clear: float) -> int:
 @njit(cache=True)
 def _follow(
     start: int, users: Any, items: Any, times: Any, before: Any, is_new: Any, table: Any,
-    weight: Any, learnt: Any, p_popular: Any, among: Any, of_kind: Any, unranked: Any,
+    weight: Any, learnt: Any, rest: Columns,
     histories: Histories, lists: Lists, rates: Rates, contest: Contest, work: Any, places: Places,
-    rho: Any, of_popular: Any, begin: Any, end: Any, slate_item: Any, slate_p: Any,
+    believed: Believed, begin: Any, end: Any, slate_item: Any, slate_p: Any,
     stated: Any, came: Any, variance: Any, p_liked: Any,
 ) -> int:  # fmt: skip
     """State, score and learn likes up to where probabilities are calibrated anew; returns where that is."""
@@ -254,20 +254,21 @@ def _follow(
                 table[clear], weight[clear], item_of, held, work, count, known, share, now, by_past, candidate_p
             )
             sums[:] = 0.0
+            rho, popular_share, any_share = believed.rho[i], believed.popular[i], believed.anything[i]
             for k in range(begin[i], end[i]):
-                given = rho[i] * slate_p[k]
+                given = rho * slate_p[k]
                 if 0 <= slate_item[k] < known:
                     extra[slate_item[k]] = given
                 else:
-                    given += (1 - rho[i]) * now[NEW] / (known + 1.0)
+                    given += (1 - rho) * believed.of_new[i] * now[NEW] / (known + 1.0)
                     sums[SHOWN, _class(given)] += given
                     if slate_item[k] == item:
                         p_liked[i, SHOWN] = given
             for j in range(known):
                 popular = old * blended(now[ALIKE], share[j], 1.0, known, known)
                 by_past[j] *= old
-                rest = (1 - of_popular[i]) * by_past[j] + of_popular[i] * popular
-                with_slate = (1 - rho[i]) * rest + extra[j]
+                mixed = (1 - popular_share - any_share) * by_past[j] + popular_share * popular + any_share * old / known
+                with_slate = (1 - rho) * believed.of_known[i] * mixed + extra[j]
                 extra[j] = 0.0
                 sums[POPULAR, _class(popular)] += popular
                 sums[HISTORY, _class(by_past[j])] += by_past[j]
@@ -280,7 +281,7 @@ def _follow(
                 for c in range(CLASSES):
                     stated[f, c] += sums[f, c]
                     variance[f, c] += sums[f, c] * (1.0 - sums[f, c])
-        follow_like(i, places, before, is_new, learnt, p_popular, among, of_kind, unranked)
+        follow_like(i, places, before, is_new, learnt, rest)
         advance(rates, times[i])
         learn(user, item, times[i], 1.0, histories, lists, rates)
         if scored and contest.state[SCORED] == next_recalibration(contest.state[SCORED] - 1):

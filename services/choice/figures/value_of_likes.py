@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.choice.bits import LEAST_PROBABILITY
 from services.choice.log import Log
+from services.choice.mixture import LEAST_PROBABILITY
 from shared.events import CONTENT_ORIGINS
 from shared.measures import confidence
 from shared.measures.cells import Cell, Cells

@@ -10,6 +10,7 @@ import pytest
 from services.choice import bits, person
 from services.choice.figures import choice_bits
 from services.choice.log import F64, I64, Likes, Log, Shown
+from services.choice.mixture import LEAST_PROBABILITY
 from services.choice.person import PARTS, Person
 from tests.likes import START_MS
 
@@ -72,12 +73,13 @@ def test_the_mixture_is_learnt(rho: float) -> None:
     made = world(2, rho)
     found = bits.of(made.log.likes, made.log.shown)
     late = slice(2000, None)
-    best = -np.log2(np.maximum(made.p, bits.LEAST_PROBABILITY))
+    best = -np.log2(np.maximum(made.p, LEAST_PROBABILITY))
     assert found.rest[late].mean() == pytest.approx(best[late].mean(), abs=0.02)
     assert found.rest[late].mean() < -np.log2(made.log.likes.p_history[late]).mean() - 0.05
     # Where somebody was shown two slates within a day it is not known which of them a like follows.
     wrong = np.abs(np.log2(found.p_shown[late]) + best[late])
-    assert np.quantile(wrong, 0.95) < 0.25
+    # What is stated is learnt from the latest likes alone.
+    assert np.quantile(wrong, 0.95) < 0.27
 
 
 def test_what_was_stated_came_true_as_often() -> None:

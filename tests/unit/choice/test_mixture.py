@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.choice import bits, named_slates
 from services.choice.log import ATTRIBUTION_MS, Likes, Shown
-from services.choice.mixture import Mixture
+from services.choice.mixture import Forecasts, Mixture
 from services.choice.recent_slates import SLATES
 from tests.likes import START_MS
 
@@ -86,7 +86,7 @@ def test_no_forecast_knows_which_slate_a_like_came_from(seed: int) -> None:
 
 def test_the_latest_slates_of_the_window_are_looked_at_and_no_others() -> None:
     likes, shown = made(3, 200, 400)
-    p_slate = Mixture().forecast(likes, likes.p_history, likes.p_popular, shown).p_slate
+    p_slate = Mixture().forecast(likes, Forecasts.of(likes), shown).p_slate
     seen = shown.take(~shown.withheld)
     for i in range(len(likes)):
         mine = (seen.actor == likes.actor[i]) & (seen.time <= likes.time[i])
@@ -100,7 +100,7 @@ def test_the_latest_slates_of_the_window_are_looked_at_and_no_others() -> None:
 @settings(deadline=None, max_examples=40)
 def test_what_might_have_been_liked_is_forecast_and_teaches_nothing(seed: int) -> None:
     likes, shown = made(seed, 80, 120)
-    whole = Mixture().forecast(likes, likes.p_history, likes.p_popular, shown)
+    whole = Mixture().forecast(likes, Forecasts.of(likes), shown)
     # Before each like all there is, in its place.
     items = np.arange(1, 13).astype(np.uint64)
     rows = np.repeat(np.arange(len(likes)), len(items) + 1)
@@ -108,7 +108,7 @@ def test_what_might_have_been_liked_is_forecast_and_teaches_nothing(seed: int) -
     asked = likes.take(rows)
     targets = np.where(given, asked.target, np.tile(np.r_[items, np.uint64(0)], len(likes)))
     asked = replace(asked, target=targets)
-    found = Mixture().forecast(asked, asked.p_history, asked.p_popular, shown, given)
+    found = Mixture().forecast(asked, Forecasts.of(asked), shown, given)
     assert all(np.array_equal(of[given], expected) for of, expected in zip(found, whole, strict=True))
     # A slate is of something; and the like is forecast as if it were one of them.
     stated = found.p_slate[~given].reshape(len(likes), len(items))
@@ -117,22 +117,44 @@ def test_what_might_have_been_liked_is_forecast_and_teaches_nothing(seed: int) -
     assert np.array_equal(stated[np.arange(len(likes)), likes.target.astype(np.int64) - 1], whole.p_slate)
 
 
-@pytest.mark.parametrize(("by_history", "by_all", "expected"), [(0.001, 0.2, 0.4), (0.2, 0.001, 0.04)])
-def test_what_slates_leave_over_goes_by_popularity_or_by_history(
-    by_history: float, by_all: float, expected: float
-) -> None:
-    """Each second like is of what was shown, which history foretells; the others are foretold by one of the two."""
+RIVALS = ("history", "popular", "anything")
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_what_slates_leave_over_goes_by_what_foretells_it_best(rival: str) -> None:
+    """Each second like is of what was shown, which nothing else foretells; the others are foretold by one of three."""
     rng, n = np.random.default_rng(7), 4000
     likes, shown = made(5, n, n, hours=24 * 40)
     by_slate = rng.random(n) < 0.5
-    p_history, p_popular = np.where(by_slate, 0.4, by_history), np.where(by_slate, 0.001, by_all)
+    p = {name: np.where(by_slate, 0.001, 0.2 if name == rival else 0.001) for name in RIVALS}
     target = np.where(by_slate, likes.target, np.uint64(999))
     shown = replace(
         shown.take(slice(0, n)), actor=likes.actor, time=likes.time, withheld=np.zeros(n, np.bool_), target=target
     )
-    popular = Mixture().forecast(likes, p_history, p_popular, shown).popular
-    assert popular[0] == pytest.approx(0.1)
-    assert (popular[-1] > expected) if by_all > by_history else (popular[-1] < expected)
+    forecasts = Forecasts(p["history"], p["popular"], p["anything"], np.full(n, np.nan), np.zeros(n, np.bool_))
+    found = Mixture().forecast(likes, forecasts, shown)
+    assert (found.popular[0], found.anything[0]) == (0.1, 0.05)
+    shares = {"popular": found.popular[-1], "anything": found.anything[-1]}
+    shares["history"] = 1 - sum(shares.values())
+    assert shares.pop(rival) > 0.9
+    assert max(shares.values()) < 0.06
+
+
+@pytest.mark.parametrize("more_often", [True, False])
+def test_what_slates_leave_over_is_new_more_or_less_often(more_often: bool) -> None:
+    """History says that a fifth is new; of what slates leave over it is two fifths, or none."""
+    rng, n = np.random.default_rng(8), 4000
+    likes, shown = made(6, n, n, hours=24 * 40)
+    shown = replace(shown.take(slice(0, n)), actor=likes.actor, time=likes.time, withheld=np.zeros(n, np.bool_))
+    is_new = (rng.random(n) < 0.4) & more_often
+    target = np.where(is_new, np.uint64(10**6) + np.arange(n).astype(np.uint64), np.uint64(999))
+    p = np.where(is_new, 0.2 / 1000, 0.8 / 1000)
+    found = Mixture().forecast(replace(likes, target=target), Forecasts(p, p, p, np.full(n, 0.2), is_new), shown)
+    assert (found.of_new[0], found.of_known[0]) == (1.0, 1.0)
+    share = 0.2 * found.of_new[n // 2 :]
+    assert share.mean() == pytest.approx(0.4 if more_often else 0.0, abs=0.03)
+    # What is new and what is known are all there is.
+    assert 0.2 * found.of_new + 0.8 * found.of_known == pytest.approx(np.ones(n))
 
 
 def test_what_has_passed_is_let_go() -> None:
@@ -141,7 +163,7 @@ def test_what_has_passed_is_let_go() -> None:
     for start in range(0, len(likes), 50):
         part = likes.take(slice(start, start + 50))
         until = int(np.searchsorted(shown.time, part.time[-1], side="right"))
-        mixture.forecast(part, part.p_history, part.p_popular, shown.take(slice(at, until)))
+        mixture.forecast(part, Forecasts.of(part), shown.take(slice(at, until)))
         at = until
     saved = mixture.snapshot()
     # Of 90 days one is looked at: some 67 slates, and what is not dropped yet.

@@ -9,7 +9,7 @@ import pytest
 
 from services.choice import bits
 from services.choice.log import F64, HOUR_MS, Likes, Shown
-from services.choice.mixture import Mixture
+from services.choice.mixture import Forecasts, Mixture
 from services.choice.recent_slates import SLATES
 from tests.likes import START_MS
 
@@ -64,7 +64,7 @@ def test_likes_at_once_and_hours_later_are_forecast_as_if_it_were_known_which(la
 def test_what_was_liked_is_next_to_never_liked_again_of_the_same_slate() -> None:
     likes, shown, _ = world(2, late=False)
     mixture = Mixture()
-    mixture.forecast(likes, likes.p_history, likes.p_popular, shown)
+    mixture.forecast(likes, Forecasts.of(likes), shown)
     # One who liked the first of a slate, and then might like that one, or the second.
     time = int(likes.time[-1]) + 40 * HOUR_MS
     slate = replace(shown.take(slice(0, SIZE)), actor=np.full(SIZE, 999, np.uint64), time=np.full(SIZE, time))
@@ -77,7 +77,7 @@ def test_what_was_liked_is_next_to_never_liked_again_of_the_same_slate() -> None
         time=time + np.array([1, 1, 2, 3, 3]) * MINUTE,
     )
     given = np.array([False, False, True, False, False])
-    p_slate, rho, _ = mixture.forecast(asked, np.full(5, 0.01), np.full(5, 0.01), slate, given)
+    p_slate, rho, *_ = mixture.forecast(asked, Forecasts.of(asked), slate, given)
     assert p_slate[0] > p_slate[1] > 0
     assert p_slate[3] < p_slate[4]
     # And a slate that had its like has less to do with the next.
@@ -89,9 +89,9 @@ def test_a_snapshot_of_before_is_taken_up() -> None:
     likes, shown, _ = world(3, late=False)
     mixture = Mixture()
     first = likes.take(slice(0, 500))
-    mixture.forecast(first, first.p_history, first.p_popular, shown.take(shown.time <= likes.time[499]))
+    mixture.forecast(first, Forecasts.of(first), shown.take(shown.time <= likes.time[499]))
     saved = mixture.snapshot()
-    learnt = ("mixture.weight", "mixture.of_weight", "mixture.rho", "mixture.of_rho", "mixture.popular")
+    learnt = ("mixture.weight", "mixture.of_weight", "mixture.rho", "mixture.of_rho", "mixture.shares", "mixture.new")
     before = {name: array for name, array in saved.items() if name not in (*learnt, "slates.rings.liked")}
     theta = np.arange(1, 201) ** -0.7
     before |= {"mixture.theta": theta, "mixture.of_shown": np.array([300.0, 600.0])}
@@ -103,10 +103,10 @@ def test_a_snapshot_of_before_is_taken_up() -> None:
         shown.take(slice(0, SIZE)), actor=np.full(SIZE, 999, np.uint64), time=np.full(SIZE, likes.time[499])
     )
     asked = replace(likes.take(np.full(SIZE, 499)), actor=slate.actor, target=slate.target)
-    p_slate, rho, _ = taken_up.forecast(asked, asked.p_history, asked.p_popular, slate, np.zeros(SIZE, np.bool_))
+    p_slate, rho, *_ = taken_up.forecast(asked, Forecasts.of(asked), slate, np.zeros(SIZE, np.bool_))
     assert rho == pytest.approx(0.5)
     assert p_slate == pytest.approx(theta[:SIZE] / theta[:SIZE].sum())
     later = (likes.time > likes.time[499]) & (likes.time < likes.time[499] + 30 * HOUR_MS)
     new = shown.take((shown.time > likes.time[499]) & (shown.time < likes.time[499] + 30 * HOUR_MS))
     last = likes.take(later)
-    assert (taken_up.forecast(last, last.p_history, last.p_popular, new).rho > 0).all()
+    assert (taken_up.forecast(last, Forecasts.of(last), new).rho > 0).all()

@@ -60,11 +60,14 @@ def test_choices_are_the_bits_that_files_have() -> None:
     state, outputs = ran(given)
     found = rows_of(outputs)
     forecasts = pa.Table.from_batches([step.frame.batch for step in given]).combine_chunks().to_batches()[0]
-    p_popular, p_history = (
-        forecasts.column(name).fill_null(np.nan).to_numpy().astype(np.float64) for name in ("p_popular", "p_history")
-    )
-    slate, topic = forecasts.column("slate").to_numpy().view(np.int64), forecasts.column("topic").to_numpy()
-    likes = likes_of(forecasts, p_popular, p_history, slate=slate, topic=topic)
+    columns = {
+        name: forecasts.column(name).fill_null(np.nan).to_numpy().astype(np.float64)
+        for name in ("p_popular", "p_history", "p_any", "p_new")
+    }
+    columns["is_new"] = forecasts.column("is_new").fill_null(False).to_numpy(zero_copy_only=False)
+    columns["slate"], columns["topic"] = (forecasts.column(name).to_numpy() for name in ("slate", "topic"))
+    columns["slate"] = columns["slate"].view(np.int64)
+    likes = likes_of(forecasts, **columns)
     items, _ = shown_of(to_items(shown))
     expected, came_from = bits.of(likes, items), named_slates.of(likes, items)
     assert [r["event_id"] for r in found] == [r["event_id"] for r in rows]

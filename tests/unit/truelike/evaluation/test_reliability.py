@@ -14,6 +14,7 @@ from services.choice.log import Shown
 from services.predictor.model import CoPreference
 from shared.hashing import hash_strings
 from tests.likes import START_MS
+from truelike.cli import choice_report
 from truelike.evaluation import reliability, reliability_logs, stated
 from truelike.evaluation.stated import CLASSES, HISTORY, OUTSIDE, POPULAR, SHOWN, Sums
 from truelike.evaluation.stream import _as_likes
@@ -52,9 +53,8 @@ def test_of_the_like_itself_it_is_what_the_services_state() -> None:
     assert len(at) > 2500
     assert found.p[at, POPULAR] == pytest.approx(scored.p_popular[known], rel=1e-12)
     assert found.p[at, HISTORY] == pytest.approx(scored.p_history[known], rel=1e-12)
-    p = np.full((2, 3000), np.nan)
-    p[:, scored.at] = scored.p_popular, scored.p_history
-    of_log = bits.of(log.likes_of(batch, *p), shown)
+    columns = choice_report.forecasts(batch, lambda *_: None)
+    of_log = bits.of(log.likes_of(batch, **columns), shown)
     mixed = np.full(3000, np.nan)
     mixed[of_log.at] = of_log.p_shown
     assert found.p[at, SHOWN] == pytest.approx(mixed[at], rel=1e-9)
