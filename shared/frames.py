@@ -222,6 +222,12 @@ FORECASTS: Final = pa.schema(
         ("p_any", pa.float32()),
         ("p_new", pa.float32()),
         ("is_new", pa.bool_()),
+        # Of whose work the like is, and in which language (primary subtag), where that is known.
+        ("content_origin", pa.int8()),
+        ("language", pa.string()),
+        # By twin forecasters, one of which learns likes and one of which does not, where they run.
+        ("p_with", pa.float32()),
+        ("p_without", pa.float32()),
     ]
 )
 
@@ -273,7 +279,7 @@ CODES: Final[dict[str, tuple[str, ...]]] = {
 # Schemas that got more columns, by the names that they had before: frames and snapshots of then are read as likes that
 # say nothing of these.
 _NEW_IN_LIKES: Final = ("slate_id", "topic", "principal_id", "agent_key", "signature", "mandate", "user_present")
-_NEWEST_IN_FORECASTS: Final = ("p_any", "p_new", "is_new")
+_NEWEST_IN_FORECASTS: Final = ("p_any", "p_new", "is_new", "content_origin", "language", "p_with", "p_without")
 _NEW_IN_FORECASTS: Final = ("slate", "topic", *_NEWEST_IN_FORECASTS)
 _FORMER: Final = {
     tuple(name for name in schema.names if name not in new): schema

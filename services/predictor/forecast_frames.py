@@ -8,14 +8,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.predictor.model import VERSION
 from services.predictor.prequential import Scored
 from shared.buys import bought_by
 from shared.frames import FORECASTS, Frame, Lineage, Output, by_owner, to_outputs
 from shared.hashing import hash_strings, hashes
+from shared.languages import UNKNOWN_LANGUAGE, language_of
 from shared.topics import FORECASTS as FORECASTS_TOPIC
 
+F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 STAGE: Final = "predictor"
@@ -33,9 +36,16 @@ _OF_BUYS: Final = ("actor_kind", "principal_id", "agent_key", "signature", "mand
 
 
 def forecast(
-    batch: pa.RecordBatch, weight: npt.NDArray[np.float32], first: npt.NDArray[np.bool_], scored: Scored | None
+    batch: pa.RecordBatch,
+    weight: npt.NDArray[np.float32],
+    first: npt.NDArray[np.bool_],
+    scored: Scored | None,
+    by_twins: tuple[F64, F64] | None = None,
 ) -> pa.RecordBatch:
-    """All rows of a batch of trusted likes; `scored` counts those that come for the first time. Schema FORECASTS."""
+    """All rows of a batch of trusted likes; `scored` counts those that come for the first time; `by_twins`: how
+    probable each row was by who learns likes and by who does not, not a number where nothing was forecast. Schema
+    FORECASTS.
+    """
     n = batch.num_rows
     numbers = np.zeros((4, n), np.float32)
     place, is_new, known = np.zeros(n, np.int32), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
@@ -50,6 +60,12 @@ def forecast(
     columns += [pa.array(hashes(batch.column(name))) for name in ("slate_id", "topic")]
     columns += [batch.column(name) for name in _OF_BUYS]
     columns += [pa.array(column, mask=~known) for column in (*numbers[2:], is_new)]
+    spoken = language_of(batch)
+    columns += [batch.column("content_origin"), pc.if_else(pc.equal(spoken, UNKNOWN_LANGUAGE), None, spoken)]
+    nothing = pa.nulls(n, pa.float32())
+    columns += (
+        [nothing] * 2 if by_twins is None else [pa.array(p.astype(np.float32), from_pandas=True) for p in by_twins]
+    )
     return pa.RecordBatch.from_arrays(columns, schema=FORECASTS)
 
 
