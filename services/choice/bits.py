@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from services.choice import named_slates
-from services.choice.log import F64, Bits, Likes, Log, Shown
+from services.choice.log import Bits, Likes, Log, Shown
 from services.choice.mixture import LEAST_PROBABILITY, Forecasts, Mixture
 from services.choice.named_slates import CameFrom
 
@@ -29,14 +29,6 @@ def of_log(log: Log) -> Bits:
 def of(likes: Likes, shown: Shown) -> Bits:
     """Of the likes of a whole log that have forecasts, in order of time."""
     return following(Mixture(), likes, shown, named_slates.of(likes, shown))
-
-
-def with_slates(likes: Likes, p: F64, shown: Shown) -> F64:
-    """Of the likes of a whole log another forecast, and what was shown: mixed as p_history is. Shape (n,)."""
-    # Nothing besides: what slates leave over is as this forecast says.
-    nothing = np.full(len(likes), np.nan)
-    alone = Forecasts(p, p, p, nothing, np.zeros(len(likes), np.bool_))
-    return Mixture().forecast(likes, alone, shown).p_shown(alone)
 
 
 def following(mixture: Mixture, likes: Likes, shown: Shown, came_from: CameFrom) -> Bits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +11,22 @@ import numpy.typing as npt
 from services.choice.log import NOBODY, Bits, Buys, Likes, Log, Shown
 from services.choice.person import PARTS
 
+_AS_THEY_ARE: Final = ("actor", "target", "creator", "time", "surface", "slate", "topic", "origin", "language")
+
 
 @dataclass(frozen=True)
 class Kept:
-    """A copy of what is kept at a moment: the log is made of it elsewhere, while likes go on."""
+    """A copy of what is kept at a moment: the log is made of it elsewhere, while likes go on. `languages`, `others`: as
+    of the log.
+    """
 
     likes: dict[str, npt.NDArray[Any]]
     shown: dict[str, npt.NDArray[Any]]
     policies: tuple[str, ...]
     now_ms: int
     buys: dict[str, npt.NDArray[Any]]
+    languages: tuple[str, ...] = ()
+    others: int | None = None
 
     def log(self, highest_actor: int) -> Log:
         """In order of time; of actors of a sample: those whose hash is at most `highest_actor`."""
@@ -29,7 +35,8 @@ class Kept:
         order = np.flatnonzero(stand)
         order = order[np.argsort(likes["time"][order], kind="stable")]
         nothing = np.full(len(order), np.nan)
-        ids = {name: likes[name][order] for name in ("actor", "target", "creator", "time", "surface", "slate", "topic")}
+        ids = {name: likes[name][order] for name in _AS_THEY_ARE}
+        ids |= {name: likes[name][order].astype(np.float64) for name in ("p_with", "p_without")}
         weight = likes["weight"][order].astype(np.float64)
         given = Likes(**ids, weight=weight, p_popular=nothing, p_history=nothing)
         at = np.flatnonzero(likes["forecast"][order])
@@ -41,7 +48,8 @@ class Kept:
         columns["slate"] = columns["slate"].view(np.int64)
         wide = {name: columns[name].astype(np.int64) for name in ("policy", "rank", "candidates")}
         bits, buys = Bits(at, **found), self._bought(highest_actor)
-        return Log(given, Shown(**columns | wide), self.policies, self.now_ms, bits, buys)
+        shown_items = Shown(**columns | wide)
+        return Log(given, shown_items, self.policies, self.now_ms, bits, buys, self.languages, self.others)
 
     def _bought(self, highest_actor: int) -> Buys:
         person = self.buys["person"]

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numba import njit
 
 from services.choice.growing import GOES_AT_ONCE, GrowingColumns
-from services.choice.log import I64, NOBODY, Bits, Bools, Likes
+from services.choice.log import I64, NO_LANGUAGE, NOBODY, Bits, Bools, Likes
 from services.choice.person import MOST_LIKES, PARTS, Person
 from shared.checkpoints import Arrays, pack, unpack
 from shared.hashing import U64, mix
@@ -20,7 +20,10 @@ NONE: Final = -1
 # Of a user's likes so many are looked through for those that stand.
 LOOKED_THROUGH: Final = 10 * MOST_LIKES
 
-_NEW: Final = ("slate", "topic")
+# Of snapshots of before, what they do not say of likes: slates and topics, then what twin forecasters are compared by.
+_NEW: Final = {"slate": 0, "topic": 0, "origin": 0, "language": NO_LANGUAGE, "p_with": np.nan, "p_without": np.nan}
+# Clients may think of any.
+MOST_LANGUAGES: Final = 1000
 _FLAGS: Final = ("forecast", "exposed", "was_shown", "withheld", "anticipated")
 _LIKES: Final = {
     "actor": np.uint64,
@@ -31,6 +34,12 @@ _LIKES: Final = {
     # The slate that it came from, and what it is about: 0 where that is not known.
     "slate": np.int64,
     "topic": np.uint64,
+    "origin": np.int8,
+    # A number of `languages`, NO_LANGUAGE where none is known.
+    "language": np.int32,
+    # By twin forecasters, not a number where none ran.
+    "p_with": np.float32,
+    "p_without": np.float32,
     # 0 where it was taken back, or where none that a person gave.
     "weight": np.float32,
     **dict.fromkeys(PARTS, np.float32),
@@ -57,6 +66,18 @@ class RetainedLikes:
         self.actors = SlotTable({"row": np.int64, "standing": np.int64, **said}, 2 * most)
         # Of each actor of these, by hash.
         self.names: dict[int, str] = {}
+        # By number.
+        self.languages: list[str] = []
+
+    def numbers_of(self, languages: pa.Array) -> npt.NDArray[np.int32]:
+        """Of each row's language, null where none is known. Shape (n,)."""
+        known = languages.dictionary_encode()
+        of: list[int] = []
+        for name in known.dictionary.to_pylist():
+            if name not in self.languages and len(self.languages) < MOST_LANGUAGES:
+                self.languages.append(name)
+            of.append(self.languages.index(name) if name in self.languages else NO_LANGUAGE)
+        return np.array([*of, NO_LANGUAGE], np.int32)[known.indices.fill_null(-1).to_numpy()]
 
     def append(self, events: U64, likes: Likes, bits: Bits, flags: dict[str, Bools]) -> I64:
         """Likes in log order, with the bits of those that were forecast. Returns their numbers."""
@@ -77,6 +98,10 @@ class RetainedLikes:
             surface=likes.surface,
             slate=likes.slate,
             topic=likes.topic,
+            origin=likes.origin,
+            language=likes.language,
+            p_with=likes.p_with.astype(np.float32),
+            p_without=likes.p_without.astype(np.float32),
             weight=likes.weight.astype(np.float32),
             taken_back=np.zeros(n, np.bool_),
             before_of_actor=_chained(self.actors, likes.actor, numbers),
@@ -201,16 +226,18 @@ class RetainedLikes:
         saved = {name: array for of, table in tables.items() for name, array in table.snapshot(f"likes.{of}").items()}
         # In the actors' order there.
         names = [self.names[key] for key in saved["likes.actors.key"].tolist()]
-        return {**saved, **self.rows.snapshot("likes.rows"), "likes.names": pack(names)}
+        words = {"likes.names": pack(names), "likes.languages": pack(self.languages)}
+        return {**saved, **self.rows.snapshot("likes.rows"), **words}
 
     def restore(self, arrays: Arrays) -> None:
         # A snapshot of before says nothing of these.
         count = len(arrays["likes.rows.actor"])
-        unsaid: Arrays = {f"likes.rows.{name}": np.zeros(count, _LIKES[name]) for name in _NEW}
+        unsaid: Arrays = {f"likes.rows.{name}": np.full(count, value, _LIKES[name]) for name, value in _NEW.items()}
         self.rows.restore("likes.rows", {**unsaid, **arrays})
         self.events.restore("likes.events", arrays)
         self.pairs.restore("likes.pairs", arrays)
         self.actors.restore("likes.actors", arrays)
+        self.languages = unpack(arrays["likes.languages"]) if "likes.languages" in arrays else []
         self.names = dict(zip(arrays["likes.actors.key"].tolist(), unpack(arrays["likes.names"]), strict=True))
 
 

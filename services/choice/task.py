@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.choice import bits, named_slates
+from services.choice.forecast_rows import anticipated, likes_of
 from services.choice.kept import Kept
 from services.choice.log import ATTRIBUTION_MS, HOUR_MS, I64, LIKE, NO_SLATE, Bools, Likes, Shown, buys_of, shown_of
 from services.choice.mixture import Mixture
@@ -18,18 +19,17 @@ from services.choice.person import PARTS
 from services.choice.retained_buys import RetainedBuys
 from services.choice.retained_likes import NONE, RetainedLikes
 from services.choice.retained_slates import RetainedSlates
+from services.choice.twins import TwinMixtures
 from shared import forgetting, frames
 from shared.as_of_join import JOINED_AT, Step
 from shared.checkpoints import Arrays, pack, unpack
 from shared.events import BUY, UNLIKE, rfc3339
 from shared.frames import FORGET, Frame, Lineage, Output, to_outputs
-from shared.hashing import U64, hash_strings, hashes, mix
+from shared.hashing import U64, hash_strings, mix
 from shared.slots import SlotTable
 from shared.topics import CHOICE_REPORTS, CHOICES
 
 STAGE: Final = "choice"
-# A like of what was among so many of the user's ranking was anticipated.
-ANTICIPATED: Final = 10
 _AS_THEY_CAME: Final = ("event_id", "occurred_at", "actor_id", "target_id", "action", "surface")
 NO_SLATES: Final = shown_of(frames.join([], frames.EXPOSED_ITEMS))[0]
 
@@ -62,6 +62,7 @@ class ChoiceTask:
                 "corrected_likes",
                 "unlikes",
                 "buys",
+                "other_actions",
                 "shown_items",
                 "repeated_items",
             ),
@@ -75,6 +76,7 @@ class ChoiceTask:
         self.clock, self.step, self.step_before = 0, NONE, NONE
         self.model = ""
         self._mixture = Mixture(most_items)
+        self._twins = TwinMixtures(most_items)
         # Slates that came within the window, since ingest may say them again, each with the number of its first item;
         # and what was withheld from whom.
         self._slates_seen = SlotTable({"item": np.int64}, most_items)
@@ -133,7 +135,9 @@ class ChoiceTask:
         first, again = (np.flatnonzero((action == LIKE) & of) for of in (~correction, correction))
         unlikes = np.flatnonzero((action == UNLIKE) & ~correction)
         numbers, base = np.full(len(actors), NONE), self.likes.rows.stop
-        numbers[first] = self._keep(rows, _likes_of(rows, actors, targets, first), events[first], first, shown)
+        languages = self.likes.numbers_of(rows.column("language").take(pa.array(first)))
+        likes = replace(likes_of(rows, actors, targets, first), language=languages)
+        numbers[first] = self._keep(rows, likes, events[first], first, shown)
         numbers[again] = self.likes.find(events[again])
         kept = again[numbers[again] != NONE]
         self.likes.reweigh(numbers[kept], rows.column("weight").to_numpy()[kept])
@@ -141,6 +145,8 @@ class ChoiceTask:
         self.likes.take_back(actors[unlikes], targets[unlikes], base + np.searchsorted(first, unlikes))
         if (bought := (action == BUY) & ~correction).any():
             self._take_buys(rows.filter(pa.array(bought)))
+        others = (action != LIKE) & (action != UNLIKE) & ~correction & (rows.column("weight").to_numpy() > 0)
+        self.counters["other_actions"] += int(others.sum())
         self.counters["joined_likes"] += int((~correction).sum())
         self.counters["corrected_likes"] += len(kept)
         self.counters["unlikes"] += len(unlikes)
@@ -155,10 +161,11 @@ class ChoiceTask:
         came_from = self._came_from(likes)
         likes = replace(likes, slate=came_from.slate)
         found = bits.following(self._mixture, likes, shown, came_from)
+        likes = self._twins.following(likes, shown)
         was_shown = came_from.showed.copy()
         was_shown[found.at] = found.was_shown
         withheld = np.where(came_from.known, ~came_from.showed, self._was_withheld(likes))
-        flags = {"anticipated": _anticipated(rows)[which], "was_shown": was_shown, "withheld": withheld}
+        flags = {"anticipated": anticipated(rows)[which], "was_shown": was_shown, "withheld": withheld}
         numbers = self.likes.append(events, likes, found, flags)
         self.likes.name(likes.actor, rows.column("actor_id").take(pa.array(which)))
         if rows.num_rows:
@@ -216,6 +223,7 @@ class ChoiceTask:
         removed = {"likes": self.likes.forget(actors), "buys": self.buys.forget(actors), "shown_items": items}
         self._withheld.drop(withheld)
         self._mixture.forget(actors)
+        self._twins.forget(actors)
         self.effects = Effects(forgotten=request.user_ids, request_id=request.request_id, removed=removed)
         gone = (Output(CHOICE_REPORTS, b"", self.partition, user.encode(), tombstone=True) for user in request.user_ids)
         return list(gone)
@@ -247,7 +255,9 @@ class ChoiceTask:
     def kept(self) -> Kept:
         """The log as it is now."""
         likes, shown, buys = (held.rows.copied() for held in (self.likes, self.slates, self.buys))
-        return Kept(likes, shown, tuple(self.slates.policies), self.clock, buys)
+        # What twins had to learn from besides likes.
+        others = self.counters["other_actions"] if self._twins.run else None
+        return Kept(likes, shown, tuple(self.slates.policies), self.clock, buys, tuple(self.likes.languages), others)
 
     def snapshot(self) -> Arrays:
         return {
@@ -255,6 +265,7 @@ class ChoiceTask:
             **self.slates.snapshot(),
             **self.buys.snapshot(),
             **self._mixture.snapshot(),
+            **self._twins.snapshot(),
             **self._slates_seen.snapshot("seen"),
             **self._withheld.snapshot("withheld"),
             "choice": np.array([self.clock, self.step]),
@@ -266,43 +277,9 @@ class ChoiceTask:
         self.slates.restore(arrays)
         self.buys.restore(arrays)
         self._mixture.restore(arrays)
+        self._twins.restore(arrays)
         # A snapshot of before does not say where slates begin: likes that name them fall back.
         self._slates_seen.restore("seen", {"seen.item": np.full(len(arrays["seen.key"]), NONE), **arrays})
         self._withheld.restore("withheld", arrays)
         self.clock, self.step = arrays["choice"].tolist()
         (self.model,) = unpack(arrays["model"])
-
-
-def _likes_of(rows: pa.RecordBatch, actors: U64, targets: U64, which: I64) -> Likes:
-    """These rows as likes. A like that no person gave is not forecast: nothing is learnt from it."""
-    weight = rows.column("weight").to_numpy()[which].astype(np.float64)
-    p_popular, p_history, p_any, p_new = (
-        rows.column(name).fill_null(np.nan).to_numpy()[which].astype(np.float64)
-        for name in ("p_popular", "p_history", "p_any", "p_new")
-    )
-    is_new = rows.column("is_new").fill_null(False).to_numpy(zero_copy_only=False)[which]
-    time, surface = (rows.column(name).to_numpy()[which] for name in ("occurred_at", "surface"))
-    creators = hashes(rows.column("creator_id"))[which]
-    p_history = np.where(weight > 0, p_history, np.nan)
-    slate, topic = (rows.column(name).to_numpy()[which] for name in ("slate", "topic"))
-    return Likes(
-        actors[which],
-        targets[which],
-        creators,
-        time,
-        surface,
-        weight,
-        p_popular,
-        p_history,
-        slate=slate.view(np.int64),
-        topic=topic,
-        p_any=p_any,
-        p_new=p_new,
-        is_new=is_new,
-    )
-
-
-def _anticipated(rows: pa.RecordBatch) -> Bools:
-    place = rows.column("place").fill_null(0).to_numpy()
-    found: Bools = (place > 0) & (place <= ANTICIPATED)
-    return found

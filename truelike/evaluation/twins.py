@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.choice import bits
 from services.choice.log import F64, Likes, Shown
+from services.choice.mixture import Mixture
+from services.choice.twins import with_slates as with_one
 from services.predictor import twin
 from services.predictor.twin import SHOWN, Acts
 
@@ -28,6 +29,6 @@ def with_slates(likes: Likes, shown: Shown) -> Likes:
         return likes
     return replace(
         likes,
-        p_with=bits.with_slates(likes, likes.p_with, shown),
-        p_without=bits.with_slates(likes, likes.p_without, shown),
+        p_with=with_one(Mixture(), likes, likes.p_with, shown),
+        p_without=with_one(Mixture(), likes, likes.p_without, shown),
     )

@@ -86,7 +86,10 @@ def _no_twin(state: TwinCells) -> str | None:
     if not state.likes:
         return "there are no likes"
     if state.others is None:
-        return "no forecaster that learns no likes ran beside these; `truelike choice` runs one over files"
+        return (
+            "no forecaster that learns no likes ran beside these; PREDICTOR_TWINS lets one run, and `truelike choice` "
+            "runs one over files"
+        )
     if state.others == 0 and not state.cells.exposures:
         return (
             "there are neither other actions (shares, buys) nor exposures that a forecaster without likes could learn"

@@ -88,7 +88,8 @@ def test_why_nothing_is_said() -> None:
 
     worse = np.full(400, 0.5)
     assert said(log_of(np.arange(400), worse, None)) == (
-        "Not identified: no forecaster that learns no likes ran beside these; `truelike choice` runs one over files."
+        "Not identified: no forecaster that learns no likes ran beside these; PREDICTOR_TWINS lets one run, and "
+        "`truelike choice` runs one over files."
     )
     assert said(log_of(np.arange(400), worse, 0)) == (
         "Not identified: there are neither other actions (shares, buys) nor exposures that a forecaster without likes "
