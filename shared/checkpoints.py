@@ -139,3 +139,8 @@ def pack(ids: list[str]) -> npt.NDArray[np.uint8]:
 def unpack(packed: npt.NDArray[Any]) -> list[str]:
     """The ids of `pack`."""
     return msgspec.json.decode(packed.tobytes(), type=list[str])
+
+
+def under(prefix: str, arrays: Arrays) -> Arrays:
+    """Those whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from services.predictor.runner import PredictorRunner
 from services.predictor.settings import PredictorSettings
 from services.predictor.shares import GROUP
-from services.predictor.task import warm_up
+from services.predictor.warm_up import warm_up
 from shared import kafka, redis_connection
 from shared.frames import Output
 from shared.health import Latency, Sample
@@ -118,5 +118,5 @@ class PredictorWorker(Worker):
 
 
 async def main(settings: PredictorSettings) -> None:
-    warm_up()
+    warm_up(settings.predictor_twins)
     await PredictorWorker(settings, redis_connection.connect(settings)).run()

@@ -17,7 +17,7 @@ from services.predictor.language_floor import Floor
 from services.predictor.learning import NEIGHBOURS
 from services.predictor.prequential import Prequential, Scored, gini
 from services.predictor.ranking import LEADER, MONTH, TOP
-from shared.checkpoints import Arrays, pack, unpack
+from shared.checkpoints import Arrays, pack, under, unpack
 
 I64 = npt.NDArray[np.int64]
 
@@ -313,7 +313,7 @@ class CoPreference:
     def restore(self, arrays: Arrays) -> None:
         self.users.restore(unpack(arrays["user_ids"]))
         self.items.restore(unpack(arrays["item_ids"]))
-        self.store.restore(_under("history.", arrays))
+        self.store.restore(under("history.", arrays))
         items = len(self.items.ids)
         self._allocate(max(items, 1024))
         self.lists.used[:items], self.lists.total[:items] = arrays["used"], arrays["totals"]
@@ -321,14 +321,10 @@ class CoPreference:
         in_use = np.arange(NEIGHBOURS) < self.lists.used[:, None]
         self.lists.neighbour[in_use], self.lists.weight[in_use] = arrays["neighbours"], arrays["weights"]
         for kept, saved in ((self.rates._asdict(), "rates."), (self.contest._asdict(), "contest.")):
-            for name, values in _under(saved, arrays).items():
+            for name, values in under(saved, arrays).items():
                 kept[name][..., : values.shape[-1]] = values
-        self.prequential.restore(_under("prequential.", arrays))
+        self.prequential.restore(under("prequential.", arrays))
         self._choices, self.taken_back = arrays["counts"][:2].tolist()
         # A snapshot of before has none.
         if "shares" in arrays:
             self.shares.learnt = arrays["shares"].copy()
-
-
-def _under(prefix: str, arrays: Arrays) -> Arrays:
-    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

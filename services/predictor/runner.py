@@ -41,7 +41,7 @@ class PredictorRunner(StageRunner):
     def __init__(self, settings: PredictorSettings, redis: Redis, send: Send) -> None:
         super().__init__(
             "predictor",
-            lambda _: PredictorTask(settings.partitions, settings.floor),
+            lambda _: PredictorTask(settings.partitions, settings.floor, settings.predictor_twins),
             CheckpointStore(settings.checkpoint_dir, "predictor"),
             send,
             settings.checkpoint_seconds,

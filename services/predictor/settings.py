@@ -26,6 +26,11 @@ class PredictorSettings(ServiceSettings):
     predictor_floor_languages: str | None = Field(
         None, description="Protected languages: cy,ga; none: all but the one that most likes are in"
     )
+    predictor_twins: bool = Field(
+        False,
+        description="Whether twin forecasters run along with it: figure 12 of GET /v1/choice, the value of likes, "
+        "comes from them. They more than double what a like costs the predictor",
+    )
 
     @field_validator("predictor_floor_languages")
     @classmethod

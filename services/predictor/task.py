@@ -10,17 +10,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.predictor import forecast_frames, publishing
+from services.predictor import forecast_frames
 from services.predictor.language_floor import Floor, LanguageFloor
 from services.predictor.model import NO_FLOOR, CoPreference, Rankings
 from services.predictor.prequential import ByGroup, Scored
 from services.predictor.ranking import TOP
-from services.predictor.trending import DAY_MS
-from shared import forgetting, frames
+from services.predictor.twin_forecasts import TwinForecasts
+from shared import forgetting
 from shared.checkpoints import Arrays, pack, unpack
-from shared.contract.times import EARLIEST_MS
 from shared.events import SURFACES, UNLIKE
-from shared.frames import FORGET, TRUSTED_LIKES, Frame, Output
+from shared.frames import FORGET, Frame, Output
 from shared.hashing import hash_strings
 from shared.labels import trust
 from shared.languages import UNKNOWN_LANGUAGE, language_of
@@ -38,9 +37,10 @@ class PredictorTask:
 
     FORGOTTEN_REMEMBERED = 100_000
 
-    def __init__(self, shares: int, floor: LanguageFloor | None = None) -> None:
+    def __init__(self, shares: int, floor: LanguageFloor | None = None, twins: bool = False) -> None:
         self.shares = shares
         self.model = CoPreference()
+        self.twins = TwinForecasts(twins)
         self.floor = floor or LanguageFloor()
         self.counters = {
             "predictor_likes": 0,
@@ -60,7 +60,7 @@ class PredictorTask:
         self.as_of = 0
         # How far event time is in the log, ms: what the likes' slates are waited for.
         self.clock = 0
-        # Whether this worker says what it forecast: else nobody needs the frames.
+        # Whether this worker says what it forecast: else nobody needs the frames, nor the twins.
         self.says_forecasts = True
         # By user: the offset of the last frame that changed their likes, their share, and whether not forgotten.
         self.changed_at: I64 = np.zeros(0, np.int64)
@@ -78,6 +78,7 @@ class PredictorTask:
             known = self.model.users.find(pa.array(request.user_ids, pa.string()))
             self.present[known[known >= 0]] = False
             self.last_forgotten = self.model.forget(request.user_ids)
+            self.twins.forget(request.user_ids)
             self.counters["unlearnt_likes"] += self.last_forgotten
             self.counters["forgotten_users"] += len(request.user_ids)
             self.forgotten += [(offset, user) for user in request.user_ids]
@@ -92,7 +93,9 @@ class PredictorTask:
         self.clock = forecast_frames.advanced(self.clock, frame.batch)
         if not self.says_forecasts:
             return []
-        rows = forecast_frames.forecast(frame.batch, trust_of(frame.batch), first, scored)
+        trust = trust_of(frame.batch)
+        by_twins = self.twins.observe(frame.batch, first, trust)
+        rows = forecast_frames.forecast(frame.batch, trust, first, scored, by_twins)
         return forecast_frames.outputs(rows, self.shares, offset, self.clock)
 
     def _changed(self, users: I64, offset: int) -> None:
@@ -240,6 +243,7 @@ class PredictorTask:
     def snapshot(self) -> Arrays:
         return {
             **self.model.snapshot(),
+            **self.twins.snapshot(),
             "stale_items": np.array(list(self.stale), np.int64),
             "languages": pack(self.by_language.names),
             "surfaces": pack(self.by_surface.names),
@@ -254,6 +258,7 @@ class PredictorTask:
 
     def restore(self, arrays: Arrays) -> None:
         self.model.restore(arrays)
+        self.twins.restore(arrays)
         # Snapshots of before have them by name: then all are.
         stale = arrays.get("stale_items", np.arange(len(self.model.items.ids)))
         self.stale = dict.fromkeys(stale.tolist())
@@ -276,30 +281,3 @@ def shares_of(users: pa.Array, shares: int) -> I64:
 def trust_of(likes: pa.RecordBatch) -> npt.NDArray[np.float32]:
     """How much each like may teach, shape (n,)."""
     return trust(likes.column("human_probability").to_numpy(), likes.column("label").to_numpy())
-
-
-def warm_up() -> None:
-    """Compile what likes go through, for the types that frames hold, before the first one comes; the state is thrown
-    away.
-    """
-    like = {
-        "occurred_at": EARLIEST_MS,
-        "sent_at": EARLIEST_MS,
-        "actor_id": "u",
-        "action": 0,
-        "surface": 0,
-        "human_probability": 1.0,
-        "label": 0,
-    }
-    likes = [{**like, "target_id": target} for target in "aba"]
-    correction = {**likes[0], "human_probability": 0.0, "previous_probability": 1.0}
-    unlike = {**likes[1], "occurred_at": EARLIEST_MS + DAY_MS, "action": UNLIKE}
-    task = PredictorTask(1)
-    for rows in (likes, [correction], [unlike]):
-        # As they come out of a message: arrays that cannot be written to are another type.
-        batch = frames.decode(frames.encode(pa.RecordBatch.from_pylist(rows, schema=TRUSTED_LIKES)))
-        task.process(Frame("trusted", batch), 0)
-    publishing.warm_up(task.model)
-    task.trending()
-    task.restore(task.snapshot())
-    task.model.forget(["u"])

@@ -11,7 +11,12 @@ differ in what likes teach and in nothing else:
   Herbster and Warmuth, "Tracking the Best Expert", Machine Learning 1998);
 - likes alone are scored. The predictor scores shares and buys as if they were likes, and a share of what one has just
   liked, which no ranking holds, would tell it that rankings are bad;
-- what a person has done to a thing already is not learnt again: a share of what one liked tells nothing new.
+- what a person has done to a thing already is not learnt again: a share of what one liked tells nothing new;
+- only who learns likes takes anything back: a like that is unliked, or that turns out to be nobody's. What else a bot
+  did before it was found out stays with both.
+
+In the service (`twin_forecasts`) what was shown never comes here: there slates reach both forecasts alike, in the
+choice service, through the mixture of choice bits alone.
 """
 
 from __future__ import annotations
@@ -26,12 +31,13 @@ from numba import njit
 
 from services.predictor.candidates import WorkSpace
 from services.predictor.forecasts import Rest
-from services.predictor.learning import Histories, Lists, add_total, learn, teach, unlearn_item
+from services.predictor.learning import Histories, Lists, add_total, learn, place_of, teach, unlearn_item
 from services.predictor.model import CoPreference
 from services.predictor.ranking import MONTH, Contest, Places, new_places, score_like
 from services.predictor.trending import Rates, advance
+from shared.checkpoints import Arrays, under
 from shared.events import ACTIONS, UNLIKE
-from shared.hashing import U64, mix
+from shared.hashing import U64
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -40,6 +46,8 @@ Bools = npt.NDArray[np.bool_]
 LIKE: Final = ACTIONS.index("like")
 # Something was put before the actor.
 SHOWN: Final = len(ACTIONS)
+# The actor's like of the target at that time turned out to be nobody's.
+DISOWNED: Final = SHOWN + 1
 # What a shown item teaches, beside 1 for a like, share or buy: where who learns no likes forecasts best in made worlds
 # (docs/choice.md), so that likes get no credit for what the other could have known.
 OF_SHOWN: Final = 0.03
@@ -48,12 +56,14 @@ AT_ONCE: Final = 4096
 SWITCHES: Final = 0.01
 # In place of an item's popularity: nothing was learnt yet.
 NOTHING_LEARNT: Final = -1.0
+# In place of the place of a pair that is in no history.
+NOWHERE: Final = -1
 
 
 @dataclass(frozen=True)
 class Acts:
     """What people did and what was put before them, in order of time; shapes (n,). `actor`, `target` are hashes, `time`
-    is in ms, `kind` a code of ACTIONS, or SHOWN.
+    is in ms, `kind` a code of ACTIONS, SHOWN or DISOWNED.
     """
 
     actor: U64
@@ -63,6 +73,16 @@ class Acts:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def take_back(self) -> Bools:
+        """Which of them take a like back."""
+        found: Bools = (self.kind == UNLIKE) | (self.kind == DISOWNED)
+        return found
+
+    def names(self) -> tuple[pa.Array, pa.Array]:
+        """Of actors and targets, as the twins number them."""
+        return pa.array(self.actor).cast(pa.string()), pa.array(self.target).cast(pa.string())
 
     def take(self, which: Any) -> Acts:
         return Acts(self.actor[which], self.target[which], self.time[which], self.kind[which])
@@ -84,24 +104,40 @@ def forecasts(acts: Acts, of_shown: float = OF_SHOWN) -> tuple[F64, F64]:
     """How probable each like was, given that its actor likes something now, by who learns likes and by who does not,
     from what came before it; not a number where the row is no like. Shapes (n,).
     """
-    twins = Twin(True, of_shown), Twin(False, of_shown)
-    done_otherwise = _done_otherwise(acts)
+    twins = Twins(of_shown)
     found = np.full((2, len(acts)), np.nan)
     for start in range(0, len(acts), AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        for twin, p in zip(twins, found, strict=True):
-            p[part] = twin.observe(acts.take(part), done_otherwise[part])
+        found[:, part] = twins.observe(acts.take(part))
     return found[0], found[1]
 
 
-def _done_otherwise(acts: Acts) -> Bools:
-    """Whether the actor had done something else than like to the target before. Shape (n,)."""
-    pairs, of_row = np.unique(mix(acts.actor, acts.target), return_inverse=True)
-    first = np.full(len(pairs), len(acts))
-    other = np.flatnonzero((acts.kind != LIKE) & (acts.kind != UNLIKE) & (acts.kind != SHOWN))
-    np.minimum.at(first, of_row[other], other)
-    before: Bools = first[of_row] < np.arange(len(acts))
-    return before
+class Twins:
+    """Both, along one log."""
+
+    def __init__(self, of_shown: float = OF_SHOWN) -> None:
+        self.with_likes, self.without = Twin(True, of_shown), Twin(False, of_shown)
+
+    def observe(self, acts: Acts) -> tuple[F64, F64]:
+        """Forecast each like of the next rows, and learn them; as of `forecasts`. Shapes (n,)."""
+        p_without, otherwise = self.without.observe(acts, np.ones(len(acts), np.bool_))
+        # What one shared or bought, too, stays: who learns no likes holds it, among the latest 256 to 512 of its actor.
+        p_with, _ = self.with_likes.observe(acts, otherwise)
+        return p_with, p_without
+
+    def forget(self, actors: U64) -> None:
+        """Take back all that these actors' acts taught, and who they are."""
+        names = pa.array(actors).cast(pa.string()).to_pylist()
+        for twin in (self.with_likes, self.without):
+            twin.model.forget(names)
+
+    def snapshot(self) -> Arrays:
+        of = {"with.": self.with_likes.snapshot(), "without.": self.without.snapshot()}
+        return {prefix + name: values for prefix, arrays in of.items() for name, values in arrays.items()}
+
+    def restore(self, arrays: Arrays) -> None:
+        self.with_likes.restore(under("with.", arrays))
+        self.without.restore(under("without.", arrays))
 
 
 class FirstLikes:
@@ -138,23 +174,33 @@ class Twin:
         self._trusted = np.full(3, 1 / 3)
         self._choices = 0
 
-    def observe(self, acts: Acts, done_otherwise: Bools) -> F64:
-        """Forecast each like of the next rows of a log, and learn them. Shape (n,), as of `forecasts`."""
-        model = self.model
-        users, items = model.number(*(pa.array(ids).cast(pa.string()) for ids in (acts.actor, acts.target)))
-        model.store.reserve(users[acts.kind != SHOWN])
+    def observe(self, acts: Acts, kept: Bools) -> tuple[F64, Bools]:
+        """Forecast each like of the next rows of a log, and learn them, `kept`: but for these rows, if they take back.
+        Returns forecasts, and whether what a row takes back was held before it. Shapes (n,).
+        """
+        model, back, held = self.model, acts.take_back, np.zeros(len(acts), np.bool_)
+        users, items = self._number(acts)
+        model.store.reserve(users[~back & (acts.kind != SHOWN)])
         places = new_places(len(acts))
         _follow(
-            users, items, acts.time, acts.kind, done_otherwise, self.learns_likes, self.of_shown,
+            users, items, acts.time, acts.kind, kept, self.learns_likes, self.of_shown,
             model.store.histories, model.lists, model.rates, model.contest, model._work, len(model.items.ids),
-            places,
+            places, held,
         )  # fmt: skip
-        known = np.maximum.accumulate(np.r_[self._choices, items + 1])[1:]
+        known = np.maximum.accumulate(np.r_[self._choices, np.where(back, 0, items + 1)])
         self._choices = int(known[-1])
         likes = acts.kind == LIKE
         found = np.full(len(acts), np.nan)
-        found[likes] = self._stated(Places(*(column[likes] for column in places)), known[likes])
-        return found
+        found[likes] = self._stated(Places(*(column[likes] for column in places)), known[1:][likes])
+        return found, held
+
+    def _number(self, acts: Acts) -> tuple[I64, I64]:
+        """Actors and targets by number. What takes back makes nobody and nothing known: -1 where they are not."""
+        back, found = acts.take_back, np.empty((2, len(acts)), np.int64)
+        found[:, ~back] = self.model.number(*acts.take(~back).names())
+        actors, targets = acts.take(back).names()
+        found[:, back] = self.model.users.find(actors), self.model.items.find(targets)
+        return found[0], found[1]
 
     def _stated(self, places: Places, choices: I64) -> F64:
         """Of likes, shape (n,): of what the person's past foretells, what is popular, and anything that there is. Whose
@@ -177,6 +223,18 @@ class Twin:
         _mix(np.stack([by_past, by_popular, by_anything]), self._trusted, stated)
         return stated
 
+    def snapshot(self) -> Arrays:
+        return {
+            **{f"model.{name}": values for name, values in self.model.snapshot().items()},
+            "trusted": self._trusted.copy(),
+            "known": np.array([self.unheard.likes, self.unheard.first, self._choices]),
+        }
+
+    def restore(self, arrays: Arrays) -> None:
+        self.model.restore(under("model.", arrays))
+        self._trusted = arrays["trusted"].copy()
+        self.unheard.likes, self.unheard.first, self._choices = arrays["known"].tolist()
+
 
 @njit(cache=True)
 def _mix(forecasts: Any, trusted: Any, stated: Any) -> None:
@@ -190,12 +248,11 @@ def _mix(forecasts: Any, trusted: Any, stated: Any) -> None:
 
 
 @njit(cache=True)
-def _has(user: int, item: int, histories: Histories) -> bool:
-    first = histories.start[user]
-    found = False
-    for k in range(first, first + histories.length[user]):
-        found |= histories.item[k] == item
-    return found
+def _at(user: int, item: int, histories: Histories) -> int:
+    """Where in the flat arrays a user's pair with the item is, which is held once at most, or NOWHERE."""
+    first, length = histories.start[user], histories.length[user]
+    place = place_of(histories.item[first : first + length], length, item)
+    return first + place if place >= 0 else NOWHERE
 
 
 @njit(cache=True)
@@ -204,7 +261,7 @@ def _follow(
     items: Any,
     times: Any,
     kinds: Any,
-    done_otherwise: Any,
+    kept: Any,
     learns_likes: bool,
     of_shown: float,
     histories: Histories,
@@ -214,24 +271,28 @@ def _follow(
     work: WorkSpace,
     known_items: int,
     places: Places,
+    held: Any,
 ) -> None:
-    """Row by row: the place of a like in the ranking before it, then what the row teaches."""
+    """Row by row: the place of a like in the ranking before it, then what the row teaches or takes back."""
     for i in range(len(users)):
         user, item, kind = users[i], items[i], kinds[i]
         if kind == LIKE:
             total = rates.total[MONTH]
             places.popularity[i] = rates.value[MONTH, item] / total if total > 0.0 else NOTHING_LEARNT
             score_like(i, user, item, histories, lists, rates, contest, work, known_items, places)
-        advance(rates, times[i])
+        if kind != DISOWNED:
+            advance(rates, times[i])
         if kind == SHOWN:
             first, length = histories.start[user], histories.length[user]
             before = slice(first, first + length)
             if of_shown > 0.0:
                 teach(histories.item[before], histories.held[before], length, item, of_shown, lists)
                 add_total(lists, rates, item, times[i], of_shown)
-        elif kind == UNLIKE:
-            # What one shared or bought, too, stays.
-            if learns_likes and not done_otherwise[i]:
+        elif kind in (UNLIKE, DISOWNED):
+            at = _at(user, item, histories) if user >= 0 and item >= 0 else NOWHERE
+            held[i] = at != NOWHERE
+            # A like of another time is another one: what was taken back before may have been liked again.
+            if held[i] and not kept[i] and (kind == UNLIKE or histories.when[at] == times[i]):
                 unlearn_item(user, item, histories, lists, rates)
-        elif (kind != LIKE or learns_likes) and not _has(user, item, histories):
+        elif (kind != LIKE or learns_likes) and _at(user, item, histories) == NOWHERE:
             learn(user, item, times[i], 1.0, histories, lists, rates)

@@ -30,7 +30,8 @@ from services.predictor.model import CoPreference
 from services.predictor.publishing import neighbour_commands
 from services.predictor.settings import PredictorSettings
 from services.predictor.shares import Shares
-from services.predictor.task import PredictorTask, warm_up
+from services.predictor.task import PredictorTask
+from services.predictor.warm_up import warm_up
 from services.simulator.events import names_of, targets_of
 from services.simulator.settings import WorldSettings
 from services.simulator.world import World

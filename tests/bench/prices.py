@@ -23,7 +23,7 @@ from rich.table import Table
 
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from services.predictor.task import warm_up
+from services.predictor.warm_up import warm_up
 from services.simulator.events import events
 from services.simulator.settings import AGENT_SHARE, Planted, WorldSettings
 from services.simulator.stream import Stream as Simulated

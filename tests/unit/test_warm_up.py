@@ -33,19 +33,20 @@ again = [(e["actor_id"], e["target_id"]) for e in events[:40]]
 unlikes = [like(len(events) + n, *pair, 2e4, action="unlike") for n, pair in enumerate(again)]
 events += unlikes
 frames = ingest_in_batches(events, list(range(100, len(events), 300)), 2)
-detector, task, charts = Detector(Judgement(2)), PredictorTask(2), ChartsTask(0, ChartLimits())
+detector, task, charts = Detector(Judgement(2)), PredictorTask(2, twins=True), ChartsTask(0, ChartLimits())
 for number, output in enumerate(o for o in detector.feed(frames) if o.topic == TRUSTED_LIKES):
     task.process(from_message(output.value, output.headers), number)
     charts.process(from_message(output.value, output.headers), number)
     basis = Basis(number, task.as_of, task.model.probabilities())
     Documents().of_redis(basis, task.model, task.model.ranked(task.take_changed()))
     if number == 2:
-        other, task = task, PredictorTask(2)
+        other, task = task, PredictorTask(2, twins=True)
         task.restore(other.snapshot())
 task.take_stale_neighbours(10)
 task.trending()
 task.figures()
 task.model.forget(["person1"])
+task.twins.forget(["person1"])
 assert task.counters["unlearnt_likes"], "no correction"
 charts.counts.forget(["person1"])
 charts.restore(charts.snapshot())

@@ -15,7 +15,7 @@ from truelike.cli.output import err, out
 
 # Modules whose `warm_up` compiles what a service runs; what takes longest first.
 WARM_UPS: Final = (
-    "services.predictor.task",
+    "services.predictor.warm_up",
     "services.charts.warm_up",
     "services.detector.warm_up",
     "services.choice.warm_up",

@@ -12,7 +12,7 @@ from services.detector.everyone import People
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.predictor.model import CoPreference
-from services.predictor.task import warm_up
+from services.predictor.warm_up import warm_up
 from shared import frames
 from shared.events import UNLIKE
 from shared.frames import from_message
@@ -68,7 +68,7 @@ def detect(
 def predict(spool: Spool, result: Result, advance: Advance) -> dict[str, Any]:
     """Score and learn a file's likes in order of time, all with full trust. Returns the report."""
     ingest, model = OfflineIngest(1), CoPreference()
-    warm_up()
+    warm_up(twins=False)
     learning, learnt, done = 0.0, 0, 0
     for rows, messages in ingest.frames(spool, result):
         for message in messages:

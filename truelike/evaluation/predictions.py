@@ -16,7 +16,8 @@ from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.predictor import prequential
 from services.predictor.model import CoPreference
-from services.predictor.task import PredictorTask, warm_up
+from services.predictor.task import PredictorTask
+from services.predictor.warm_up import warm_up
 from shared.frames import Output, from_message
 from shared.topics import TRUSTED_LIKES
 from truelike.evaluation import floor_price, rivals
@@ -123,7 +124,7 @@ def evaluate(
     """The report: `methods` (a row each), `curves` (HR@10 along the stream), `reliability`, `bots`, `language_floor`
     (`floors`: shares; `protected`: languages).
     """
-    warm_up()
+    warm_up(twins=False)
     rows, curves = [], {}
 
     def measure(name: str, run: Callable[[], Outcome]) -> None:

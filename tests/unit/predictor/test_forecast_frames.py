@@ -127,15 +127,17 @@ def test_a_request_to_forget_goes_to_who_knows_the_users() -> None:
 
 
 class Sent:
-    """What a worker said, by its place."""
+    """What a worker said, and its place."""
 
     def __init__(self) -> None:
         self.places: list[int] = []
+        self.outputs: list[Output] = []
 
     async def send(self, output: Output) -> asyncio.Future[Any]:
         lineage = from_message(output.value, output.headers).lineage
         assert lineage is not None
         self.places.append(lineage.offset)
+        self.outputs.append(output)
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done.set_result(None)
         return done
@@ -144,8 +146,8 @@ class Sent:
 class Worker:
     """A predictor without Redis: what it writes there is not looked at."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        settings = PredictorSettings.model_validate({"checkpoint_dir": folder, "partitions": 1})
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> None:
+        settings = PredictorSettings.model_validate({"checkpoint_dir": folder, "partitions": 1, **more})
         self.sent = Sent()
         self.runner = PredictorRunner(settings, redis_connection.connect(settings), self.sent.send)
 
@@ -196,3 +198,29 @@ async def test_whoever_comes_to_lead_says_what_may_be_missing(tmp_path: Path, mo
     # It is told the same again: nothing is taken up a second time.
     assert not await second.runner.follow_shares()
     assert await second.runner.checkpoint([0]) == {0: 9}
+
+
+@pytest.mark.parametrize("saved", [False, True])
+async def test_twins_of_whoever_comes_to_lead_have_read_all_of_the_log(
+    saved: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the last snapshot on; from the beginning where there is none yet."""
+    log = [
+        Frame("trusted", pa.RecordBatch.from_pylist(made(60)[at : at + 10], TRUSTED_LIKES)) for at in range(0, 60, 10)
+    ]
+    first, second = (Worker(tmp_path, monkeypatch, predictor_twins=True) for _ in range(2))
+    for worker, shares in ((first, {0}), (second, set[int]())):
+        await worker.runner.assign(0)
+        await worker.take_part(log[:1])
+        worker.given(shares)
+        await worker.take_part(log[:4])
+    if saved:
+        await first.runner.checkpoint([0])
+    second.given({0})
+    assert await second.runner.follow_shares()
+    await second.take_part(log)
+    assert second.sent.places == [0, *range(4 if saved else 0, 6)]
+    task = PredictorTask(1, twins=True)
+    expected = by_event([output for offset, frame in enumerate(log) for output in task.process(frame, offset)])
+    assert sum(r["p_with"] is not None for r in expected.values()) == 60
+    assert by_event(first.sent.outputs) | by_event(second.sent.outputs) == expected

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from services.predictor import twin
-from services.predictor.twin import LIKE, SHOWN, Acts, Twin, forecasts, in_order
+from services.predictor.learning import REMEMBERED
+from services.predictor.twin import DISOWNED, LIKE, SHOWN, Acts, Twin, Twins, forecasts, in_order
 from shared.events import ACTIONS, UNLIKE
 from tests.likes import START_MS
 
@@ -67,10 +68,9 @@ def held(of: Twin) -> dict[int, list[int]]:
 
 def learnt(rows: list[tuple[int, int, int]]) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
     """What each twin holds afterwards."""
-    log, twins = acts(rows), (Twin(True, 0.03), Twin(False, 0.03))
-    for of in twins:
-        of.observe(log, twin._done_otherwise(log))
-    return held(twins[0]), held(twins[1])
+    twins = Twins()
+    twins.observe(acts(rows))
+    return held(twins.with_likes), held(twins.without)
 
 
 def test_one_learns_likes_and_the_other_does_not() -> None:
@@ -82,6 +82,33 @@ def test_an_unlike_takes_a_like_back_and_no_share() -> None:
     rows = [(1, 10, LIKE), (1, 11, LIKE), (1, 11, SHARE), (1, 12, SHARE), (1, 13, SHARE), (1, 13, LIKE)]
     taken = [(1, target, UNLIKE) for target in (10, 11, 12, 13)]
     assert learnt(rows + taken) == ({1: [11, 12, 13]}, {1: [11, 12, 13]})
+
+
+def test_of_what_left_a_full_history_nobody_knows_that_it_was_shared() -> None:
+    filling = [(1, 100 + target, SHARE) for target in range(REMEMBERED)]
+    (of_likes, of_others) = learnt([(1, 10, SHARE), *filling, (1, 10, LIKE), (1, 10, UNLIKE)])
+    assert 10 not in of_likes[1]
+    assert 10 not in of_others[1]
+    assert of_likes == of_others
+
+
+def test_an_unlike_makes_nobody_and_nothing_known() -> None:
+    log = acts([(1, 10, SHARE), (1, 99, UNLIKE), (9, 10, UNLIKE), (9, 98, DISOWNED), (1, 11, SHARE)])
+    twins = Twins()
+    twins.observe(log)
+    for of in (twins.with_likes, twins.without):
+        assert (of.model.users.ids, of.model.items.ids, of._choices) == (["1"], ["10", "11"], 2)
+
+
+def test_a_like_that_was_nobodys_is_taken_back_by_its_time() -> None:
+    log = acts([(1, 10, LIKE), (1, 11, LIKE), (1, 11, UNLIKE), (1, 11, LIKE), (1, 12, SHARE), (1, 12, LIKE)])
+    disowned = acts([(1, target, DISOWNED) for target in (10, 11, 12)])
+    # The first like of each.
+    disowned.time[:] = log.time[[0, 1, 5]]
+    twins = Twins()
+    twins.observe(Acts(*(np.r_[a, b] for a, b in _columns(log, disowned))))
+    assert held(twins.with_likes) == {1: [11, 12]}
+    assert held(twins.without) == {1: [12]}
 
 
 def test_what_one_has_done_to_a_thing_already_is_not_learnt_again() -> None:
@@ -134,7 +161,7 @@ def test_what_is_stated_is_a_distribution_over_the_catalogue(learns_likes: bool)
                 (actor, target, log.time[-1] + 1, LIKE), _arrays(log), strict=True
             )))  # fmt: skip
             whole = Acts(*(np.r_[a, b] for a, b in _columns(log, last)))
-            stated.append(Twin(learns_likes, 0.03).observe(whole, other)[-1])
+            stated.append(Twin(learns_likes, 0.03).observe(whole, other)[0][-1])
         assert min(stated) > 0
         assert 0.99 <= sum(stated) <= 1.0 + 1e-6
 
@@ -148,6 +175,16 @@ def test_who_knows_nothing_forecasts_anything_of_the_same_catalogue() -> None:
     log = acts([(1, 10, LIKE), (1, 11, SHOWN), (2, 12, LIKE), (3, 10, LIKE)])
     _, p_without = forecasts(log, 0.0)
     assert p_without[[0, 2, 3]].tolist() == pytest.approx([1, 1 / 3, 1 / 3])
+
+
+def test_likes_do_not_know_of_what_is_unliked_before_them_in_one_batch() -> None:
+    """Cut at an unlike of what is liked only later."""
+    log = acts([(1, 10, LIKE), (2, 10, SHARE), (1, 12, UNLIKE), (2, 11, LIKE), (1, 12, LIKE)])
+    whole, parts = Twins(), Twins()
+    expected = whole.observe(log)
+    found = [parts.observe(log.take(part)) for part in (slice(0, 3), slice(3, 5))]
+    for one, both in zip(expected, zip(*found, strict=True), strict=True):
+        assert np.concatenate(both).tolist() == pytest.approx(one.tolist(), nan_ok=True)
 
 
 def test_forecasts_do_not_depend_on_batches(monkeypatch: pytest.MonkeyPatch) -> None:
