@@ -121,12 +121,12 @@ class Twins:
     def observe(self, acts: Acts) -> tuple[F64, F64]:
         """Forecast each like of the next rows, and learn them; as of `forecasts`. Shapes (n,)."""
         p_without, otherwise = self.without.observe(acts, np.ones(len(acts), np.bool_))
-        # What one shared or bought, too, stays: who learns no likes holds it, among the latest 256 to 512 of its actor.
+        # What one shared or bought, too, stays. Who learns no likes holds it, of an actor's latest 256 to 512.
         p_with, _ = self.with_likes.observe(acts, otherwise)
         return p_with, p_without
 
     def forget(self, actors: U64) -> None:
-        """Take back all that these actors' acts taught, and who they are."""
+        """Take back what these actors' held acts taught, and erase them."""
         names = pa.array(actors).cast(pa.string()).to_pylist()
         for twin in (self.with_likes, self.without):
             twin.model.forget(names)
@@ -175,8 +175,8 @@ class Twin:
         self._choices = 0
 
     def observe(self, acts: Acts, kept: Bools) -> tuple[F64, Bools]:
-        """Forecast each like of the next rows of a log, and learn them, `kept`: but for these rows, if they take back.
-        Returns forecasts, and whether what a row takes back was held before it. Shapes (n,).
+        """Forecast each like of the next rows of a log, and learn them; rows that are `kept` take nothing back. Returns
+        forecasts, as of `forecasts`, and whether what a row would take back was held before it. Shapes (n,).
         """
         model, back, held = self.model, acts.take_back, np.zeros(len(acts), np.bool_)
         users, items = self._number(acts)
@@ -280,6 +280,7 @@ def _follow(
             total = rates.total[MONTH]
             places.popularity[i] = rates.value[MONTH, item] / total if total > 0.0 else NOTHING_LEARNT
             score_like(i, user, item, histories, lists, rates, contest, work, known_items, places)
+        # A like that is disowned has moved the clock when it came.
         if kind != DISOWNED:
             advance(rates, times[i])
         if kind == SHOWN:

@@ -10,6 +10,7 @@ import pytest
 
 from services.predictor import twin
 from services.predictor.learning import REMEMBERED
+from services.predictor.trending import CLOCK, DAY_MS
 from services.predictor.twin import DISOWNED, LIKE, SHOWN, Acts, Twin, Twins, forecasts, in_order
 from shared.events import ACTIONS, UNLIKE
 from tests.likes import START_MS
@@ -109,6 +110,14 @@ def test_a_like_that_was_nobodys_is_taken_back_by_its_time() -> None:
     twins.observe(Acts(*(np.r_[a, b] for a, b in _columns(log, disowned))))
     assert held(twins.with_likes) == {1: [11, 12]}
     assert held(twins.without) == {1: [12]}
+
+
+def test_a_like_dated_ahead_moves_the_clock_once() -> None:
+    log = acts([(1, 10, SHARE), (1, 11, LIKE), (1, 11, DISOWNED)])
+    log.time[1:] += 10 * DAY_MS
+    twins = Twins()
+    twins.observe(log)
+    assert twins.with_likes.model.rates.time[CLOCK] == START_MS + DAY_MS
 
 
 def test_what_one_has_done_to_a_thing_already_is_not_learnt_again() -> None:
