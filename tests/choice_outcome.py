@@ -97,9 +97,9 @@ async def _frames(settings: ServiceSettings, topic: str, partition: int) -> list
     return [frame for _, frame in frames]
 
 
-async def undisturbed(settings: ServiceSettings) -> tuple[ChoiceOutcome, list[ChoiceTask]]:
-    """What one predictor and one task a partition say of the very same trusted likes and slates."""
-    said, predictor = ChoiceOutcome(), PredictorTask(settings.partitions)
+async def undisturbed(settings: ServiceSettings, twins: bool = False) -> tuple[ChoiceOutcome, list[ChoiceTask]]:
+    """What one predictor, with twins or not, and one task a partition say of the very same trusted likes and slates."""
+    said, predictor = ChoiceOutcome(), PredictorTask(settings.partitions, twins=twins)
     forecasts: dict[int, list[Frame]] = {p: [] for p in range(settings.partitions)}
     for offset, frame in (await read_frames(settings, TRUSTED_LIKES))[0]:
         for output in predictor.process(frame, offset):

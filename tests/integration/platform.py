@@ -25,7 +25,7 @@ from truelike.cli.stack import SERVICES, Stack
 class Platform:
     """Broker, Redis and services, and a producer as a platform would have one."""
 
-    def __init__(self, folder: Path, services: Sequence[str] = SERVICES) -> None:
+    def __init__(self, folder: Path, services: Sequence[str] = SERVICES, **environment: str) -> None:
         on_kafka = os.environ.get("TRUELIKE_TEST_BROKER") == "kafka"
         self.broker = ApacheKafka(folder) if on_kafka else Broker(folder)
         self.redis = Redis(folder)
@@ -40,6 +40,7 @@ class Platform:
             "EXPORT_SECONDS": "1",
             "INGEST_IDLE_SECONDS": "2",
             "EVENT_TIME_SPEED": "600",
+            **environment,
         }
         self.settings = ServiceSettings.model_validate({k.lower(): v for k, v in self.environment.items()})
         self.stack = Stack(folder, self.environment)

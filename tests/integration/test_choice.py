@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from services.choice.states import States, merge
 from shared.messages import ChoiceReport, PlatformChoice
 from shared.topics import EXPOSURES
 from tests import choice_outcome
@@ -25,10 +26,11 @@ PARTS = 8
 LIKES = 6000
 PEOPLE = 110
 ITEMS = 80
+ALL = 2**64 - 1
 
 
 def made(seed: int = 5) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Likes of what was shown a little before, and of other things; an unlike now and then."""
+    """Likes of what was shown a little before, and of other things; an unlike now and then, and a share."""
     rng = np.random.default_rng(seed)
     likes, slates = [], []
     for n in range(LIKES):
@@ -54,6 +56,8 @@ def made(seed: int = 5) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         surface = "recommended" if n % 3 else "organic"
         about = {"surface": surface, "creator_id": f"c{item % 7}"}
         likes.append(like(n, f"p{person}", f"t{item}", at_s, **about))
+        if n % 5 == 0:
+            likes.append(like(2 * LIKES + n, f"p{person}", f"t{item}", at_s + 0.1, action="share", **about))
         if n % 40 == 0:
             likes.append(like(LIKES + n, f"p{person}", f"t{item}", at_s + 0.2, action="unlike"))
     return likes, slates
@@ -67,11 +71,10 @@ def at_rest(platform: Platform) -> None:
 
 def test_kills_change_no_report(tmp_path: Path) -> None:
     likes, slates = made()
-    platform = Platform(tmp_path, SERVICES)
-    environment = {"CHOICE_FIGURES_SECONDS": "0.5"}
+    platform = Platform(tmp_path, SERVICES, CHOICE_FIGURES_SECONDS="0.5", PREDICTOR_TWINS="true")
     try:
         for label in ("choice-1", "predictor-1"):
-            platform.stack.start(label.split("-")[0], label, **environment)
+            platform.stack.start(label.split("-")[0], label)
         platform.stack.wait_ready("choice-1", "predictor-1", timeout=120)
         for part in range(PARTS):
             # What was shown comes before what was liked of it; sometimes not.
@@ -81,12 +84,12 @@ def test_kills_change_no_report(tmp_path: Path) -> None:
             if part in (2, 4, 6):
                 for label in {2: ("choice",), 4: ("predictor", "choice-1"), 6: ("predictor-1",)}[part]:
                     platform.stack.kill(label)
-                    platform.stack.start(label.split("-")[0], label, **environment)
+                    platform.stack.start(label.split("-")[0], label)
             time.sleep(0.7)
         platform.wait("predictor/predictor_likes_total", len(likes), seconds=120)
         at_rest(platform)
         found, figures = asyncio.run(choice_outcome.read(platform.settings))
-        expected, _ = asyncio.run(choice_outcome.undisturbed(platform.settings))
+        expected, tasks = asyncio.run(choice_outcome.undisturbed(platform.settings, twins=True))
         assert found.differences(expected) == []
         assert len(found.reports) == PEOPLE
         url = platform.stack.url("console")
@@ -102,6 +105,11 @@ def test_kills_change_no_report(tmp_path: Path) -> None:
         assert named["surface_mix"].identified
         assert named["choice_bits"].identified
         assert not named["induced_drift"].identified
+        worth = next(figure for figure in answer.figures if getattr(figure, "likes_of", "") == "all")
+        states = [States.of_log(task.kept().log(ALL)) for task in tasks]
+        (again,) = (f for f in merge(states).figures() if f.about.get("likes_of") == "all")
+        assert worth.identified
+        assert worth.value == again.value
         reports = asyncio.run(forget(platform.settings, ["p3"], 60))
         removed = next(of for name, of in reports.items() if name.startswith("choice/"))
         assert removed["likes"] > 30
