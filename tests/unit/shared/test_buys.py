@@ -163,9 +163,13 @@ def test_what_does_not_fit_is_refused_by_its_name(name: str, wrong: Any) -> None
         parse(json.dumps({**BUY, name: wrong}).encode(), {}, START_MS)
 
 
+# What came last of forecasts' columns.
+OF_FORECASTS = ("p_any", "p_new", "is_new", "content_origin", "language", "p_with", "p_without")
+
+
 def as_before(batch: pa.RecordBatch) -> pa.RecordBatch:
     """A batch as a build wrote it that did not know the columns of buys."""
-    gone = NAMES | ({"actor_kind", "slate"} if batch.schema.equals(FORECASTS) else set())
+    gone = NAMES | ({"actor_kind", "slate", *OF_FORECASTS} if batch.schema.equals(FORECASTS) else set())
     return batch.drop_columns([name for name in batch.schema.names if name in gone])
 
 
@@ -175,7 +179,7 @@ def test_frames_of_before_are_read(schema: pa.Schema) -> None:
         [{field.name: "x" if field.type == pa.string() else None for field in schema}] * 3, schema
     )
     former = as_before(batch)
-    assert former.num_columns == len(schema) - (8 if schema is FORECASTS else 7)
+    assert former.num_columns == len(schema) - (15 if schema is FORECASTS else 7)
     found = frames.decode(frames.encode(former))
     assert found.schema == schema
     assert found.select(former.schema.names).equals(former)
@@ -186,14 +190,15 @@ def test_frames_of_before_are_read(schema: pa.Schema) -> None:
     assert frames.join([found, batch], schema).num_rows == 6
 
 
-def test_forecasts_of_before_slates_were_named_are_read() -> None:
-    rows = [{"event_id": f"e{n}", "mandate": n, "slate": 7, "topic": 8} for n in range(3)]
+@pytest.mark.parametrize("gone", [OF_FORECASTS, ("slate", "topic", *OF_FORECASTS)])
+def test_forecasts_of_before_are_read(gone: tuple[str, ...]) -> None:
+    said = {"slate": 7, "topic": 8, "p_any": 0.5, "is_new": True, "content_origin": 1, "language": "cy", "p_with": 0.25}
+    rows = [{"event_id": f"e{n}", "mandate": n, **said} for n in range(3)]
     batch = pa.RecordBatch.from_pylist(rows, FORECASTS)
-    found = frames.decode(frames.encode(batch.drop_columns(["slate", "topic"])))
+    found = frames.decode(frames.encode(batch.drop_columns(gone)))
     assert found.schema == FORECASTS
-    assert found.select(["event_id", "mandate", "slate", "topic"]).to_pylist() == [
-        {**row, "slate": 0, "topic": 0} for row in rows
-    ]
+    unsaid = {name: 0 if name in ("slate", "topic", "content_origin") else None for name in said if name in gone}
+    assert found.select(["event_id", "mandate", *said]).to_pylist() == [{**row, **unsaid} for row in rows]
 
 
 def test_frames_of_today_are_left_as_they_are() -> None:
