@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +19,9 @@ from shared.slots import SlotTable
 
 I64 = npt.NDArray[np.int64]
 
-# Frames that stay decoded: a campaign's likes lie in few of them.
+# Of the newest frames, those that were asked for stay decoded: a campaign's likes lie in few of them. Of an older one
+# only what is asked for is decoded, each time: who is accused again and again may have likes in all there are, and what
+# was used longest ago would then always be what is asked for next.
 DECODED: Final = 256
 _FIELDS: Final = {"actor": np.uint64, "target": np.uint64, "time": np.int64, "previous": np.int64, "agent": np.bool_}
 
@@ -71,7 +73,8 @@ class RetainedLikes:
         self._rows: dict[str, npt.NDArray[Any]] = {n: np.zeros(max_likes, kind) for n, kind in _FIELDS.items()}
         self._stamps = np.zeros(max_likes, np.int16)
         self._newest = SlotTable({"like": np.int64}, max_likes)
-        self._decoded: OrderedDict[int, pa.RecordBatch] = OrderedDict()
+        # By the number of the first like.
+        self._decoded: dict[int, pa.RecordBatch] = {}
 
     @property
     def rows(self) -> int:
@@ -142,11 +145,12 @@ class RetainedLikes:
         order = np.argsort(numbers)
         frame = np.searchsorted(firsts, numbers[order], side="right") - 1
         cuts = np.r_[0, np.flatnonzero(np.diff(frame)) + 1, len(order)]
-        parts = []
+        parts, newest = [], firsts[-DECODED:][0]
         for begin, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
             kept = self._frames[int(frame[begin])]
             rows = pa.array(numbers[order[begin:end]] - kept.first)
-            parts.append(self._batch(kept).select(names).take(rows))
+            found = self._batch(kept) if kept.first >= newest else frames.decode_columns(kept.content, names)
+            parts.append(found.select(names).take(rows))
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
         return frames.join(parts, schema).take(pa.array(back))
@@ -155,9 +159,8 @@ class RetainedLikes:
         found = self._decoded.get(kept.first)
         if found is None:
             found = self._decoded[kept.first] = frames.decode(kept.content)
-            while len(self._decoded) > DECODED:
-                self._decoded.popitem(last=False)
-        self._decoded.move_to_end(kept.first)
+            if len(self._decoded) > DECODED:
+                del self._decoded[min(self._decoded)]
         return found
 
     def forget(self, actors: U64) -> int:
