@@ -10,7 +10,7 @@ import numpy as np
 
 from services.choice.log import F64, Likes, Shown
 from services.choice.mixture import Forecasts, Mixture
-from shared.checkpoints import Arrays
+from shared.checkpoints import Arrays, under
 from shared.hashing import U64
 
 
@@ -52,8 +52,6 @@ class TwinMixtures:
 
     def restore(self, arrays: Arrays) -> None:
         for of, mixture in self._of.items():
-            prefix = f"twins.{of}."
-            mine = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-            if mine:
+            if mine := under(f"twins.{of}.", arrays):
                 self.run = True
                 mixture.restore(mine)
