@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import structlog
 import uvicorn
-import uvloop
 from setproctitle import setproctitle
 from starlette.types import ASGIApp
 
@@ -152,8 +151,6 @@ class Service:
 def run(name: str, settings: ServiceSettings, main: Callable[[], Awaitable[None]]) -> None:
     """Run a service until it ends; an exception is logged and ends the process with code 1."""
     setproctitle(f"truelike-{name}")
-    # By policy, since Faust makes loops of its own in threads.
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     configure_logs(settings, name)
     try:
         asyncio.run(_as_coroutine(main))
