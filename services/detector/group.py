@@ -35,6 +35,8 @@ class GroupTask:
         self.horizon_ms = settings.horizon_ms
         self.counters = {"campaigns": 0, "campaign_actors": 0}
         self.campaigns: dict[str, Campaign] = {}
+        # When each ended, ms: to look at all their parts with each frame would cost more the more there are.
+        self.last_at: dict[str, int] = {}
         # The campaign of each actor and of each place that a crowd came to.
         self.of_node: dict[int, str] = {}
         # Of the partitions that send links.
@@ -57,7 +59,7 @@ class GroupTask:
         """Some actors' parts as they are now: what belongs together is found anew in all campaigns that they touch."""
         linked = {node for actor, parts in news.items() for node in nodes(actor, parts)}
         touched = {self.of_node[node] for node in linked if node in self.of_node}
-        before = sorted((self.campaigns.pop(i) for i in touched), key=lambda c: (c.first_at, c.campaign_id))
+        before = sorted((self._take(i) for i in touched), key=lambda c: (c.first_at, c.campaign_id))
         of_node = {node: self.of_node.pop(node) for campaign in before for node in all_nodes(campaign.parts)}
         pool = {actor: parts for campaign in before for actor, parts in campaign.parts.items()} | news
         # The oldest part of a campaign goes on as that campaign, and as the oldest that it has parts of.
@@ -71,13 +73,21 @@ class GroupTask:
             campaign = (
                 self._begin(parts) if same is None else Campaign(same.campaign_id, parts, same.revision, same.said)
             )
-            self.campaigns[campaign.campaign_id] = campaign
+            self._keep(campaign)
             self.of_node |= dict.fromkeys(members, campaign.campaign_id)
             for identifier in known:
                 taken_by.setdefault(identifier, campaign.campaign_id)
             now.append(campaign)
         ended = [output for i, gone in left.items() for output in _end(gone, taken_by.get(i))]
         return ended + [output for campaign in now for output in self._say(campaign)]
+
+    def _keep(self, campaign: Campaign) -> None:
+        self.campaigns[campaign.campaign_id] = campaign
+        self.last_at[campaign.campaign_id] = campaign.last_at
+
+    def _take(self, campaign_id: str) -> Campaign:
+        del self.last_at[campaign_id]
+        return self.campaigns.pop(campaign_id)
 
     def _begin(self, parts: dict[int, list[Part]]) -> Campaign:
         time = first_at(parts)
@@ -102,18 +112,19 @@ class GroupTask:
         """Campaigns that ended more than a horizon before the newest, once all partitions are as far; and where there
         are too many, the oldest.
         """
-        ends = {c.campaign_id: c.last_at for c in self.campaigns.values()}
+        ends = self.last_at
         now = min(self.watermark.now, max(ends.values(), default=UNKNOWN))
         gone = [i for i, last_at in ends.items() if last_at < now - self.horizon_ms]
         actors = sum(len(c.parts) for c in self.campaigns.values())
-        for identifier in sorted(set(ends) - set(gone), key=lambda i: (ends[i], i)):
-            if actors <= MOST_ACTORS:
-                break
-            gone.append(identifier)
-            actors -= len(self.campaigns[identifier].parts)
+        if actors > MOST_ACTORS:
+            for identifier in sorted(set(ends) - set(gone), key=lambda i: (ends[i], i)):
+                if actors <= MOST_ACTORS:
+                    break
+                gone.append(identifier)
+                actors -= len(self.campaigns[identifier].parts)
         outputs = []
         for identifier in gone:
-            campaign = self.campaigns.pop(identifier)
+            campaign = self._take(identifier)
             for node in all_nodes(campaign.parts):
                 del self.of_node[node]
             outputs += _end(campaign, expired=True)
@@ -137,7 +148,8 @@ class GroupTask:
 
     def restore(self, arrays: Arrays) -> None:
         kept = msgspec.msgpack.decode(arrays["campaigns"].tobytes(), type=list[Campaign])
-        self.campaigns = {c.campaign_id: c for c in kept}
+        for campaign in kept:
+            self._keep(campaign)
         self.of_node = {node: c.campaign_id for c in kept for node in all_nodes(c.parts)}
         self.watermark.restore(arrays["watermark"])
 

@@ -120,11 +120,7 @@ class VerdictTask:
         ]
         batch = pa.RecordBatch.from_arrays(columns, schema=frames.TRUSTED_LIKES)
         outputs = to_outputs(Frame("trusted-likes", batch, self._lineage("verdict-likes", offset)), TRUSTED_LIKES, 0)
-        at = 0
-        for part, output in zip(frames.split(batch), outputs, strict=True):
-            here = slice(at, at + part.num_rows)
-            self.retained.add(part, output.value, stamps[here], agent[here])
-            at += part.num_rows
+        self.retained.add(batch, stamps, agent)
         self.counters["judged_likes"] += n
         self.counters["evicted_likes"] = self.retained.evicted
         self.summaries.add(likes.column("window_start").to_numpy(), actors, label)
