@@ -243,7 +243,9 @@ class RetainedLikes:
         self.count, self.oldest, self.evicted, self._since_ms = [*arrays["retained.count"].tolist(), NEVER][:4]
         places = arrays["retained.frames"].tolist()
         blobs = unpack_blobs("retained", arrays)
-        self._parts = deque(_Part(*place, blob) for place, blob in zip(places, blobs, strict=True))
+        self._parts = deque(
+            _Part(first, last, latest, blob) for (first, last, latest), blob in zip(places, blobs, strict=True)
+        )
         self._loose = 0
         for part in reversed(self._parts):
             if self._loose + part.rows >= COMPRESSED:
