@@ -50,7 +50,7 @@ def of_trusted_likes(value: bytes) -> list[Command]:
     totals = dict.fromkeys(range(len(LABELS)), 0)
     for column, step in (("label", 1), ("previous_label", -1)):
         table = pa.table({"target": likes.column("target_id"), "label": likes.column(column)}).drop_null()
-        grouped = table.group_by(["target", "label"]).aggregate([([], "count_all")])
+        grouped = table.group_by(["target", "label"], use_threads=False).aggregate([([], "count_all")])
         for row in grouped.to_pylist():
             key = (row["target"], row["label"])
             changes[key] = changes.get(key, 0) + step * row["count_all"]

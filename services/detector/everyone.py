@@ -45,5 +45,5 @@ class People:
 
 
 def _counted(likes: pa.Table) -> pa.Table:
-    grouped = likes.group_by(["actor_id", "window_start"]).aggregate([("likes", "sum")])
+    grouped = likes.group_by(["actor_id", "window_start"], use_threads=False).aggregate([("likes", "sum")])
     return grouped.rename_columns(["actor_id", "window_start", "likes"])
