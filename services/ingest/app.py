@@ -18,6 +18,8 @@ from shared.health import Health, Latency, Sample
 from shared.topics import EXPOSURES, EXPOSURES_REJECTED, INGEST_GROUP, LIKES, LIKES_REJECTED, REVIEWS
 
 FETCHED_AT_ONCE = 4000
+# Of all partitions: as many of each as are parsed at once, where there are four.
+GATHERED = 16_000
 FETCHES_A_FRAME = 5
 # A fetch that finds nothing is answered within milliseconds; one that is not tells nothing of the partition's end.
 FETCH_IS_LATE_MS = 2000
@@ -46,15 +48,17 @@ class IngestWorker(GroupWorker):
         self.gate.producer = self.producer
 
     async def step(self) -> None:
-        self.gathered.add(await self.fetch(0 if self.gathered.count else self._timeout_ms, FETCHED_AT_ONCE))
+        before = self.gathered.count
+        self.gathered.add(await self.fetch(0 if before else self._timeout_ms, FETCHED_AT_ONCE))
+        behind = self.gathered.count - before > FETCHED_AT_ONCE // FETCHES_A_FRAME
         now = time.monotonic()
-        if self.gathered.count >= FETCHED_AT_ONCE or any(self.runners[t].due_by_age(now) for t in self.gathered.topics):
+        if self.gathered.count >= GATHERED or any(self.runners[t].due_by_age(now) for t in self.gathered.topics):
             await self._take(now)
         self._note_what_is_not_idle(now)
         for topic, runner in self.runners.items():
             await runner.close_due(now)
             await self.save(topic, runner.due())
-        if self.gathered.count:
+        if self.gathered.count and not behind:
             # Parsed once their frame is due: a few at a time cost several times as much.
             await asyncio.sleep(self._timeout_ms / 1000 / FETCHES_A_FRAME)
 

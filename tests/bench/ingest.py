@@ -11,11 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from services.ingest.framing import EXPOSURES_FRAMING, FrameBuilder
-from services.ingest.intake import Intake
-from services.ingest.runner import EXPOSURES_SOURCE
+from services.ingest.app import FETCHED_AT_ONCE, GATHERED
+from services.ingest.framing import FrameBuilder
+from services.ingest.runner import EXPOSURES_SOURCE, LIKES_SOURCE, Source
 from services.ingest.settings import IngestSettings
-from services.ingest.slate_intake import SlateIntake
 from shared import kafka
 from shared.contract.decode import FastLike, Message, decode
 from shared.contract.slates import FastExposure
@@ -58,52 +57,80 @@ def rows(bench: Bench) -> list[Row]:
             broker.stop()
 
 
-async def _drain(
-    settings: ServiceSettings, count: int, take: Callable[[list[Message]], None], topic: str = LIKES
-) -> int:
-    consumer = kafka.consumer(settings, topic)
-    await consumer.start()
-    found = 0
-    while found < count:
-        for records in (await consumer.getmany(timeout_ms=200, max_records=4000)).values():
-            take([Message(r.value, r.partition, r.offset, r.timestamp, {}) for r in records])
-            found += len(records)
-    await consumer.stop()
-    return found
+class _Ingest:
+    """What the service does with what it fetches: gathers it, checks, deduplicates, cuts and encodes it."""
+
+    def __init__(self, settings: ServiceSettings, source: Source) -> None:
+        self.own, self.source, self.partitions = IngestSettings(), source, settings.partitions
+        self.intakes = [source.new_intake(self.own) for _ in range(settings.partitions)]
+        self.builder = FrameBuilder(settings.partitions, self.own.ingest_frame_rows, source.framing)
+        self.waiting: list[list[Message]] = [[] for _ in self.intakes]
+        self.closed_at = time.monotonic()
+
+    def take(self, messages: list[Message]) -> None:
+        """Of one partition."""
+        self.waiting[messages[0].partition] += messages
+        due = time.monotonic() - self.closed_at > self.own.ingest_frame_ms / 1000
+        if due or sum(map(len, self.waiting)) >= GATHERED:
+            self.take_what_waits()
+
+    def take_what_waits(self) -> None:
+        for partition, messages in enumerate(self.waiting):
+            for start in range(0, len(messages), self.source.at_once):
+                piece = messages[start : start + self.source.at_once]
+                self.builder.add(self.intakes[partition].take(piece).rows)
+            self.waiting[partition] = []
+        if self.builder.full or time.monotonic() - self.closed_at > self.own.ingest_frame_ms / 1000:
+            self.builder.close(Progress(self.partitions, {}))
+            self.closed_at = time.monotonic()
+
+
+def _drained(settings: ServiceSettings, count: int, topic: str, take: Callable[[list[Message]], None]) -> None:
+    async def drain() -> None:
+        consumer = kafka.consumer(settings, topic)
+        await consumer.start()
+        found = 0
+        while found < count:
+            for records in (await consumer.getmany(timeout_ms=200, max_records=FETCHED_AT_ONCE)).values():
+                take([Message(r.value, r.partition, r.offset, r.timestamp, {}) for r in records])
+                found += len(records)
+        await consumer.stop()
+
+    asyncio.run(drain())
+
+
+def _through_ingest(settings: ServiceSettings, count: int, source: Source) -> float:
+    """Messages a second through ingest's whole path."""
+
+    def run() -> int:
+        ingest = _Ingest(settings, source)
+        _drained(settings, count, source.topic, ingest.take)
+        ingest.take_what_waits()
+        ingest.builder.close(Progress(settings.partitions, {}))
+        return count
+
+    return rate_of(run)
+
+
+def _bare(settings: ServiceSettings, count: int, topic: str, decode_one: Callable[[bytes], object]) -> float:
+    """Messages a second through a loop that only reads and decodes each."""
+
+    def take(messages: list[Message]) -> None:
+        for message in messages:
+            decode_one(message.value or b"")
+
+    def run() -> int:
+        _drained(settings, count, topic, take)
+        return count
+
+    return rate_of(run)
 
 
 def _rates(settings: ServiceSettings, count: int) -> list[Row]:
-    """Bare loops and ingest's whole path (read, check, deduplicate, cut, encode), alternating in one run."""
-    decoder = msgspec.json.Decoder(FastLike)
-
-    def bare_pydantic(messages: list[Message]) -> None:
-        for message in messages:
-            Like.model_validate_json(message.value or b"")
-
-    def bare_msgspec(messages: list[Message]) -> None:
-        for message in messages:
-            decoder.decode(message.value or b"")
-
-    def ingest() -> Callable[[list[Message]], None]:
-        own = IngestSettings()
-        intake, builder = Intake(1_000_000), FrameBuilder(settings.partitions, own.ingest_frame_rows)
-        closed = time.monotonic()
-
-        def take(messages: list[Message]) -> None:
-            """Frames close as in the service."""
-            nonlocal closed
-            builder.add(intake.take(messages).likes)
-            if builder.full or time.monotonic() - closed > own.ingest_frame_ms / 1000:
-                builder.close(Progress(settings.partitions, {}))
-                closed = time.monotonic()
-
-        return take
-
-    def run(take: Callable[[list[Message]], None]) -> Callable[[], int]:
-        return lambda: asyncio.run(_drain(settings, count, take))
-
-    pydantic_rate, msgspec_rate = rate_of(run(bare_pydantic)), rate_of(run(bare_msgspec))
-    ours = rate_of(lambda: asyncio.run(_drain(settings, count, ingest())))
+    """Bare loops and ingest's whole path, in one run."""
+    pydantic_rate = _bare(settings, count, LIKES, Like.model_validate_json)
+    msgspec_rate = _bare(settings, count, LIKES, msgspec.json.Decoder(FastLike).decode)
+    ours = _through_ingest(settings, count, LIKES_SOURCE)
     return [
         (
             "ingest, JSON in, frames out",
@@ -148,36 +175,12 @@ def _people(bench: Bench) -> int:
 def _slate_rates(settings: ServiceSettings, slates: list[dict[str, Any]]) -> list[Row]:
     """As `_rates`, of slates; in shown and withheld items a second."""
     count, items = len(slates), sum(len(s.get("items", ())) + len(s.get("withheld", ())) for s in slates)
-    decoder = msgspec.json.Decoder(FastExposure)
-
-    def bare(messages: list[Message]) -> None:
-        for message in messages:
-            decoder.decode(message.value or b"")
-
-    def ingest() -> Callable[[list[Message]], None]:
-        own = IngestSettings()
-        intake = SlateIntake(own.ingest_remembered_ids, own.exposure_sample)
-        builder = FrameBuilder(settings.partitions, own.ingest_frame_rows, EXPOSURES_FRAMING)
-        closed = time.monotonic()
-
-        def take(messages: list[Message]) -> None:
-            nonlocal closed
-            at_once = EXPOSURES_SOURCE.at_once
-            for start in range(0, len(messages), at_once):
-                builder.add(intake.take(messages[start : start + at_once]).rows)
-                if builder.full or time.monotonic() - closed > own.ingest_frame_ms / 1000:
-                    builder.close(Progress(settings.partitions, {}))
-                    closed = time.monotonic()
-
-        return take
-
-    def run(new_take: Callable[[], Callable[[list[Message]], None]]) -> Callable[[], int]:
-        return lambda: asyncio.run(_drain(settings, count, new_take(), EXPOSURES)) and items
-
-    bare_rate, ours = rate_of(run(lambda: bare)), rate_of(run(ingest))
+    per_slate = items / count
+    bare_rate = per_slate * _bare(settings, count, EXPOSURES, msgspec.json.Decoder(FastExposure).decode)
+    ours = per_slate * _through_ingest(settings, count, EXPOSURES_SOURCE)
     return [
         (
-            f"exposures at ingest, slates of {items / count:.0f} items",
+            f"exposures at ingest, slates of {per_slate:.0f} items",
             f"{ours:,.0f} items/s",
             f"bare aiokafka + msgspec {bare_rate:,.0f}",
             f"{ours / bare_rate:.2f}",
