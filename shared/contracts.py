@@ -13,7 +13,8 @@ import pyarrow as pa
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from shared.frames import CODES, Lineage, Progress
+from shared.frames import Lineage, Progress
+from shared.schemas import CODES
 from shared.settings import ServiceSettings
 from shared.topics import EXPOSURES, LIKES, REVIEWS, TOPICS, Arrow, AsItCame, Json, Topic
 

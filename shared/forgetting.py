@@ -13,9 +13,10 @@ import msgspec
 import pyarrow as pa
 
 from shared import redis_keys
-from shared.frames import FORGET, FORGET_REQUESTS, Frame, Output, to_output
+from shared.frames import Frame, Output, to_output
 from shared.hashing import hash_strings
 from shared.idempotent_redis import Command
+from shared.schemas import FORGET, FORGET_REQUESTS
 from shared.topics import FRAMES_BY_ACTOR, TRUSTED_LIKES
 
 REPORT_TTL_SECONDS: Final = 86_400

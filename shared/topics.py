@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 from pydantic import BaseModel
 
-from shared import frames
+from shared import schemas
 from shared.events import Like
 from shared.exposures import Exposure
 from shared.messages import Campaign, Chart, ChoiceReport, Preference, RejectionHeaders, Verdict, WindowSummary
@@ -138,7 +138,7 @@ TOPICS: Final = (
         EXPOSURES_BY_ACTOR,
         True,
         "Items of slates that fit, each slate for the first time",
-        Arrow({"exposures": frames.EXPOSED_ITEMS}),
+        Arrow({"exposures": schemas.EXPOSED_ITEMS}),
         "hash of actor_id",
         _retained(2),
     ),
@@ -146,7 +146,7 @@ TOPICS: Final = (
         FRAMES_BY_ACTOR,
         True,
         "Likes that fit, each for the first time",
-        Arrow({"likes": frames.LIKES, frames.FORGET: frames.FORGET_REQUESTS}),
+        Arrow({"likes": schemas.LIKES, schemas.FORGET: schemas.FORGET_REQUESTS}),
         "hash of actor_id",
         _retained(2),
     ),
@@ -154,7 +154,7 @@ TOPICS: Final = (
         FRAMES_BY_TARGET,
         True,
         "Likes, slim, by what brings them together",
-        Arrow({"likes": frames.KEYED_LIKES, frames.FORGET: frames.FORGET_REQUESTS}),
+        Arrow({"likes": schemas.KEYED_LIKES, schemas.FORGET: schemas.FORGET_REQUESTS}),
         "hash of target_id, of origin_hash, or of the pair of actor_id and creator_id",
         _retained(2),
     ),
@@ -164,10 +164,10 @@ TOPICS: Final = (
         "Likes, what signals found, and who met whom",
         Arrow(
             {
-                "likes": frames.JUDGED_LIKES,
-                "findings": frames.FINDINGS,
-                "meetings": frames.MEETINGS,
-                frames.FORGET: frames.FORGET_REQUESTS,
+                "likes": schemas.JUDGED_LIKES,
+                "findings": schemas.FINDINGS,
+                "meetings": schemas.MEETINGS,
+                schemas.FORGET: schemas.FORGET_REQUESTS,
             }
         ),
         "hash of actor_id",
@@ -178,7 +178,7 @@ TOPICS: Final = (
         LINKS_BY_GROUP,
         False,
         "Actors' parts in campaigns",
-        Arrow({"links": frames.LINKS, frames.FORGET: frames.FORGET_REQUESTS}),
+        Arrow({"links": schemas.LINKS, schemas.FORGET: schemas.FORGET_REQUESTS}),
         "none",
         _retained(2),
     ),
@@ -204,7 +204,7 @@ TOPICS: Final = (
         TRUSTED_LIKES,
         False,
         "Likes with their weights, corrections of them, and requests to forget users",
-        Arrow({"trusted-likes": frames.TRUSTED_LIKES, frames.FORGET: frames.FORGET_REQUESTS}),
+        Arrow({"trusted-likes": schemas.TRUSTED_LIKES, schemas.FORGET: schemas.FORGET_REQUESTS}),
         "none",
         _retained(30),
     ),
@@ -220,7 +220,7 @@ TOPICS: Final = (
         FORECASTS,
         True,
         "What was forecast of each trusted like before it came, corrections of likes, and requests to forget users",
-        Arrow({"forecasts": frames.FORECASTS, frames.FORGET: frames.FORGET_REQUESTS}),
+        Arrow({"forecasts": schemas.FORECASTS, schemas.FORGET: schemas.FORGET_REQUESTS}),
         "hash of actor_id, or of a buy's principal_id",
         _retained(7),
     ),
@@ -228,7 +228,7 @@ TOPICS: Final = (
         CHOICES,
         True,
         "Likes in choice bits: what foretold them, and whether they were anticipated, shown or withheld",
-        Arrow({"choices": frames.CHOICES}),
+        Arrow({"choices": schemas.CHOICES}),
         "hash of actor_id",
         _retained(30),
     ),

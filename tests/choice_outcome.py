@@ -12,10 +12,10 @@ from services.choice.runner import followed
 from services.choice.settings import ChoiceSettings
 from services.choice.task import ChoiceTask
 from services.predictor.task import PredictorTask
-from shared import frames as schemas
-from shared import redis_connection, redis_keys
+from shared import redis_connection, redis_keys, schemas
 from shared.as_of_join import AsOfJoin
-from shared.frames import FORGET, Frame, Output, from_message
+from shared.frames import Frame, Output, from_message
+from shared.schemas import FORGET
 from shared.settings import ServiceSettings
 from shared.topics import CHOICE_REPORTS, CHOICES, EXPOSURES_BY_ACTOR, FORECASTS, TRUSTED_LIKES
 from tests.topics import read_frames, read_topic

@@ -13,7 +13,8 @@ from shared import forgetting
 from shared.as_of_join import JOINED_AT, Step
 from shared.contract.slates import Slate, of_event, to_items
 from shared.forgetting import Request
-from shared.frames import TRUSTED_LIKES, Frame, from_message
+from shared.frames import Frame, from_message
+from shared.schemas import TRUSTED_LIKES
 from tests.likes import START_MS
 
 Row = dict[str, Any]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared import frames
+from shared import frames, schemas
 from shared.frames import from_message
 from truelike.files.offline import OfflineIngest
 from truelike.files.options import ReadOptions, parse_mapping, parse_zone
@@ -23,7 +23,7 @@ JSONL = "\n".join(LINES) + "\n"
 
 
 def read(path: Path, mapping: tuple[str, ...] = (), timezone: str | None = None, **more: Any) -> tuple[Result, Any]:
-    """What became of the rows, and the likes (a table of `frames.LIKES`) in order of time."""
+    """What became of the rows, and the likes (a table of `schemas.LIKES`) in order of time."""
     zone = parse_zone(timezone) if timezone is not None else None
     result, ingest, batches = Result(), OfflineIngest(1), []
     with opened(
@@ -31,7 +31,7 @@ def read(path: Path, mapping: tuple[str, ...] = (), timezone: str | None = None,
     ) as spool:
         for _, messages in ingest.frames(spool, result):
             batches += [from_message(m.value, m.headers).batch for m in messages]
-    return result, frames.join(batches, frames.LIKES)
+    return result, frames.join(batches, schemas.LIKES)
 
 
 def reasons(result: Result) -> dict[str, int]:

@@ -14,9 +14,10 @@ from services.charts.settings import ChartsSettings
 from services.charts.task import ChartsTask
 from shared import forgetting
 from shared.checkpoints import CheckpointStore
-from shared.frames import FORGET, Frame, Output
+from shared.frames import Frame, Output
 from shared.idempotent_redis import IdempotentWriter
 from shared.partitions import Partition
+from shared.schemas import FORGET
 from shared.stage import Send, StageRunner
 from shared.topics import TRUSTED_LIKES
 

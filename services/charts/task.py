@@ -13,8 +13,9 @@ from services.charts.limits import ChartLimits
 from services.charts.tallies import Tallies
 from shared import forgetting
 from shared.checkpoints import Arrays
-from shared.frames import FORGET, Frame, Output
+from shared.frames import Frame, Output
 from shared.hashing import hash_strings
+from shared.schemas import FORGET
 from shared.topics import REVIEWS
 
 DAYS: Final = 28

@@ -13,7 +13,8 @@ from services.charts.task import ChartsTask
 from shared import frames
 from shared.contract.times import EARLIEST_MS
 from shared.events import ACTIONS
-from shared.frames import FORGET, FORGET_REQUESTS, TRUSTED_LIKES, Frame
+from shared.frames import Frame
+from shared.schemas import FORGET, FORGET_REQUESTS, TRUSTED_LIKES
 
 
 def warm_up() -> None:

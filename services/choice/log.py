@@ -105,7 +105,7 @@ class Shown(Rows):
 class Buys(Rows):
     """Shapes (n,), in order of time. `person`: the principal, where one is named, else the actor; `target`, `creator`
     as of likes. `declared`: it says itself that an agent acted: the actor does, or it names an agent's key, or a
-    principal who is not the actor. The others are codes of `frames.CODES`.
+    principal who is not the actor. The others are codes of `schemas.CODES`.
     """
 
     person: U64
@@ -182,7 +182,7 @@ class Log:
 
 
 def likes_of(batch: pa.RecordBatch, **more: npt.NDArray[Any]) -> Likes:
-    """Of likes in order of time (schema `frames.LIKES`) those that were not taken back, in full. Shares and buys are
+    """Of likes in order of time (schema `schemas.LIKES`) those that were not taken back, in full. Shares and buys are
     none. `more`: other columns of Likes, of each row of the batch; without p_popular, p_history nothing was forecast.
     """
     action = batch.column("action").to_numpy()
@@ -206,7 +206,7 @@ def likes_of(batch: pa.RecordBatch, **more: npt.NDArray[Any]) -> Likes:
 
 
 def buys_of(batch: pa.RecordBatch) -> Buys:
-    """Of likes in order of time (schema `frames.LIKES` or `frames.FORECASTS`) those that are buys."""
+    """Of likes in order of time (schema `schemas.LIKES` or `schemas.FORECASTS`) those that are buys."""
     bought = batch.filter(pc.equal(batch.column("action"), BUY))
     person, actor = hash_strings(bought_by(bought)), hash_strings(bought.column("actor_id"))
     kind, surface, signature, mandate, present = (
@@ -228,7 +228,7 @@ def buys_of(batch: pa.RecordBatch) -> Buys:
 
 
 def languages_of(batch: pa.RecordBatch) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-    """The number of each row's language (schema `frames.LIKES`), NO_LANGUAGE where none is known; and their names."""
+    """The number of each row's language (schema `schemas.LIKES`), NO_LANGUAGE where none is known; and their names."""
     spoken = language_of(batch)
     known = pc.if_else(pc.equal(spoken, UNKNOWN_LANGUAGE), None, spoken).dictionary_encode()
     numbers = known.indices.fill_null(NO_LANGUAGE).to_numpy().astype(np.int32)
@@ -236,7 +236,7 @@ def languages_of(batch: pa.RecordBatch) -> tuple[npt.NDArray[np.int32], tuple[st
 
 
 def shown_of(items: pa.RecordBatch) -> tuple[Shown, tuple[str, ...]]:
-    """Of items of slates that are each there once (schema `frames.EXPOSED_ITEMS`); and the policies' names."""
+    """Of items of slates that are each there once (schema `schemas.EXPOSED_ITEMS`); and the policies' names."""
     kept = items.take(pa.array(np.argsort(items.column("occurred_at").to_numpy(), kind="stable")))
     policies = kept.column("policy_id").dictionary_encode()
     columns = {

@@ -16,10 +16,11 @@ from services.choice.task import ChoiceTask
 from shared import forgetting, redis_keys
 from shared.as_of_join import AsOfJoin, Input
 from shared.checkpoints import CheckpointStore
-from shared.frames import EXPOSED_ITEMS, Frame, Output
+from shared.frames import Frame, Output
 from shared.idempotent_redis import Command, IdempotentWriter
 from shared.joining import JoiningRunner, task_of
 from shared.partitions import Partition
+from shared.schemas import EXPOSED_ITEMS
 from shared.stage import Send
 from shared.topics import CHOICE_REPORTS, EXPOSURES_BY_ACTOR, FORECASTS
 

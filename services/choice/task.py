@@ -20,18 +20,19 @@ from services.choice.retained_buys import RetainedBuys
 from services.choice.retained_likes import NONE, RetainedLikes
 from services.choice.retained_slates import RetainedSlates
 from services.choice.twins import TwinMixtures
-from shared import forgetting, frames
+from shared import forgetting, frames, schemas
 from shared.as_of_join import JOINED_AT, Step
 from shared.checkpoints import Arrays, pack, unpack
 from shared.events import BUY, UNLIKE, rfc3339
-from shared.frames import FORGET, Frame, Lineage, Output, to_outputs
+from shared.frames import Frame, Lineage, Output, to_outputs
 from shared.hashing import U64, hash_strings, mix
+from shared.schemas import FORGET
 from shared.slots import SlotTable
 from shared.topics import CHOICE_REPORTS, CHOICES
 
 STAGE: Final = "choice"
 _AS_THEY_CAME: Final = ("event_id", "occurred_at", "actor_id", "target_id", "action", "surface")
-NO_SLATES: Final = shown_of(frames.join([], frames.EXPOSED_ITEMS))[0]
+NO_SLATES: Final = shown_of(frames.join([], schemas.EXPOSED_ITEMS))[0]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class ChoiceTask:
         shown = self._take_slates(step.rows["exposures"])
         if step.frame.kind == FORGET:
             # What was shown before the request is forgotten, too.
-            self._take_likes(frames.join([], frames.FORECASTS), shown)
+            self._take_likes(frames.join([], schemas.FORECASTS), shown)
             return self._forget(step.frame)
         return self._take_likes(step.frame.batch, shown)
 
@@ -212,7 +213,7 @@ class ChoiceTask:
         for names, there in ((PARTS, known), (("anticipated", "was_shown", "withheld"), like)):
             columns += [pa.array(self.likes.values(name, numbers), mask=~there) for name in names]
         columns.append(rows.column("model"))
-        batch = pa.RecordBatch.from_arrays(columns, schema=frames.CHOICES)
+        batch = pa.RecordBatch.from_arrays(columns, schema=schemas.CHOICES)
         lineage = Lineage(STAGE, self.partition, self.step, self.clock)
         return to_outputs(Frame("choices", batch, lineage), CHOICES, self.partition)
 

@@ -13,7 +13,8 @@ from shared.as_of_join import JOINED_AT, Step
 from shared.contract.slates import of_event, to_items
 from shared.contract.times import EARLIEST_MS
 from shared.events import ACTIONS
-from shared.frames import EXPOSED_ITEMS, FORECASTS, FORGET, FORGET_REQUESTS, Frame
+from shared.frames import Frame
+from shared.schemas import EXPOSED_ITEMS, FORECASTS, FORGET, FORGET_REQUESTS
 
 MINUTE_MS: Final = 60_000
 

@@ -12,9 +12,10 @@ from services.console import reviewable
 from shared import forgetting, redis_keys
 from shared.events import UNLIKE
 from shared.forgetting import Request
-from shared.frames import FORGET, FORGET_REQUESTS, Frame, decode
+from shared.frames import Frame, decode
 from shared.idempotent_redis import Command
 from shared.labels import LABELS
+from shared.schemas import FORGET, FORGET_REQUESTS
 
 KEPT_VERDICTS: Final = 50
 TTL_SECONDS: Final = 30 * 86400

@@ -46,7 +46,7 @@ _COLUMNS: Final = {
 
 
 def of_frame(batch: pa.RecordBatch) -> tuple[Findings, npt.NDArray[np.int8]]:
-    """Findings of a frame (schema `frames.FINDINGS`), and the code of each one's signal."""
+    """Findings of a frame (schema `schemas.FINDINGS`), and the code of each one's signal."""
     plain = [batch.column(f.name).to_numpy(zero_copy_only=f.name != "convicts") for f in dataclasses.fields(Findings)]
     return Findings(*plain), np.array([_CODE_OF[name] for name in batch.column("signal").to_pylist()], np.int8)
 

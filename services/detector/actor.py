@@ -17,7 +17,7 @@ from services.detector.signals import SIGNALS, observe
 from services.detector.signals.rows import RECENT, rows_of
 from services.detector.signals.signal import SCALES
 from services.detector.windows import beyond, tumbling
-from shared import frames
+from shared import frames, schemas
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 from shared.events import UNLIKE
 from shared.frames import Frame, Lineage, Output, to_outputs
@@ -77,7 +77,7 @@ class ActorTask:
         self.marks = np.full(settings.partitions, -1, np.int64)
         self.actors = SlotTable(_COLUMNS, settings.max_actors)
         self.signals = [new(settings.max_actors) for new in SIGNALS if new.key == "actor"]
-        self.pending = ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target", "unlike"))
+        self.pending = ReorderBuffer(schemas.KEYED_LIKES, ("occurred_at", "actor", "target", "unlike"))
         self.strangers = Strangers24h(settings.max_actors)
         self.queued: list[pa.RecordBatch] = []
         # How far events are passed.
@@ -88,7 +88,7 @@ class ActorTask:
         """One frame of likes by actor: the likes themselves at once, findings and keyed likes as event time passes.
         Or a request to forget users.
         """
-        if frame.kind == frames.FORGET:
+        if frame.kind == schemas.FORGET:
             self.forget(users(frame))
             targets = [(FRAMES_BY_TARGET, p) for p in range(self.settings.partitions)]
             return pass_on(frame, "actor", self.partition, offset, [(EVIDENCE_BY_ACTOR, self.partition), *targets])
@@ -100,7 +100,7 @@ class ActorTask:
         outputs = []
         if likes.num_rows:
             window = tumbling(likes.column("occurred_at").to_numpy(), self.settings.window_ms)
-            judged = pa.RecordBatch.from_arrays([*likes.columns, pa.array(window)], schema=frames.JUDGED_LIKES)
+            judged = pa.RecordBatch.from_arrays([*likes.columns, pa.array(window)], schema=schemas.JUDGED_LIKES)
             lineage = Lineage("actor-likes", self.partition, offset, UNKNOWN)
             outputs += to_outputs(Frame("likes", judged, lineage), EVIDENCE_BY_ACTOR, self.partition)
             self.pending.add(_keyed(likes))
@@ -154,8 +154,8 @@ class ActorTask:
         np.maximum.at(t["touched"], slots, times)
         counted: dict[str, npt.NDArray[Any]] = {"first_seen": seen, "actor_likes": count}
         counted |= {name: recent[:, i] for i, name in enumerate(RECENT)}
-        arrays = [pa.array(counted[f.name]) if f.name in counted else likes.column(f.name) for f in frames.KEYED_LIKES]
-        return pa.RecordBatch.from_arrays(arrays, schema=frames.KEYED_LIKES)
+        arrays = [pa.array(counted[f.name]) if f.name in counted else likes.column(f.name) for f in schemas.KEYED_LIKES]
+        return pa.RecordBatch.from_arrays(arrays, schema=schemas.KEYED_LIKES)
 
     def _forget_old(self, before_ms: int) -> None:
         if self.actors.expire_once(before_ms):
@@ -169,7 +169,7 @@ class ActorTask:
             lineage = Lineage("actor-findings", self.partition, offset, self.passed_ms)
             outputs += to_outputs(Frame("findings", found, lineage), EVIDENCE_BY_ACTOR, self.partition)
         if tick or sum(b.num_rows for b in self.queued) >= KEYED_ROWS:
-            likes = frames.join(self.queued, frames.KEYED_LIKES)
+            likes = frames.join(self.queued, schemas.KEYED_LIKES)
             self.queued = []
             lineage = Lineage("actor-keyed", self.partition, offset, self.passed_ms)
             owner = key_hash(likes) % self.settings.partitions
@@ -233,4 +233,4 @@ def _keyed(likes: pa.RecordBatch) -> pa.RecordBatch:
         pa.array(np.zeros(n, np.bool_)),
         likes.column("actor_id"),
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=frames.KEYED_LIKES)
+    return pa.RecordBatch.from_arrays(columns, schema=schemas.KEYED_LIKES)

@@ -21,9 +21,10 @@ from shared import forgetting, redis_connection
 from shared.checkpoints import CheckpointStore
 from shared.faust_stages import FaustStages
 from shared.forgetting import of_frame
-from shared.frames import FORGET, Frame, Output
+from shared.frames import Frame, Output
 from shared.idempotent_redis import Command
 from shared.partitions import Partition
+from shared.schemas import FORGET
 from shared.stage import StageRunner
 from shared.topics import EVIDENCE_BY_ACTOR, FRAMES_BY_ACTOR, FRAMES_BY_TARGET, LINKS_BY_GROUP
 

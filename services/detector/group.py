@@ -12,7 +12,7 @@ import pyarrow as pa
 from services.detector.campaign import Campaign, Part, all_nodes, body, components, first_at, is_campaign, nodes
 from services.detector.forgetting import users
 from services.detector.settings import Judgement
-from shared import frames
+from shared import schemas
 from shared.checkpoints import Arrays
 from shared.frames import Frame, Output
 from shared.hashing import U64, mix
@@ -44,7 +44,7 @@ class GroupTask:
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
         """A frame of links to the campaigns that they change."""
-        if frame.kind == frames.FORGET:
+        if frame.kind == schemas.FORGET:
             named = self.forget(users(frame))
             return [output for campaign in named for output in self._say(campaign)]
         assert frame.lineage is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.signals import SIGNALS
-from shared import frames
+from shared import frames, schemas
 from shared.checkpoints import Arrays
 from shared.hashing import U64, mix
 from shared.reorder_buffer import ReorderBuffer
@@ -20,8 +20,8 @@ STRANGERS_LIKES: Final = 2
 
 
 # A key that no signal asks for is not sent.
-KEYS: Final = tuple(key for key in frames.LIKE_KEYS if key == "target" or any(signal.key == key for signal in SIGNALS))
-_CODES: Final = {key: frames.LIKE_KEYS.index(key) for key in frames.LIKE_KEYS}
+KEYS: Final = tuple(key for key in schemas.LIKE_KEYS if key == "target" or any(signal.key == key for signal in SIGNALS))
+_CODES: Final = {key: schemas.LIKE_KEYS.index(key) for key in schemas.LIKE_KEYS}
 
 
 def creator_pair(likes: pa.RecordBatch) -> U64:
@@ -38,8 +38,8 @@ def by_key(likes: pa.RecordBatch) -> pa.RecordBatch:
         if key in KEYS:
             rows = likes if column is None else likes.filter(pa.array(likes.column(column).to_numpy() != 0))
             code = pa.array(np.full(rows.num_rows, _CODES[key], np.int8))
-            found.append(rows.set_column(rows.schema.get_field_index("keyed_by"), frames.KEYED_LIKES[0], code))
-    return frames.join(found, frames.KEYED_LIKES)
+            found.append(rows.set_column(rows.schema.get_field_index("keyed_by"), schemas.KEYED_LIKES[0], code))
+    return frames.join(found, schemas.KEYED_LIKES)
 
 
 def key_hash(likes: pa.RecordBatch) -> U64:
@@ -61,7 +61,7 @@ class Strangers24h:
 
     def __init__(self, max_rows: int) -> None:
         self.max_rows = max_rows
-        self._waiting = ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target"))
+        self._waiting = ReorderBuffer(schemas.KEYED_LIKES, ("occurred_at", "actor", "target"))
 
     def watch(self, likes: pa.RecordBatch) -> None:
         """Take in counted likes."""
@@ -81,8 +81,8 @@ class Strangers24h:
         strange = (third == 0) | (third > due.column("occurred_at").to_numpy() + DAY_MS)
         rows = due.filter(pa.array(strange))
         settled = pa.array(np.ones(rows.num_rows, np.bool_))
-        columns = [settled if f.name == "settled" else rows.column(f.name) for f in frames.KEYED_LIKES]
-        return pa.RecordBatch.from_arrays(columns, schema=frames.KEYED_LIKES)
+        columns = [settled if f.name == "settled" else rows.column(f.name) for f in schemas.KEYED_LIKES]
+        return pa.RecordBatch.from_arrays(columns, schema=schemas.KEYED_LIKES)
 
     def forget(self, actors: U64) -> None:
         self._waiting.keep(lambda b: ~np.isin(b.column("actor").to_numpy(), actors))

@@ -15,7 +15,7 @@ from services.detector import evidence, fusion
 from services.detector.accusations import CODES
 from services.detector.signals.signal import SCALES
 from services.detector.verdict_messages import Judged, Saying
-from shared import frames
+from shared import frames, schemas
 from shared.checkpoints import Arrays
 from shared.hashing import U64, mix
 from shared.messages import CAMPAIGN_KINDS
@@ -46,7 +46,7 @@ class Links:
         self.said = SlotTable({"content": np.uint64}, max_actors)
 
     def of(self, judged: Judged, saying: Saying, whole: npt.NDArray[np.bool_]) -> pa.RecordBatch:
-        """Links (schema `frames.LINKS`) of the actors all of whose likes are here, where they are not what was said
+        """Links (schema `schemas.LINKS`) of the actors all of whose likes are here, where they are not what was said
         last: all that an actor has, or a row without nodes where it has none any more.
         """
         news: list[_Link] = []
@@ -63,7 +63,7 @@ class Links:
         without = np.array(none, np.uint64)
         gone = without[self.knows(without)]
         self.said.drop(gone)
-        return frames.join([_frame(news, judged, saying), _none_left(gone)], frames.LINKS)
+        return frames.join([_frame(news, judged, saying), _none_left(gone)], schemas.LINKS)
 
     def knows(self, actors: U64) -> npt.NDArray[np.bool_]:
         """Whether each has links that were said. Shape (n,)."""
@@ -201,8 +201,8 @@ class _Part:
 
 def _none_left(actors: U64) -> pa.RecordBatch:
     columns = {"actor": pa.array(actors), "nodes": pa.array([[]] * len(actors), pa.list_(pa.uint64()))}
-    empty = [columns.get(f.name, pa.nulls(len(actors), f.type)) for f in frames.LINKS]
-    return pa.RecordBatch.from_arrays(empty, schema=frames.LINKS)
+    empty = [columns.get(f.name, pa.nulls(len(actors), f.type)) for f in schemas.LINKS]
+    return pa.RecordBatch.from_arrays(empty, schema=schemas.LINKS)
 
 
 def _frame(links: list[_Link], judged: Judged, saying: Saying) -> pa.RecordBatch:
@@ -232,4 +232,4 @@ def _frame(links: list[_Link], judged: Judged, saying: Saying) -> pa.RecordBatch
                 "sentence": link.sentence,
             }
         )
-    return pa.RecordBatch.from_pylist(rows, frames.LINKS)
+    return pa.RecordBatch.from_pylist(rows, schemas.LINKS)

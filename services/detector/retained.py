@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from shared import frames
+from shared import frames, schemas
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 from shared.hashing import U64, hash_strings
 from shared.slots import SlotTable
@@ -81,11 +81,13 @@ class _Part:
 
     def columns(self, names: Sequence[str]) -> pa.RecordBatch:
         """These columns at least."""
-        return frames.decode_columns(self.content, names) if isinstance(self.content, bytes) else self.content
+        if isinstance(self.content, bytes):
+            return frames.decode_columns(self.content, schemas.TRUSTED_LIKES, names)
+        return self.content
 
 
 class RetainedLikes:
-    """At most `max_likes` rows (schema `frames.TRUSTED_LIKES`, as first published), the newest, numbered from 1. What
+    """At most `max_likes` rows (schema `schemas.TRUSTED_LIKES`, as first published), the newest, numbered from 1. What
     each of them counts for now is its stamp (`fusion.stamp`).
     """
 
@@ -146,7 +148,7 @@ class RetainedLikes:
         loose: list[_Part] = []
         while self._parts and self._parts[-1].loose:
             loose.insert(0, self._parts.pop())
-        rows = frames.join([part.batch() for part in loose], frames.TRUSTED_LIKES)
+        rows = frames.join([part.batch() for part in loose], schemas.TRUSTED_LIKES)
         latest = max(part.latest_ms for part in loose)
         self._parts.append(_Part(loose[0].first, loose[-1].last, latest, frames.encode(rows)))
         self._loose = 0
@@ -185,9 +187,9 @@ class RetainedLikes:
         """What these likes count for from now on."""
         self._stamps[numbers % self.max_likes] = stamps
 
-    def content(self, numbers: I64, names: Sequence[str] = frames.TRUSTED_LIKES.names) -> pa.RecordBatch:
+    def content(self, numbers: I64, names: Sequence[str] = schemas.TRUSTED_LIKES.names) -> pa.RecordBatch:
         """The likes with these numbers, in this order, as first published; of their columns those asked for."""
-        schema = pa.schema([frames.TRUSTED_LIKES.field(name) for name in names])
+        schema = pa.schema([schemas.TRUSTED_LIKES.field(name) for name in names])
         if len(numbers) == 0:
             return frames.join([], schema)
         firsts = np.array([part.first for part in self._parts])

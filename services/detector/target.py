@@ -15,7 +15,7 @@ from services.detector.signals import SIGNALS, observe
 from services.detector.signals.meetings import Meetings
 from services.detector.signals.rows import rows_of
 from services.detector.windows import beyond
-from shared import frames
+from shared import frames, schemas
 from shared.checkpoints import Arrays
 from shared.frames import Frame, Lineage, Output, to_outputs
 from shared.hashing import U64
@@ -39,13 +39,13 @@ class TargetTask:
         self.watermark = Watermark(settings.partitions)
         self.meetings = Meetings(settings.max_targets, settings.partitions)
         self.signals = {key: [new(settings.max_targets) for new in SIGNALS if new.key == key] for key in KEYS}
-        self.pending = ReorderBuffer(frames.KEYED_LIKES, ("occurred_at", "actor", "target"))
+        self.pending = ReorderBuffer(schemas.KEYED_LIKES, ("occurred_at", "actor", "target"))
         self.passed_ms = self.told_ms = UNKNOWN
 
     def process(self, frame: Frame, offset: int) -> list[Output]:
         """Keyed likes to meetings and findings by actor, as event time passes them."""
         assert frame.lineage is not None
-        if frame.kind == frames.FORGET:
+        if frame.kind == schemas.FORGET:
             self.forget(users(frame))
             verdicts = [(EVIDENCE_BY_ACTOR, p) for p in range(self.settings.partitions)]
             return pass_on(frame, "target", self.partition, offset, verdicts)
@@ -81,7 +81,7 @@ class TargetTask:
                 meetings = self.meetings.meet(fresh)
             found.append(observe(signals, rows, now))
         self._forget_old(beyond(self.settings.horizon_ms, now))
-        return meetings, frames.join(found, frames.FINDINGS)
+        return meetings, frames.join(found, schemas.FINDINGS)
 
     def _tell(self, kind: str, batch: pa.RecordBatch, lineage: Lineage, always: bool = False) -> list[Output]:
         if not (batch.num_rows or always):

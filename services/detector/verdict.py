@@ -27,7 +27,7 @@ from services.detector.signals.lockstep import Lockstep
 from services.detector.summaries import Summaries
 from services.detector.verdict_messages import Judged, Saying
 from services.detector.windows import beyond, tumbling
-from shared import frames
+from shared import frames, schemas
 from shared.checkpoints import Arrays
 from shared.events import AGENT as DECLARED_AGENT
 from shared.frames import Frame, Lineage, Output, to_outputs
@@ -57,7 +57,7 @@ class VerdictTask:
         self.lockstep = Lockstep(settings.max_pairs)
         self.accusations = Accusations(settings.max_actors // 4, settings.window_ms)
         self.retained = RetainedLikes(settings.max_retained_likes)
-        self.meetings = ReorderBuffer(frames.MEETINGS, ("met_at",))
+        self.meetings = ReorderBuffer(schemas.MEETINGS, ("met_at",))
         self.published = Published(settings.max_actors // 4)
         self.links = Links(settings.max_actors // 4)
         self.summaries = Summaries(partition, settings)
@@ -72,7 +72,7 @@ class VerdictTask:
     def process(self, frame: Frame, offset: int) -> list[Output]:
         """One frame of likes, findings or meetings to trusted likes, verdicts, summaries and links."""
         assert frame.lineage is not None
-        if frame.kind == frames.FORGET:
+        if frame.kind == schemas.FORGET:
             removed = self.forget(users(frame))
             if frame.lineage.stage != "actor-forget":
                 return []
@@ -110,7 +110,7 @@ class VerdictTask:
         weight, label = fusion.of_stamp(stamps)
         n = likes.num_rows
         columns = [
-            *(likes.column(f.name) for f in frames.LIKES),
+            *(likes.column(f.name) for f in schemas.LIKES),
             likes.column("window_start"),
             pa.array(weight),
             pa.array(label),
@@ -118,7 +118,7 @@ class VerdictTask:
             pa.nulls(n, pa.float32()),
             pa.nulls(n, pa.int8()),
         ]
-        batch = pa.RecordBatch.from_arrays(columns, schema=frames.TRUSTED_LIKES)
+        batch = pa.RecordBatch.from_arrays(columns, schema=schemas.TRUSTED_LIKES)
         outputs = to_outputs(Frame("trusted-likes", batch, self._lineage("verdict-likes", offset)), TRUSTED_LIKES, 0)
         self.retained.add(batch, stamps, agent)
         self.counters["judged_likes"] += n
@@ -176,7 +176,7 @@ class VerdictTask:
         verdicts. Also returns those of their links that are not as they were said.
         """
         if len(actors) == 0:
-            return [], frames.join([], frames.LINKS)
+            return [], frames.join([], schemas.LINKS)
         numbers, owner = self.retained.of(actors)
         # What stood against older likes is forgotten, and they stay as they were judged.
         oldest = self.forgotten_ms + self.settings.window_ms
@@ -219,8 +219,8 @@ class VerdictTask:
             "previous_probability": pa.array(weight_before),
             "previous_label": pa.array(label_before),
         }
-        arrays = [columns.get(f.name, likes.column(f.name)) for f in frames.TRUSTED_LIKES]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=frames.TRUSTED_LIKES)
+        arrays = [columns.get(f.name, likes.column(f.name)) for f in schemas.TRUSTED_LIKES]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schemas.TRUSTED_LIKES)
         return to_outputs(Frame("trusted-likes", batch, self._lineage("verdict-corrections", offset)), TRUSTED_LIKES, 0)
 
     def _forget_old(self, before_ms: int) -> None:

@@ -10,7 +10,8 @@ from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from shared.contract.times import EARLIEST_MS, LATEST_MS
 from shared.events import ACTIONS
-from shared.frames import LIKES, Frame, Output, Progress, to_outputs
+from shared.frames import Frame, Output, Progress, to_outputs
+from shared.schemas import LIKES
 from shared.topics import CAMPAIGNS, FRAMES_BY_ACTOR
 
 CREW: Final = 8

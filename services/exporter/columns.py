@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from services.exporter.deloop import WEIGHT
 from shared.events import Like
-from shared.frames import CODES, TRUSTED_LIKES
+from shared.schemas import CODES, TRUSTED_LIKES
 
 TIMES: Final = ("occurred_at", "actor_created_at", "sent_at", "window_start")
 SOURCE: Final = "source_topic"

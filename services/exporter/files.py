@@ -24,7 +24,7 @@ from services.exporter.columns import SOURCE, TIMES
 from services.exporter.deloop import WEIGHT, with_training_weight
 from services.exporter.inventory import Inventory, sums_in
 from services.exporter.sums import FOOTER, Sums, of_rows
-from shared.frames import CODES
+from shared.schemas import CODES
 from shared.topics import LIKES
 
 VERSION = importlib.metadata.version("truelike")

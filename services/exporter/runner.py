@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.exporter.files import ExportFolder, naming
-from shared import forgetting, frames
+from shared import forgetting, frames, schemas
 from shared.checkpoints import Arrays, CheckpointStore, pack, unpack
 from shared.forgetting import Request
-from shared.frames import FORGET, Frame, Output
+from shared.frames import Frame, Output
 from shared.idempotent_redis import Command, IdempotentWriter
 from shared.partitions import Partition
+from shared.schemas import FORGET
 from shared.stage import StageRunner, sends_nothing
 
 
@@ -53,7 +54,7 @@ class ExportTask:
 
     def likes(self) -> pa.RecordBatch:
         """All that waits."""
-        return frames.join(self.buffer, frames.TRUSTED_LIKES)
+        return frames.join(self.buffer, schemas.TRUSTED_LIKES)
 
     def written(self) -> None:
         """A snapshot names the files of all that waited."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from shared import frames
+from shared import frames, schemas
 from shared.frames import Frame, Output, Progress, to_outputs
 from shared.hashing import hash_strings
 from shared.topics import EXPOSURES_BY_ACTOR, FRAMES_BY_ACTOR
@@ -23,8 +23,8 @@ class Framing:
     actor: str
 
 
-LIKES_FRAMING: Final = Framing(FRAMES_BY_ACTOR, "likes", frames.LIKES, "actor_id")
-EXPOSURES_FRAMING: Final = Framing(EXPOSURES_BY_ACTOR, "exposures", frames.EXPOSED_ITEMS, "actor")
+LIKES_FRAMING: Final = Framing(FRAMES_BY_ACTOR, "likes", schemas.LIKES, "actor_id")
+EXPOSURES_FRAMING: Final = Framing(EXPOSURES_BY_ACTOR, "exposures", schemas.EXPOSED_ITEMS, "actor")
 
 
 class FrameBuilder:

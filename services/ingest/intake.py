@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from services.ingest.undoable import Undoable
-from shared import frames
+from shared import schemas
 from shared.checkpoints import Arrays
 from shared.contract.confluent import Reader
 from shared.contract.decode import UNKNOWN_LIKE, Decoded, Message, Rejection, decode
@@ -83,9 +83,9 @@ class Intake:
             targets[row] = self._undoable.target(actors[row].as_py(), event_id, offsets[row].as_py())
         unknown = [row for row in undoes if targets[row] is None]
         columns = [
-            pa.array(targets, pa.string()) if f.name == "target_id" else likes.column(f.name) for f in frames.LIKES
+            pa.array(targets, pa.string()) if f.name == "target_id" else likes.column(f.name) for f in schemas.LIKES
         ]
-        found = pa.RecordBatch.from_arrays(columns, schema=frames.LIKES)
+        found = pa.RecordBatch.from_arrays(columns, schema=schemas.LIKES)
         known = np.ones(likes.num_rows, np.bool_)
         known[unknown] = False
         return found.filter(pa.array(known)), unknown

@@ -19,7 +19,7 @@ from shared.slots import SlotTable
 
 @dataclass(frozen=True)
 class TakenSlates:
-    """Items to pass on (schema `frames.EXPOSED_ITEMS`), and the messages refused."""
+    """Items to pass on (schema `schemas.EXPOSED_ITEMS`), and the messages refused."""
 
     rows: pa.RecordBatch
     rejections: tuple[Rejection, ...]

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from services.predictor.model import VERSION
 from services.predictor.prequential import Scored
 from shared.buys import bought_by
-from shared.frames import FORECASTS, Frame, Lineage, Output, by_owner, to_outputs
+from shared.frames import Frame, Lineage, Output, by_owner, to_outputs
 from shared.hashing import hash_strings, hashes
 from shared.languages import UNKNOWN_LANGUAGE, language_of
+from shared.schemas import FORECASTS
 from shared.topics import FORECASTS as FORECASTS_TOPIC
 
 F64 = npt.NDArray[np.float64]

@@ -19,10 +19,11 @@ from services.predictor.task import PredictorTask
 from shared import forgetting
 from shared.checkpoints import Checkpoint, CheckpointStore
 from shared.forgetting import Request
-from shared.frames import FORGET, Frame, Output
+from shared.frames import Frame, Output
 from shared.health import Latency, Sample
 from shared.idempotent_redis import IdempotentWriter
 from shared.partitions import Partition
+from shared.schemas import FORGET
 from shared.stage import Send, StageRunner
 from shared.topics import TRUSTED_LIKES
 

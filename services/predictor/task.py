@@ -19,10 +19,11 @@ from services.predictor.twin_forecasts import TwinForecasts
 from shared import forgetting
 from shared.checkpoints import Arrays, pack, unpack
 from shared.events import SURFACES, UNLIKE
-from shared.frames import FORGET, Frame, Output
+from shared.frames import Frame, Output
 from shared.hashing import hash_strings
 from shared.labels import trust
 from shared.languages import UNKNOWN_LANGUAGE, language_of
+from shared.schemas import FORGET
 
 I64 = npt.NDArray[np.int64]
 NONE: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64))

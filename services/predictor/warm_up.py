@@ -10,7 +10,8 @@ from services.predictor.trending import DAY_MS
 from shared import frames
 from shared.contract.times import EARLIEST_MS
 from shared.events import UNLIKE
-from shared.frames import TRUSTED_LIKES, Frame
+from shared.frames import Frame
+from shared.schemas import TRUSTED_LIKES
 
 
 def warm_up(twins: bool = True) -> None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json
 
-from shared import frames
+from shared import schemas
 from shared.contract.times import EARLIEST_MS, LATEST_MS
 from shared.contract.unfit import Bools, Unfit
 from shared.events import (
@@ -33,7 +33,7 @@ from shared.events import (
 
 # A name of the contract, and how it is read. The two last are for what is no plain like: they must stay empty.
 _TIMES: Final = ("occurred_at", "actor_created_at")
-_CODES: Final = {c: pa.array(names) for c, names in frames.CODES.items() if c in frames.LIKES.names}
+_CODES: Final = {c: pa.array(names) for c, names in schemas.CODES.items() if c in schemas.LIKES.names}
 _OTHERS: Final = ("undoes", "__deleted")
 _REQUIRED: Final = ("event_id", "actor_id", "target_id", "occurred_at")
 # Characters: never more bytes than an id may have.
@@ -77,7 +77,7 @@ _plain: Final = msgspec.json.Decoder(
 
 
 def read(values: Sequence[bytes], latest_ms: Any) -> tuple[list[pa.Array], Bools]:
-    """The columns of `frames.LIKES` but for where the likes came from, of those that fit, and which did, shape (n,).
+    """The columns of `schemas.LIKES` but for where the likes came from, of those that fit, and which did, shape (n,).
     `latest_ms`: the latest moment that each may say, shape (n,). Raises Unfit where they cannot be parsed together.
     """
     block = b"\n".join(values)
@@ -111,12 +111,12 @@ def read(values: Sequence[bytes], latest_ms: Any) -> tuple[list[pa.Array], Bools
     fits = ~unfit.rows
     if not fits.any():
         raise Unfit(unfit.rows)
-    found |= {name: columns[name] for name in frames.LIKES.names if name in columns and name not in found}
+    found |= {name: columns[name] for name in schemas.LIKES.names if name in columns and name not in found}
     if not fits.all():
         kept = pa.array(fits)
         found = {name: column.filter(kept) for name, column in found.items()}
     found["rank"] = found["rank"].cast(pa.int32())
-    return [found[f.name] for f in frames.LIKES if f.name not in frames.PLACE], fits
+    return [found[f.name] for f in schemas.LIKES if f.name not in schemas.PLACE], fits
 
 
 class _Unfit:

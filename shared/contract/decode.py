@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from shared import frames
+from shared import frames, schemas
 from shared.contract import block
 from shared.contract.confluent import Reader
 from shared.contract.envelopes import Ignored
@@ -98,7 +98,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Likes in message order (schema `frames.LIKES`), the messages refused, and how many were about something else.
+    """Likes in message order (schema `schemas.LIKES`), the messages refused, and how many were about something else.
 
     `undoes` has the event_id that an unlike takes back, by row, where the row's target_id is null: it is not named.
     """
@@ -230,7 +230,7 @@ def one_by_one(messages: Sequence[Message], readers: Mapping[int, Reader] | None
 def _joined(parts: list[_Part]) -> Decoded:
     """In the order of the messages."""
     at = np.concatenate([part.at for part in parts])
-    likes = frames.join([part.likes for part in parts], frames.LIKES)
+    likes = frames.join([part.likes for part in parts], schemas.LIKES)
     if len(parts) > 1:
         order = np.argsort(at)
         at, likes = at[order], likes.take(pa.array(order))

@@ -1,4 +1,4 @@
-"""Likes as rows of `frames.LIKES`, and such rows as messages."""
+"""Likes as rows of `schemas.LIKES`, and such rows as messages."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shared import frames
+from shared import schemas
 
 _CODES: Final = {
     column: {name: code for code, name in enumerate(names)}
-    for column, names in frames.CODES.items()
-    if column in frames.LIKES.names
+    for column, names in schemas.CODES.items()
+    if column in schemas.LIKES.names
 }
-_GIVEN: Final = [column for column in frames.LIKES if column.name not in frames.PLACE]
+_GIVEN: Final = [column for column in schemas.LIKES if column.name not in schemas.PLACE]
 _row = attrgetter(*(column.name for column in _GIVEN))
 
 
 def to_batch(likes: Sequence[Any], places: Sequence[tuple[int, int, int]]) -> pa.RecordBatch:
-    """Likes (`FastLike`, `Like`) as columns (schema `frames.LIKES`), with (time sent, partition, offset) of each."""
+    """Likes (`FastLike`, `Like`) as columns (schema `schemas.LIKES`), with (time sent, partition, offset) of each."""
     # Row-wise into tuples, then turned over: a third of the time of one attribute after the other.
     by_column = zip(*map(_row, likes), strict=True) if likes else ((),) * len(_GIVEN)
     columns = []
@@ -36,7 +36,7 @@ def to_batch(likes: Sequence[Any], places: Sequence[tuple[int, int, int]]) -> pa
 def with_places(columns: list[pa.Array], places: npt.NDArray[np.int64]) -> pa.RecordBatch:
     """What likes say, with (time sent, partition, offset) of each, shape (n, 3)."""
     where = [pa.array(places[:, 0]), pa.array(places[:, 1].astype(np.int32)), pa.array(places[:, 2])]
-    return pa.RecordBatch.from_arrays(columns + where, schema=frames.LIKES)
+    return pa.RecordBatch.from_arrays(columns + where, schema=schemas.LIKES)
 
 
 def _coded(names: tuple[str, ...], codes: dict[str, int]) -> pa.Array:
@@ -47,13 +47,13 @@ def _coded(names: tuple[str, ...], codes: dict[str, int]) -> pa.Array:
 
 
 def to_messages(likes: pa.RecordBatch) -> list[bytes]:
-    """Rows of `frames.LIKES` as messages of `likes.v1`: the same likes when they are decoded."""
+    """Rows of `schemas.LIKES` as messages of `likes.v1`: the same likes when they are decoded."""
     messages = []
-    for row in likes.drop_columns(list(frames.PLACE)).to_pylist():
+    for row in likes.drop_columns(list(schemas.PLACE)).to_pylist():
         event = {name: value for name, value in row.items() if value is not None}
         for column in _CODES:
             code = event.pop(column)
             if code:
-                event[column] = frames.CODES[column][code]
+                event[column] = schemas.CODES[column][code]
         messages.append(msgspec.json.encode(event))
     return messages

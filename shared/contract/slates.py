@@ -19,8 +19,8 @@ from shared.contract.opening import NO_RECEIPT, DoesNotFit, event_of, fields_of,
 from shared.contract.times import epoch_ms
 from shared.events import HIGHEST_RANK, LONGEST_SLATE_ID, SURFACES
 from shared.exposures import ARMS, LONGEST_NAME, MOST_CANDIDATES, MOST_ITEMS, Exposure
-from shared.frames import EXPOSED_ITEMS
 from shared.hashing import hashes
+from shared.schemas import EXPOSED_ITEMS
 
 # As large as the topic takes them.
 MOST_BYTES: Final = 1 << 20
@@ -73,7 +73,7 @@ Slate = FastExposure | Exposure
 
 @dataclass(frozen=True)
 class DecodedSlates:
-    """Items of slates in message order (schema `frames.EXPOSED_ITEMS`); when each one's message was received (ms),
+    """Items of slates in message order (schema `schemas.EXPOSED_ITEMS`); when each one's message was received (ms),
     shape (n,); the messages refused, and how many said nothing.
     """
 
@@ -148,7 +148,7 @@ def _size(slate: Slate) -> int:
 
 
 def to_items(slates: Sequence[Slate], places: I64 | None = None) -> pa.RecordBatch:
-    """A row an item, in order, a slate's shown ones before those withheld (schema `frames.EXPOSED_ITEMS`). `places`:
+    """A row an item, in order, a slate's shown ones before those withheld (schema `schemas.EXPOSED_ITEMS`). `places`:
     partition and offset of each slate's message, shape (n, 2); without it, its place among the slates.
     """
     if places is None:

@@ -11,7 +11,8 @@ import pyarrow as pa
 from services.charts.limits import ChartLimits
 from services.charts.task import ChartsTask
 from services.charts.warm_up import warm_up
-from shared.frames import TRUSTED_LIKES, Frame, Output, from_message, to_output
+from shared.frames import Frame, Output, from_message, to_output
+from shared.schemas import TRUSTED_LIKES
 from shared.topics import TRUSTED_LIKES as TOPIC
 from tests.bench.measuring import ROUNDS, Bench, Row
 from tests.likes import START_MS

@@ -20,8 +20,9 @@ from services.choice.warm_up import warm_up
 from services.predictor.task import PredictorTask
 from shared.as_of_join import AsOfJoin
 from shared.events import SURFACES
-from shared.frames import EXPOSED_ITEMS, TRUSTED_LIKES, Frame, Output, Progress, from_message, to_output
+from shared.frames import Frame, Output, Progress, from_message, to_output
 from shared.hashing import hash_strings
+from shared.schemas import EXPOSED_ITEMS, TRUSTED_LIKES
 from shared.topics import EXPOSURES_BY_ACTOR, FORECASTS
 from tests.bench import pipeline
 from tests.bench.measuring import ROUNDS, Bench, Row

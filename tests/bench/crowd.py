@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared import frames
+from shared import schemas
 from shared.hashing import hash_strings
 
 I64 = npt.NDArray[np.int64]
@@ -190,7 +190,7 @@ def cut(stream: Iterator[Likes], size: int = BATCH) -> Iterator[Likes]:
 
 
 def batches(load: Load, partitions: int) -> Iterator[pa.RecordBatch]:
-    """The likes as ingest hands them on: schema `frames.LIKES`, with places in `likes.v1` of so many partitions."""
+    """The likes as ingest hands them on: schema `schemas.LIKES`, with places in `likes.v1` of so many partitions."""
     places, number = np.zeros(partitions, np.int64), 0
     for part in cut(likes(load)):
         yield _batch(part, number, places)
@@ -216,11 +216,11 @@ def _batch(part: Likes, number: int, places: I64) -> pa.RecordBatch:
         "source_partition": pa.array(source.astype(np.int32)),
         "source_offset": pa.array(offsets),
     }
-    codes = {name: pa.array(np.zeros(n, np.int8)) for name in frames.CODES if name in frames.LIKES.names}
-    columns = [known.get(f.name, codes.get(f.name)) for f in frames.LIKES]
+    codes = {name: pa.array(np.zeros(n, np.int8)) for name in schemas.CODES if name in schemas.LIKES.names}
+    columns = [known.get(f.name, codes.get(f.name)) for f in schemas.LIKES]
     return pa.RecordBatch.from_arrays(
-        [pa.nulls(n, f.type) if c is None else c for f, c in zip(frames.LIKES, columns, strict=True)],
-        schema=frames.LIKES,
+        [pa.nulls(n, f.type) if c is None else c for f, c in zip(schemas.LIKES, columns, strict=True)],
+        schema=schemas.LIKES,
     )
 
 

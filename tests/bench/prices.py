@@ -28,7 +28,7 @@ from services.simulator.events import events
 from services.simulator.settings import AGENT_SHARE, Planted, WorldSettings
 from services.simulator.stream import Stream as Simulated
 from services.simulator.world import World
-from shared import frames
+from shared import frames, schemas
 from shared.events import UNLIKE
 from shared.frames import Output, from_message
 from shared.topics import FRAMES_BY_ACTOR, TRUSTED_LIKES
@@ -77,7 +77,7 @@ def framed(settings: WorldSettings) -> Iterator[list[Output]]:
 def of_simulator(seed: int) -> Stream:
     outputs = chain.from_iterable(framed(replace(SETTINGS, seed=seed)))
     found = [from_message(o.value, o.headers).batch for o in outputs if o.topic == FRAMES_BY_ACTOR]
-    return of_likes(frames.join(found, frames.LIKES))
+    return of_likes(frames.join(found, schemas.LIKES))
 
 
 def judged(seed: int) -> pa.RecordBatch:
@@ -86,15 +86,15 @@ def judged(seed: int) -> pa.RecordBatch:
     for outputs in framed(replace(SETTINGS, seed=seed, bot_share=0.1, agent_share=AGENT_SHARE)):
         told = detector.feed(outputs)
         found += [from_message(o.value, o.headers).batch for o in told if o.topic == TRUSTED_LIKES]
-    return latest(frames.join(found, frames.TRUSTED_LIKES))
+    return latest(frames.join(found, schemas.TRUSTED_LIKES))
 
 
 def of_loop_world(seed: int) -> Stream:
     """Likes of people only, as they were first said."""
     world = loop_world.LoopWorld(actors=2_000, likes=40.0, corrected=0.0, unliked=0.0)
-    likes = frames.join(loop_world.make(world, seed), frames.TRUSTED_LIKES)
+    likes = frames.join(loop_world.make(world, seed), schemas.TRUSTED_LIKES)
     people = (likes.column("label").to_numpy() <= 1) & (likes.column("action").to_numpy() != UNLIKE)
-    return of_likes(likes.filter(pa.array(people)).select(frames.LIKES.names))
+    return of_likes(likes.filter(pa.array(people)).select(schemas.LIKES.names))
 
 
 # With the languages that are named as protected.

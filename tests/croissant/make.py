@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from shared.frames import CODES
+from shared.schemas import CODES
 from tests.trusted_likes import row
 from tests.unit.exporter.test_papers import export
 

@@ -14,10 +14,10 @@ from services.console.keeper import PROCEDURES
 from shared import redis_keys
 from shared.auth import AuthMiddleware
 from shared.events import UNLIKE
-from shared.frames import TRUSTED_LIKES as SCHEMA
 from shared.frames import Frame, to_output
 from shared.health import Health
 from shared.idempotent_redis import Command, IdempotentWriter
+from shared.schemas import TRUSTED_LIKES as SCHEMA
 from shared.topics import CAMPAIGNS, TRUSTED_LIKES, WINDOW_SUMMARIES
 from tests.asgi import ask
 

@@ -14,8 +14,8 @@ from services.predictor.shares import Shares
 from services.predictor.task import PredictorTask
 from shared import redis_connection, redis_keys
 from shared.dependency import Dependency
-from shared.frames import TRUSTED_LIKES as SCHEMA
 from shared.frames import Frame
+from shared.schemas import TRUSTED_LIKES as SCHEMA
 from shared.settings import ServiceSettings
 from shared.topics import TRUSTED_LIKES
 from tests.likes import START_MS

@@ -13,8 +13,8 @@ from aiokafka import TopicPartition
 from services.console.app import ConsoleSettings
 from services.console.keeper import ViewsKeeper
 from shared import redis_keys
-from shared.frames import TRUSTED_LIKES as SCHEMA
 from shared.frames import Frame, Lineage, to_output
+from shared.schemas import TRUSTED_LIKES as SCHEMA
 from shared.topics import CAMPAIGNS, TRUSTED_LIKES, VERDICTS, WINDOW_SUMMARIES
 
 pytestmark = pytest.mark.integration

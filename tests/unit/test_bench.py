@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from services.detector.settings import Judgement
-from shared import frames
+from shared import schemas
 from tests.bench import crowd, flink, flink_answers, pipeline, report
 from tests.bench.crowd import BATCH, Load, batches, cut, joined, likes
 from tests.bench.loads import LOADS
@@ -79,7 +79,7 @@ def test_a_crew_likes_the_same_targets_within_a_minute_each() -> None:
 def test_batches_have_places_that_grow_in_each_partition() -> None:
     seen = np.full(4, -1, np.int64)
     for batch in batches(PAUSED, 4):
-        assert batch.schema == frames.LIKES
+        assert batch.schema == schemas.LIKES
         for partition in range(4):
             offsets = batch.column("source_offset").to_numpy()[batch.column("source_partition").to_numpy() == partition]
             assert (offsets == seen[partition] + 1 + np.arange(len(offsets))).all()

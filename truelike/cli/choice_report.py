@@ -17,7 +17,7 @@ from services.choice.log import F64, LIKE, Log, Shown
 from services.choice.person import report as of_person
 from services.predictor.model import VERSION, CoPreference
 from services.predictor.twin import Acts
-from shared import frames
+from shared import schemas
 from shared.contract.slates import to_items
 from shared.events import UNLIKE, rfc3339
 from shared.hashing import hash_strings, hashes
@@ -58,7 +58,7 @@ def measure(
 def measure_likes(
     batch: pa.RecordBatch, path: Path | None, slates: Result, bar: Callable[[str], Advance], person: str | None = None
 ) -> dict[str, Any]:
-    """The same of likes that are read already (schema `frames.LIKES`, in order of time)."""
+    """The same of likes that are read already (schema `schemas.LIKES`, in order of time)."""
     rows = exposures.read(path, slates, bar("reading slates")) if path is not None else to_items([])
     shown, policies = log.shown_of(rows)
     languages = log.languages_of(batch)
@@ -90,10 +90,10 @@ def measure_likes(
 def of_people(
     trusted: pa.RecordBatch, path: Path | None, slates: Result, bar: Callable[[str], Advance]
 ) -> dict[str, Any] | None:
-    """Of those likes of `frames.TRUSTED_LIKES` (each once, in order of time) that are labelled human, each in full, as
+    """Of those likes of `schemas.TRUSTED_LIKES` (each once, in order of time) that are labelled human, each in full, as
     `GET /v1/choice` has it; None where there are none.
     """
-    people = trusted.filter(pa.array(trusted.column("label").to_numpy() == HUMAN)).select(frames.LIKES.names)
+    people = trusted.filter(pa.array(trusted.column("label").to_numpy() == HUMAN)).select(schemas.LIKES.names)
     if not people.num_rows:
         return None
     as_of = rfc3339(int(people.column("occurred_at").to_numpy()[-1]))
@@ -101,7 +101,7 @@ def of_people(
 
 
 def forecasts(likes: pa.RecordBatch, advance: Advance) -> dict[str, npt.NDArray[Any]]:
-    """What the predictor stated before each like (schema `frames.LIKES`, in order of time), as columns of `log.Likes`;
+    """What the predictor stated before each like (schema `schemas.LIKES`, in order of time), as columns of `log.Likes`;
     not a number where it had nothing to go by. Shapes (n,).
     """
     model, n = CoPreference(), likes.num_rows

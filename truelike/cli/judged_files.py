@@ -30,7 +30,7 @@ def are_exported(files: Sequence[Path], reading: Reading) -> bool:
 
 
 def taken_at_their_word(files: Sequence[Path], result: Result, advance: Advance) -> pa.RecordBatch:
-    """The latest revision of each like in order of time (schema `frames.TRUSTED_LIKES`). Raises UnreadableFile."""
+    """The latest revision of each like in order of time (schema `schemas.TRUSTED_LIKES`). Raises UnreadableFile."""
     from truelike.files import exported
     from truelike.report import from_files
 

@@ -13,7 +13,7 @@ from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.predictor.model import CoPreference
 from services.predictor.warm_up import warm_up
-from shared import frames
+from shared import frames, schemas
 from shared.events import UNLIKE
 from shared.frames import from_message
 from shared.topics import CAMPAIGNS, FRAMES_BY_ACTOR, TRUSTED_LIKES, VERDICTS
@@ -75,7 +75,7 @@ def predict(spool: Spool, result: Result, advance: Advance) -> dict[str, Any]:
             if message.topic != FRAMES_BY_ACTOR:
                 continue
             likes = from_message(message.value, message.headers).batch
-            likes = frames.join([likes], frames.LIKES)
+            likes = frames.join([likes], schemas.LIKES)
             if likes.num_rows == 0:
                 continue
             began = time.perf_counter()

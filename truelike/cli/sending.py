@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from shared import frames, kafka
+from shared import kafka, schemas
 from shared.batches import BatchProducer
 from shared.contract.like_rows import to_messages
 from shared.settings import ServiceSettings
@@ -65,8 +65,8 @@ class Sender:
     def _slices(self, batch: Sorted) -> Iterator[tuple[int, list[bytes], list[bytes]]]:
         """(time of the first, keys, messages)"""
         times = batch.likes.column("occurred_at").to_numpy() + self.shift_ms
-        columns = [pa.array(times) if f.name == "occurred_at" else batch.likes.column(f.name) for f in frames.LIKES]
-        values = to_messages(pa.RecordBatch.from_arrays(columns, schema=frames.LIKES))
+        columns = [pa.array(times) if f.name == "occurred_at" else batch.likes.column(f.name) for f in schemas.LIKES]
+        values = to_messages(pa.RecordBatch.from_arrays(columns, schema=schemas.LIKES))
         for row, event_id in batch.undoes.items():
             values[row] = msgspec.json.encode({**_object(values[row]), "undoes": event_id})
         keys = [actor.encode() for actor in batch.likes.column("actor_id").to_pylist()]

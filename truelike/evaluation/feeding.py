@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.ingest.framing import FrameBuilder
-from shared import frames
+from shared import frames, schemas
 from shared.contract.times import LATEST_MS
 from shared.events import ACTIONS, UNLIKE
 from shared.frames import Output, Progress, from_message
@@ -113,7 +113,7 @@ def judge(likes: Likes, settings: Judgement, sampled: I64, delays: tuple[int, ..
 
 
 def as_batch(likes: Likes) -> pa.RecordBatch:
-    """Schema frames.LIKES; the id of a like is its place in the order."""
+    """Schema schemas.LIKES; the id of a like is its place in the order."""
     n = len(likes)
     given: dict[str, Any] = {
         "event_id": pc.cast(pa.array(np.arange(n)), pa.string()),
@@ -128,14 +128,14 @@ def as_batch(likes: Likes) -> pa.RecordBatch:
         "source_partition": pa.array(np.zeros(n, np.int32)),
         "source_offset": pa.array(np.arange(n)),
     }
-    for name in frames.CODES.keys() & set(frames.LIKES.names) - given.keys():
+    for name in schemas.CODES.keys() & set(schemas.LIKES.names) - given.keys():
         given[name] = pa.array(np.zeros(n, np.int8))
-    columns = [given.get(f.name, pa.nulls(n, f.type)).cast(f.type) for f in frames.LIKES]
-    return pa.RecordBatch.from_arrays(columns, schema=frames.LIKES)
+    columns = [given.get(f.name, pa.nulls(n, f.type)).cast(f.type) for f in schemas.LIKES]
+    return pa.RecordBatch.from_arrays(columns, schema=schemas.LIKES)
 
 
 def of_batch(batch: pa.RecordBatch) -> Likes:
-    """People's likes of a batch of schema frames.LIKES."""
+    """People's likes of a batch of schema schemas.LIKES."""
 
     def text(name: str) -> Any:
         return np.asarray(pc.fill_null(batch.column(name), "").to_pylist(), np.str_)

@@ -31,7 +31,7 @@ def evaluate(likes: pa.RecordBatch, bounds: Sequence[float], say: Callable[[str]
     with its standard error (by users), what would be if as much were taken from likes that chance picks, HR@10 of
     recommended AI and of the rest, and of the weight: AI's share, and how much of it is left.
 
-    `likes`: the latest revision of each in order of time (schema `frames.TRUSTED_LIKES`); unlikes are left out. A like
+    `likes`: the latest revision of each in order of time (schema `schemas.TRUSTED_LIKES`); unlikes are left out. A like
     counts where the model that learns all has something to rank it by; where the other has not, it is a miss.
     """
     likes = likes.filter(pa.array(likes.column("action").to_numpy() != UNLIKE))

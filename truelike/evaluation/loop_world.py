@@ -12,7 +12,7 @@ import pyarrow as pa
 from services.charts.reviews import Reviews
 from services.charts.spoken import LANGUAGES
 from services.charts.tally import CONTENT_PARTS, content_part
-from shared import frames
+from shared import frames, schemas
 from shared.events import CONTENT_ORIGINS, SURFACES, UNLIKE
 from shared.hashing import hash_strings
 from shared.labels import HUMAN, LABELS
@@ -143,7 +143,7 @@ def make(world: LoopWorld, seed: int) -> list[pa.RecordBatch]:
             _rows(_take(columns, mine & corrected), corrects=True),
             _rows(_take(columns, mine & unliked), unlikes=True),
         ]
-        found.append(frames.join(parts, frames.TRUSTED_LIKES))
+        found.append(frames.join(parts, schemas.TRUSTED_LIKES))
     return found
 
 
@@ -181,8 +181,8 @@ def _rows(of: dict[str, npt.NDArray[Any]], corrects: bool = False, unlikes: bool
     if corrects:
         said["previous_probability"] = pa.array(np.full(n, 0.9, np.float32))
         said["previous_label"] = pa.array(np.full(n, HUMAN, np.int8))
-    columns = [said.get(field.name, pa.nulls(n, field.type)).cast(field.type) for field in frames.TRUSTED_LIKES]
-    return pa.RecordBatch.from_arrays(columns, schema=frames.TRUSTED_LIKES)
+    columns = [said.get(field.name, pa.nulls(n, field.type)).cast(field.type) for field in schemas.TRUSTED_LIKES]
+    return pa.RecordBatch.from_arrays(columns, schema=schemas.TRUSTED_LIKES)
 
 
 def reviews(n: int, seed: int) -> list[Reviews]:

@@ -26,7 +26,7 @@ FORECASTS: Final = {"p_popular": POPULAR, "p_history": HISTORY, "p_shown": SHOWN
 
 
 def rows(log: str, batch: pa.RecordBatch, shown: Shown) -> list[dict[str, Any]]:
-    """A row a forecast, `p_shown` only where something was shown. Of likes in order of time (schema `frames.LIKES`);
+    """A row a forecast, `p_shown` only where something was shown. Of likes in order of time (schema `schemas.LIKES`);
     what else people did is left out.
     """
     likes = batch.filter(pa.array(batch.column("action").to_numpy() == LIKE))

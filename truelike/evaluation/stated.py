@@ -83,7 +83,7 @@ class Sums:
 
 
 def sums(likes: pa.RecordBatch, shown: Shown) -> Sums:
-    """Of likes in order of time (schema `frames.LIKES`), all of them likes, and of what was shown."""
+    """Of likes in order of time (schema `schemas.LIKES`), all of them likes, and of what was shown."""
     model, n = CoPreference(), likes.num_rows
     users, items = model.number(likes.column("actor_id"), likes.column("target_id"))
     times = likes.column("occurred_at").to_numpy()

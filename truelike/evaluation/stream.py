@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shared import frames
+from shared import frames, schemas
 from shared.events import UNLIKE
 from shared.frames import from_message
 from shared.topics import FRAMES_BY_ACTOR
@@ -28,7 +28,7 @@ _ROUNDS: Final = {LOCKSTEP: (8, 90, 30), THROWAWAY: (3, 120, 40)}
 
 @dataclass(frozen=True)
 class Stream:
-    """Likes in log order: `likes` (schema frames.LIKES), and their users, items (numbers in order of first sight)
+    """Likes in log order: `likes` (schema schemas.LIKES), and their users, items (numbers in order of first sight)
     and times (ms), shapes (n,).
     """
 
@@ -64,13 +64,13 @@ def read(spool: Spool, result: Result, advance: Advance) -> Stream:
 
 
 def read_all(spool: Spool, result: Result, advance: Advance) -> pa.RecordBatch:
-    """The same as they are, unlikes too (schema frames.LIKES)."""
+    """The same as they are, unlikes too (schema schemas.LIKES)."""
     ingest, batches, done = OfflineIngest(1), [], 0
     for rows, messages in ingest.frames(spool, result):
         batches += [from_message(m.value, m.headers).batch for m in messages if m.topic == FRAMES_BY_ACTOR]
         done += rows
         advance(done, spool.rows)
-    return frames.join(batches, frames.LIKES)
+    return frames.join(batches, schemas.LIKES)
 
 
 def with_bots(people: Stream, share: float, seed: int) -> tuple[Stream, npt.NDArray[np.bool_]]:
@@ -122,11 +122,11 @@ def _as_likes(actors: list[str], targets: pa.Array, times: I64) -> pa.RecordBatc
         "actor_id": pa.array(actors),
         "target_id": targets,
     }
-    zero = {name: pa.array(np.zeros(len(actors), np.int8)) for name in frames.CODES if name in frames.LIKES.names}
+    zero = {name: pa.array(np.zeros(len(actors), np.int8)) for name in schemas.CODES if name in schemas.LIKES.names}
     zero["sent_at"] = pa.array(times)
     zero["source_partition"] = pa.array(np.zeros(len(actors), np.int32))
     zero["source_offset"] = pa.array(np.arange(len(actors)))
     columns = [
-        {**given, **zero}.get(field.name, pa.nulls(len(actors), field.type)).cast(field.type) for field in frames.LIKES
+        {**given, **zero}.get(field.name, pa.nulls(len(actors), field.type)).cast(field.type) for field in schemas.LIKES
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=frames.LIKES)
+    return pa.RecordBatch.from_arrays(columns, schema=schemas.LIKES)

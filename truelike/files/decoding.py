@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shared import frames
+from shared import schemas
 from shared.contract.decode import FastLike, of_values
 from shared.contract.envelopes import ENVELOPES, Ignored
 from shared.contract.identifiers import text_of
@@ -38,7 +38,7 @@ _MOST_NAMES: Final = 40
 
 @dataclass(frozen=True)
 class Decoded:
-    """Likes (schema `frames.LIKES`) in the order of their rows, event_id null where the file has none; `undoes` null
+    """Likes (schema `schemas.LIKES`) in the order of their rows, event_id null where the file has none; `undoes` null
     where an unlike names its target; `rows`, shape (n,), are their numbers in the file.
     """
 
@@ -111,7 +111,7 @@ class Decoding:
             return None
         likes, form = found
         self._result.times[form] += count
-        batch = pa.RecordBatch.from_arrays([likes[f.name] for f in frames.LIKES], schema=frames.LIKES)
+        batch = pa.RecordBatch.from_arrays([likes[f.name] for f in schemas.LIKES], schema=schemas.LIKES)
         return Decoded(batch, pa.nulls(count, pa.string()), np.array(part.rows, np.int64))
 
     def _bound(self, table: pa.Table) -> dict[str, tuple[str, str]] | None:
@@ -154,7 +154,7 @@ class Decoding:
         batch = to_batch(likes, [(0, 0, 0)] * len(likes))
         ids = batch.column("event_id").to_pylist()
         ids = pa.array([None if i == _NO_ID else i for i in ids], pa.string())
-        batch = batch.set_column(0, frames.LIKES.field(0), ids)
+        batch = batch.set_column(0, schemas.LIKES.field(0), ids)
         undoes = pa.array([like.undoes if like.target_id is None else None for like in likes], pa.string())
         return Decoded(batch, undoes, np.array(rows, np.int64))
 

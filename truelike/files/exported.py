@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared import frames
-from shared.frames import CODES, TRUSTED_LIKES
+from shared.schemas import CODES, TRUSTED_LIKES
 from truelike.files.content import UnreadableFile
 from truelike.files.reading import Advance
 
@@ -35,7 +35,7 @@ def is_exported(path: Path) -> bool:
 
 
 def read(paths: Sequence[Path], advance: Advance) -> pa.RecordBatch:
-    """All rows of these files, in their order (schema `frames.TRUSTED_LIKES`). Raises UnreadableFile."""
+    """All rows of these files, in their order (schema `schemas.TRUSTED_LIKES`). Raises UnreadableFile."""
     batches: list[pa.RecordBatch] = []
     for number, path in enumerate(paths):
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from shared import frames
+from shared import frames, schemas
 from shared.contract.envelopes import Ignored
 from shared.contract.opening import DoesNotFit
 from shared.contract.slates import of_event, to_items
@@ -21,7 +21,7 @@ from truelike.files.result import Result
 
 
 def read(path: Path, result: Result, advance: Advance) -> pa.RecordBatch:
-    """All items of the slates that fit, each slate once, in the file's order (schema `frames.EXPOSED_ITEMS`).
+    """All items of the slates that fit, each slate once, in the file's order (schema `schemas.EXPOSED_ITEMS`).
 
     Raises UnreadableFile and OSError.
     """
@@ -35,7 +35,7 @@ def read(path: Path, result: Result, advance: Advance) -> pa.RecordBatch:
         for part in read_events(content.path):
             batches.append(to_items(list(_slates(part, result, seen))))
             advance(part.done, size)
-    return frames.join(batches, frames.EXPOSED_ITEMS)
+    return frames.join(batches, schemas.EXPOSED_ITEMS)
 
 
 def _slates(part: Part, result: Result, seen: set[str]) -> Iterator[Exposure]:

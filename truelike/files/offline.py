@@ -11,7 +11,7 @@ import pyarrow as pa
 from services.ingest.framing import FrameBuilder
 from services.ingest.intake import Intake
 from services.ingest.sources import Sources
-from shared import frames
+from shared import schemas
 from shared.contract.decode import Message, Rejection
 from shared.contract.opening import NO_RECEIPT
 from shared.contract.times import LATEST_MS
@@ -93,5 +93,5 @@ def _placed(likes: pa.RecordBatch, partition: int, first: int) -> pa.RecordBatch
         "source_partition": pa.array(np.full(likes.num_rows, partition, np.int32)),
         "source_offset": pa.array(offsets),
     }
-    columns = [place.get(field.name, likes.column(field.name)) for field in frames.LIKES]
-    return pa.RecordBatch.from_arrays(columns, schema=frames.LIKES)
+    columns = [place.get(field.name, likes.column(field.name)) for field in schemas.LIKES]
+    return pa.RecordBatch.from_arrays(columns, schema=schemas.LIKES)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shared import frames
+from shared import schemas
 from shared.contract.opening import NO_RECEIPT
 from shared.hashing import KEY, hash_strings
 from truelike.files.content import UnreadableFile
@@ -23,7 +23,7 @@ from truelike.files.decoding import Decoded
 BATCH_ROWS: Final = 10_000
 MEMORY: Final = "200MB"
 _PLACE: Final = ("sent_at", "source_partition", "source_offset")
-_LIKE: Final = pa.schema([field for field in frames.LIKES if field.name not in _PLACE])
+_LIKE: Final = pa.schema([field for field in schemas.LIKES if field.name not in _PLACE])
 # `derived`: the event_id is ours. `content`: a hash of all that the order's other columns leave out.
 _SPOOLED: Final = pa.schema(
     [*_LIKE, ("undoes", pa.string()), ("row", pa.int64()), ("derived", pa.bool_()), ("content", pa.uint64())]
@@ -38,7 +38,7 @@ _SEPARATOR: Final = "\x1f"
 
 @dataclass(frozen=True)
 class Sorted:
-    """Likes in order of time (schema `frames.LIKES`), their rows' numbers, shape (n,), and what unlikes take back by
+    """Likes in order of time (schema `schemas.LIKES`), their rows' numbers, shape (n,), and what unlikes take back by
     row of the batch.
     """
 
@@ -138,12 +138,12 @@ def _sorted(table: pa.Table) -> Sorted:
         "source_offset": pa.array(np.zeros(count, np.int64)),
     }
     columns = [
-        place[f.name] if f.name in place else table.column(f.name).combine_chunks().cast(f.type) for f in frames.LIKES
+        place[f.name] if f.name in place else table.column(f.name).combine_chunks().cast(f.type) for f in schemas.LIKES
     ]
     undoes = table.column("undoes")
     named = np.flatnonzero(undoes.is_valid().to_numpy()) if undoes.null_count < count else np.zeros(0, np.int64)
     return Sorted(
-        pa.RecordBatch.from_arrays(columns, schema=frames.LIKES),
+        pa.RecordBatch.from_arrays(columns, schema=schemas.LIKES),
         table.column("row").to_numpy(),
         {int(row): undoes[int(row)].as_py() for row in named},
     )

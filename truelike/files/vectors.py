@@ -10,11 +10,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared import frames
+from shared import schemas
 from shared.contract.times import EARLIEST_MS, LATEST_MS, TEXT, TYPED
 from shared.events import LONGEST_AGENT_KEY, LONGEST_SLATE_ID, LONGEST_TOPIC
 
-_CODES: Final = {name: names for name, names in frames.CODES.items() if name in frames.LIKES.names}
+_CODES: Final = {name: names for name, names in schemas.CODES.items() if name in schemas.LIKES.names}
 # 128 characters are never more than 512 bytes.
 _MOST_CHARACTERS: Final = 128
 _IDS: Final = ("actor_id", "target_id", "event_id", "creator_id", "principal_id")
@@ -31,7 +31,7 @@ _DIGITS: Final = r"^[1-9]\d{8,17}$"
 
 
 def likes(columns: dict[str, Any], times: set[str], rows: int) -> tuple[dict[str, Any], str] | None:
-    """Columns of `frames.LIKES` by name (event_id with nulls where there is none) and the form that the times came in.
+    """Columns of `schemas.LIKES` by name (event_id with nulls where there is none) and the form that the times came in.
 
     `columns` are those of the file by the contract's names; `times` those that are ms already. None where a row needs
     a look of its own.
@@ -58,7 +58,7 @@ def likes(columns: dict[str, Any], times: set[str], rows: int) -> tuple[dict[str
         if codes is None:
             return None
         found[name] = codes
-    for field in frames.LIKES:
+    for field in schemas.LIKES:
         if field.name not in found:
             if field.name in columns and columns[field.name].null_count < rows:
                 return None

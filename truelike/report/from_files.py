@@ -19,7 +19,7 @@ from services.charts.saying import documents as said
 from services.charts.task import ChartsTask
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from shared import frames
+from shared import frames, schemas
 from shared.events import ACTIONS
 from shared.frames import from_message
 from shared.hashing import hash_strings
@@ -42,7 +42,7 @@ WINDOW_MS: Final = 300_000
 
 def judged(spool: Spool, result: Result, advance: Advance) -> Iterator[pa.RecordBatch]:
     """Likes as the detector trusts them, and its corrections, in the order in which it says so (schema
-    `frames.TRUSTED_LIKES`).
+    `schemas.TRUSTED_LIKES`).
     """
     ingest, detector, done = OfflineIngest(PARTITIONS), Detector(Judgement(PARTITIONS, WINDOW_MS)), 0
     for rows, messages in ingest.frames(spool, result):
@@ -56,7 +56,7 @@ def judged(spool: Spool, result: Result, advance: Advance) -> Iterator[pa.Record
 
 def latest_judged(spool: Spool, result: Result, advance: Advance) -> pa.RecordBatch:
     """The same, only as they are in the end."""
-    return latest(frames.join(list(judged(spool, result, advance)), frames.TRUSTED_LIKES))
+    return latest(frames.join(list(judged(spool, result, advance)), schemas.TRUSTED_LIKES))
 
 
 def latest(likes: pa.RecordBatch) -> pa.RecordBatch:
@@ -74,7 +74,7 @@ def latest(likes: pa.RecordBatch) -> pa.RecordBatch:
     for name in ("previous_probability", "previous_label"):
         at = found.schema.get_field_index(name)
         found = found.set_column(at, found.schema.field(at), pa.nulls(found.num_rows, found.schema.field(at).type))
-    return frames.join(found.combine_chunks().to_batches(), frames.TRUSTED_LIKES)
+    return frames.join(found.combine_chunks().to_batches(), schemas.TRUSTED_LIKES)
 
 
 def in_frames(likes: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -94,7 +94,7 @@ def counted(batches: Iterable[pa.RecordBatch], rows: int) -> tuple[ChartsTask, p
     for batch in batches:
         task.take(batch)
         taken.append(batch)
-    return task, frames.join(taken, frames.TRUSTED_LIKES)
+    return task, frames.join(taken, schemas.TRUSTED_LIKES)
 
 
 def charts_of(task: ChartsTask, offset: int = 0) -> list[Document]:

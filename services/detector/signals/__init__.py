@@ -21,12 +21,12 @@ from services.detector.signals.rows import to_batch
 from services.detector.signals.signal import Rows, Signal
 from services.detector.signals.sleepless import Sleepless
 from services.detector.signals.strangers import Strangers
-from shared import frames
+from shared import frames, schemas
 
 SIGNALS: Final[tuple[Any, ...]] = (Rate, Haste, Metronome, Sleepless, Churn, Strangers, Origin, Ring)
 
 
 def observe(signals: Sequence[Signal], rows: Rows, now: int) -> pa.RecordBatch:
-    """What these signals find, as one batch of schema `frames.FINDINGS`."""
+    """What these signals find, as one batch of schema `schemas.FINDINGS`."""
     found = [(signal.name, signal.observe(rows, now)) for signal in signals]
-    return frames.join([to_batch(name, findings) for name, findings in found if len(findings)], frames.FINDINGS)
+    return frames.join([to_batch(name, findings) for name, findings in found if len(findings)], schemas.FINDINGS)

@@ -28,7 +28,7 @@ from numba import njit
 from services.detector.names import Names
 from services.detector.signals.rows import EXPECTED, RECENT
 from services.detector.signals.signal import SCALES
-from shared import frames
+from shared import frames, schemas
 from shared.checkpoints import Arrays
 from shared.hashing import U64
 from shared.slots import SlotTable
@@ -213,7 +213,7 @@ class Meetings:
         self.state = np.zeros(1, np.int64)
 
     def meet(self, likes: pa.RecordBatch) -> pa.RecordBatch:
-        """Likes by target in order of (occurred_at, actor, target), schema `frames.KEYED_LIKES`, to meetings."""
+        """Likes by target in order of (occurred_at, actor, target), schema `schemas.KEYED_LIKES`, to meetings."""
         if likes.num_rows == 0:
             return _EMPTY
         times, actors, targets, creators = (
@@ -235,7 +235,7 @@ class Meetings:
                 TASTE_IN_COMMON, MOST_MET, ids, when, scale, expected, stream, np.empty(len(SCALES)),
             )  # fmt: skip
             parts.append(self._batch(ids[:n], when[:n], scale[:n], expected[:n], stream[:n]))
-        return frames.join(parts, frames.MEETINGS)
+        return frames.join(parts, schemas.MEETINGS)
 
     def _batch(self, ids: U64, when: Any, scale: Any, expected: Any, stream: Any) -> pa.RecordBatch:
         peers, codes = np.unique(ids[:, 1], return_inverse=True)
@@ -253,7 +253,7 @@ class Meetings:
             stream,
         ]
         names = pa.array(self.names.of(peers), pa.string()).take(pa.array(codes))
-        return pa.RecordBatch.from_arrays([*(pa.array(c) for c in columns), names], schema=frames.MEETINGS)
+        return pa.RecordBatch.from_arrays([*(pa.array(c) for c in columns), names], schema=schemas.MEETINGS)
 
     def expire(self, before_ms: int) -> bool:
         """Forget targets and names that were not seen since; returns whether that was not done before."""
@@ -276,4 +276,4 @@ class Meetings:
         self.stream, self.state = arrays["meetings.stream"].copy(), arrays["meetings.state"].copy()
 
 
-_EMPTY = frames.join([], frames.MEETINGS)
+_EMPTY = frames.join([], schemas.MEETINGS)

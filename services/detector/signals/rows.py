@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.signals.signal import Findings, Rows
-from shared import frames
+from shared import schemas
 
 RECENT: Final = ("recent_60s", "recent_10m", "recent_1h", "recent_1d")
 EXPECTED: Final = ("expected_60s", "expected_10m", "expected_1h", "expected_1d")
 
 
 def rows_of(likes: pa.RecordBatch) -> Rows:
-    """Of a frame of schema `frames.KEYED_LIKES`, without copies where Arrow allows it."""
+    """Of a frame of schema `schemas.KEYED_LIKES`, without copies where Arrow allows it."""
     return Rows(
         likes.column("occurred_at").to_numpy(),
         likes.column("actor").to_numpy(),
@@ -32,7 +32,7 @@ def rows_of(likes: pa.RecordBatch) -> Rows:
 
 
 def to_batch(signal: str, found: Findings) -> pa.RecordBatch:
-    """Findings as rows of schema `frames.FINDINGS`."""
+    """Findings as rows of schema `schemas.FINDINGS`."""
     columns: list[Any] = [
         pa.array([signal] * len(found), pa.string()),
         found.actor,
@@ -44,4 +44,4 @@ def to_batch(signal: str, found: Findings) -> pa.RecordBatch:
         found.first_at,
         found.last_at,
     ]
-    return pa.RecordBatch.from_arrays([pa.array(c) for c in columns], schema=frames.FINDINGS)
+    return pa.RecordBatch.from_arrays([pa.array(c) for c in columns], schema=schemas.FINDINGS)

@@ -13,8 +13,9 @@ from services.charts.limits import ChartLimits
 from services.charts.periods import DAY_MS, HOUR_MS, KEPT_MS, LENGTH_MS, PERIODS, WEEK_MS, start_of
 from services.charts.task import ChartsTask
 from shared.events import ACTIONS, UNLIKE
-from shared.frames import FORGET, FORGET_REQUESTS, TRUSTED_LIKES, Frame
+from shared.frames import Frame
 from shared.labels import BOT
+from shared.schemas import FORGET, FORGET_REQUESTS, TRUSTED_LIKES
 from tests.likes import START_MS
 
 Rows = list[dict[str, Any]]

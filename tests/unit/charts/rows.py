@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from shared import frames
+from shared import schemas
 from shared.events import ACTIONS, CONTENT_ORIGINS, SURFACES
 from shared.labels import LABELS
 
@@ -43,4 +43,4 @@ def row(event: int, actor: int, target: int, **said: Any) -> dict[str, Any]:
 
 
 def batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist(rows, schema=frames.TRUSTED_LIKES)
+    return pa.RecordBatch.from_pylist(rows, schema=schemas.TRUSTED_LIKES)

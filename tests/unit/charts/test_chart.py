@@ -15,8 +15,8 @@ from services.charts.limits import ChartLimits
 from services.charts.periods import start_of
 from services.charts.rank_overlap import Ranking, rank_biased_overlap
 from services.charts.task import ChartsTask
-from shared.frames import TRUSTED_LIKES
 from shared.labels import BOT, HUMAN
+from shared.schemas import TRUSTED_LIKES
 from tests.likes import START_MS
 from tests.unit.charts.made import Rows, correction, fed, like
 

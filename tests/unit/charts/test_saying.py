@@ -13,8 +13,9 @@ from services.charts.limits import ChartLimits
 from services.charts.saying import Saying
 from services.charts.settings import ChartsSettings
 from services.charts.task import ChartsTask
-from shared.frames import TRUSTED_LIKES, Frame, Output
+from shared.frames import Frame, Output
 from shared.partitions import Partition
+from shared.schemas import TRUSTED_LIKES
 from tests.unit.charts.made import like, unlike
 
 LIMITS = ChartLimits(entries=50_000, likes=1000, segments=2)

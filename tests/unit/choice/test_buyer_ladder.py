@@ -17,9 +17,9 @@ from services.choice.figures.buyer_ladder import RUNGS, rungs
 from services.choice.log import Buys, Likes, Log, Shown, buys_of
 from shared.compiled import PROJECT
 from shared.events import MANDATES, SIGNATURES, SURFACES, USER_PRESENT
-from shared.frames import FORECASTS
 from shared.hashing import hash_strings
 from shared.measures.figure import Figure
+from shared.schemas import FORECASTS
 from tests.likes import START_MS, like
 from tests.unit.choice.test_log import batch_of
 from truelike.evaluation import buyer_world

@@ -15,9 +15,9 @@ from services.choice.states import States
 from services.choice.task import ChoiceTask
 from shared.as_of_join import Step
 from shared.events import BUY
-from shared.frames import TRUSTED_LIKES
 from shared.hashing import hash_strings
 from shared.labels import LABELS
+from shared.schemas import TRUSTED_LIKES
 from tests.choice_steps import slates, steps
 from tests.trusted_likes import made
 

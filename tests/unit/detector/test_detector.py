@@ -24,7 +24,7 @@ from services.detector.signals.signal import SCALES
 from services.simulator import events as simulated
 from services.simulator.settings import WorldSettings
 from services.simulator.world import World
-from shared import frames
+from shared import frames, schemas
 from shared.compiled import PROJECT
 from shared.contract.times import LATEST_MS
 from shared.frames import Frame, Output, decode, from_message
@@ -99,7 +99,7 @@ def keyed_likes(likes: list[tuple[int, int, int]], recent: int = 3) -> pa.Record
         }
         for time, actor, target in likes
     ]
-    return pa.RecordBatch.from_pylist(rows, frames.KEYED_LIKES)
+    return pa.RecordBatch.from_pylist(rows, schemas.KEYED_LIKES)
 
 
 def test_chance_is_reckoned_from_when_both_were_active_and_how_popular_the_target_is() -> None:
@@ -145,7 +145,7 @@ def meetings_of(met: list[Met]) -> pa.RecordBatch:
         }
         for at, actor, place, scale in met
     ]
-    return pa.RecordBatch.from_pylist(rows, frames.MEETINGS)
+    return pa.RecordBatch.from_pylist(rows, schemas.MEETINGS)
 
 
 @given(
@@ -415,7 +415,7 @@ def test_a_late_like_is_judged_into_a_revision_and_a_too_late_one_counted() -> N
             frame.batch.schema.get_field_index("source_offset"), "source_offset", pa.array([offset])
         )
         outputs += detector.feed(
-            [frames.to_output(Frame("likes", batch.cast(frames.LIKES), None, frame.progress), FRAMES_BY_ACTOR, 0)]
+            [frames.to_output(Frame("likes", batch.cast(schemas.LIKES), None, frame.progress), FRAMES_BY_ACTOR, 0)]
         )
     outputs += detector.feed(ingest_in_batches([], [], 1))
     revisions = [json.loads(o.value) for o in outputs if o.topic == VERDICTS]

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
-from shared import frames
+from shared import schemas
 from shared.checkpoints import unpack_blobs
 from shared.forgetting import Request, to_detector
 from shared.frames import Output, decode
@@ -86,4 +86,4 @@ def test_what_was_taken_out_is_counted_and_the_rest_goes_on_from_a_snapshot() ->
         other.tasks[at].restore(dict(np.load(buffer)))
     other._offsets = dict(detector._offsets)
     assert [o.value for o in feed(other, log[-2:])] == [o.value for o in feed(detector, log[-2:])]
-    assert frames.FORGET not in {o.topic for o in log}
+    assert schemas.FORGET not in {o.topic for o in log}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.detector.group import GroupTask
 from services.detector.settings import Judgement
-from shared import frames
+from shared import schemas
 from shared.frames import Frame, Lineage, Output
 from shared.messages import CAMPAIGN_KINDS, Campaign
 
@@ -47,7 +47,7 @@ def said(task: GroupTask, *parts: list[dict[str, Any]], watermark: int = 0) -> l
         output
         for n, links in enumerate(parts)
         for output in task.process(
-            Frame("links", pa.RecordBatch.from_pylist(links, frames.LINKS), Lineage("links", 0, n, watermark)), n
+            Frame("links", pa.RecordBatch.from_pylist(links, schemas.LINKS), Lineage("links", 0, n, watermark)), n
         )
     ]
 

@@ -14,8 +14,8 @@ from services.detector import retained
 from services.detector.retained import RetainedLikes
 from shared import frames
 from shared.checkpoints import pack_blobs, unpack_blobs
-from shared.frames import TRUSTED_LIKES
 from shared.hashing import hash_strings
+from shared.schemas import TRUSTED_LIKES
 from tests.trusted_likes import made
 
 FRAMES, SIZE = 40, 5
@@ -43,7 +43,7 @@ def formerly(likes: RetainedLikes) -> RetainedLikes:
 @pytest.mark.parametrize("former", [False, True])
 @pytest.mark.parametrize("decoded", [1, 7, 1000])
 @pytest.mark.parametrize("compressed", [1, 12, 10_000])
-@pytest.mark.parametrize("names", [TRUSTED_LIKES.names, ("target_id", "actor_id"), ("label",)])
+@pytest.mark.parametrize("names", [TRUSTED_LIKES.names, ("target_id", "actor_id"), ("sent_at",), ("label",)])
 def test_content_is_what_was_published(
     decoded: int, compressed: int, names: tuple[str, ...], former: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from shared.frames import TRUSTED_LIKES
+from shared.schemas import TRUSTED_LIKES
 from tests.trusted_likes import row
 
 DAY_S = 86_400

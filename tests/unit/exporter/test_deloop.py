@@ -14,7 +14,7 @@ from services.exporter.deloop import WEIGHT, ceiling, factor, of_ai, recommended
 from services.exporter.files import readable
 from services.predictor.task import trust_of
 from shared.events import CONTENT_ORIGINS, SURFACES, UNLIKE
-from shared.frames import TRUSTED_LIKES
+from shared.schemas import TRUSTED_LIKES
 from tests.trusted_likes import row
 
 amounts = st.floats(0, 1e9, allow_nan=False)

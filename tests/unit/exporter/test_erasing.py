@@ -13,7 +13,8 @@ from services.exporter.runner import ExportTask
 from shared import forgetting
 from shared.events import BUY
 from shared.forgetting import Request
-from shared.frames import TRUSTED_LIKES, Frame, from_message
+from shared.frames import Frame, from_message
+from shared.schemas import TRUSTED_LIKES
 from tests.likes import START_MS
 from tests.trusted_likes import row
 

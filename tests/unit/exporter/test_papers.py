@@ -26,7 +26,8 @@ from shared import forgetting
 from shared.checkpoints import Fenced
 from shared.compiled import PROJECT
 from shared.forgetting import Request
-from shared.frames import CODES, from_message
+from shared.frames import from_message
+from shared.schemas import CODES
 from tests.likes import START_MS
 from tests.trusted_likes import row
 from tests.unit.exporter.feeds import batch, likes, revisions

@@ -17,10 +17,11 @@ from services.predictor.task import PredictorTask
 from shared import forgetting, redis_connection
 from shared.events import BUY, UNLIKE
 from shared.forgetting import Request
-from shared.frames import TRUSTED_LIKES, Frame, Output, from_message, to_headers
+from shared.frames import Frame, Output, from_message, to_headers
 from shared.frames import encode as encoded
 from shared.hashing import hash_strings
 from shared.labels import LABELS
+from shared.schemas import TRUSTED_LIKES
 from shared.topics import FORECASTS
 from tests.likes import START_MS
 from tests.trusted_likes import made, row

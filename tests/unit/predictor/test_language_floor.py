@@ -14,9 +14,10 @@ from services.predictor.publishing import Basis, Documents
 from services.predictor.ranking import TOP
 from services.predictor.settings import PredictorSettings
 from services.predictor.task import PredictorTask
-from shared.frames import TRUSTED_LIKES, Frame
+from shared.frames import Frame
 from shared.labels import LABELS
 from shared.languages import UNKNOWN_LANGUAGE
+from shared.schemas import TRUSTED_LIKES
 from tests.trusted_likes import START_MS, made, row
 
 shares = st.floats(0.0, 0.95)

@@ -16,9 +16,10 @@ from services.predictor.twin import Acts, Twin, Twins, forecasts
 from shared import forgetting
 from shared.events import ACTIONS, BUY, UNLIKE
 from shared.forgetting import Request
-from shared.frames import TRUSTED_LIKES, Frame, Output, from_message
+from shared.frames import Frame, Output, from_message
 from shared.hashing import hash_strings
 from shared.labels import BOT
+from shared.schemas import TRUSTED_LIKES
 from tests.likes import START_MS
 from tests.trusted_likes import row
 

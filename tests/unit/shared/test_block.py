@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared import frames
+from shared import schemas
 from shared.contract import block, decode
 from shared.contract.decode import Message, one_by_one
 from shared.contract.opening import FUTURE_TOLERANCE_MS
@@ -31,7 +31,7 @@ def messages_of(values: list[bytes | None], timestamp: int = LATER_MS) -> list[M
 def assert_equal_to_one_by_one(messages: list[Message]) -> None:
     found, expected = decode.decode(messages), one_by_one(messages)
     assert found.likes.equals(expected.likes)
-    assert found.likes.schema == frames.LIKES
+    assert found.likes.schema == schemas.LIKES
     assert found == expected
 
 
@@ -160,7 +160,7 @@ def test_usual_likes_are_read_as_a_block() -> None:
         values = [msgspec.json.encode(one) for one in made]
         columns, fits = block.read(values, np.full(len(values), LATER_MS))
         assert fits.all()
-        assert len(columns) == len(frames.LIKES) - len(frames.PLACE)
+        assert len(columns) == len(schemas.LIKES) - len(schemas.PLACE)
         bounds = sorted({0, len(made), *(rng.randrange(len(made)) for _ in range(4))})
         for start, stop in pairwise(bounds):
             assert_equal_to_one_by_one(messages_of(list(values[start:stop])))

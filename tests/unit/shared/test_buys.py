@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.detector.retained import RetainedLikes
-from shared import frames
+from shared import frames, schemas
 from shared.bodies import split_body
 from shared.contract import decode
 from shared.contract.confluent import reader_of
@@ -22,9 +22,9 @@ from shared.contract.decode import FastLike, Message, parse, to_message
 from shared.contract.like_rows import to_messages
 from shared.contract.opening import DoesNotFit
 from shared.events import Like
-from shared.frames import FORECASTS, JUDGED_LIKES, LIKES, TRUSTED_LIKES
 from shared.hashing import hash_strings
 from shared.reorder_buffer import ReorderBuffer
+from shared.schemas import FORECASTS, JUDGED_LIKES, LIKES, TRUSTED_LIKES
 from tests.files import read
 from tests.likes import START_MS, like
 from tests.trusted_likes import made
@@ -184,7 +184,7 @@ def test_frames_of_before_are_read(schema: pa.Schema) -> None:
     assert found.schema == schema
     assert found.select(former.schema.names).equals(former)
     told = found.select([name for name in schema.names if name not in former.schema.names]).to_pylist()
-    zero = {name for name in told[0] if name in frames.CODES or schema.field(name).type == pa.uint64()}
+    zero = {name for name in told[0] if name in schemas.CODES or schema.field(name).type == pa.uint64()}
     assert {tuple(row.values()) for row in told} == {tuple(0 if n in zero else None for n in told[0])}
     # And stand beside those of today.
     assert frames.join([found, batch], schema).num_rows == 6
@@ -202,7 +202,7 @@ def test_forecasts_of_before_are_read(gone: tuple[str, ...]) -> None:
 
 
 def test_frames_of_today_are_left_as_they_are() -> None:
-    for schema in (LIKES, frames.KEYED_LIKES, frames.EXPOSED_ITEMS, frames.CHOICES):
+    for schema in (LIKES, schemas.KEYED_LIKES, schemas.EXPOSED_ITEMS, schemas.CHOICES):
         batch = pa.RecordBatch.from_pylist([{}], schema)
         assert frames.decode(frames.encode(batch)).equals(batch)
 

@@ -36,7 +36,7 @@ from services.simulator.events import events
 from services.simulator.sender import MALFORMED
 from services.simulator.settings import WorldSettings
 from services.simulator.world import World
-from shared import contracts, frames
+from shared import contracts, schemas
 from shared.compiled import PROJECT
 from shared.contract.decode import Message, Rejection
 from shared.events import Like
@@ -137,7 +137,7 @@ def sent_by_groups() -> Iterator[Output]:
             for actor, node in (pair, pair[::-1])
             if actor
         ]
-        batch = pa.RecordBatch.from_pylist(links, frames.LINKS)
+        batch = pa.RecordBatch.from_pylist(links, schemas.LINKS)
         yield from groups.process(Frame("links", batch, Lineage("verdict-links", 0, at, at * 600)), at)
 
 
@@ -156,7 +156,7 @@ def sent_by_the_predictor() -> Iterator[Output]:
 def forecasts() -> list[Output]:
     """Of likes that the predictor had something to go by, and of those it had not; and a request to forget."""
     task, request = PredictorTask(2), to_message(Request("r3", ["u1"], START_MS))
-    likes = pa.RecordBatch.from_pylist(made(60), frames.TRUSTED_LIKES)
+    likes = pa.RecordBatch.from_pylist(made(60), schemas.TRUSTED_LIKES)
     return [
         *task.process(Frame("trusted-likes", likes), 0),
         *task.process(from_message(request.value, request.headers), 1),
@@ -176,7 +176,7 @@ def sent_by_charts() -> Iterator[Output]:
     """Charts of likes, and that they are none any more once all likes are forgotten, as are reviews."""
     task = ChartsTask(0, ChartLimits(entries=200_000, likes=1000, segments=2))
     likes = made(60)
-    task.take(pa.RecordBatch.from_pylist(likes, frames.TRUSTED_LIKES))
+    task.take(pa.RecordBatch.from_pylist(likes, schemas.TRUSTED_LIKES))
     yield from messages(documents(task, task.changed(), 50, 0))
     request = to_message(Request("r4", sorted({row["actor_id"] for row in likes}), START_MS))
     yield from task.process(from_message(request.value, request.headers), 1)
@@ -394,7 +394,7 @@ def test_topics_say_what_decides_on_the_partition() -> None:
     columns = {
         name for t in TOPICS if isinstance(t.content, Arrow) for s in t.content.kinds.values() for name in s.names
     }
-    assert frames.CODES.keys() <= columns
+    assert schemas.CODES.keys() <= columns
     assert LABELS == ("human", "suspect", "bot", "agent")
 
 

@@ -24,10 +24,11 @@ from shared import dependency, redis_connection
 from shared.checkpoints import Checkpoint, CheckpointStore, Fenced
 from shared.dependency import Dependency
 from shared.faust_stages import FaustStages
-from shared.frames import TRUSTED_LIKES, Frame, Lineage, Output, numbered, to_output
+from shared.frames import Frame, Lineage, Output, numbered, to_output
 from shared.health import Health, StallWatch
 from shared.idempotent_redis import IdempotentWriter
 from shared.partitions import Partition
+from shared.schemas import TRUSTED_LIKES
 from shared.settings import ServiceSettings
 from tests.likes import START_MS
 

@@ -22,8 +22,8 @@ from shared.contract.opening import NO_RECEIPT, DoesNotFit
 from shared.contract.slates import FastExposure, decode, of_event, parse, to_items
 from shared.events import SURFACES
 from shared.exposures import ARMS, Exposure
-from shared.frames import EXPOSED_ITEMS
 from shared.hashing import hash_strings
+from shared.schemas import EXPOSED_ITEMS
 from shared.topics import EXPOSURES
 from tests.unit.shared.test_hostile_envelopes import ANYTHING, places, put
 from truelike.files import exposures

@@ -23,9 +23,10 @@ from services.simulator.stream import Stream
 from services.simulator.world import World
 from shared.contract.slates import parse, to_items
 from shared.exposures import HOLDOUT, NO_ARM, TREATED
-from shared.frames import LIKES, from_message, join
+from shared.frames import from_message, join
 from shared.hashing import mix
 from shared.measures.figure import Figure
+from shared.schemas import LIKES
 from tests.likes import START_MS
 from truelike.files.offline import OfflineIngest
 

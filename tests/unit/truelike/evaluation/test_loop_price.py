@@ -17,8 +17,8 @@ from services.exporter import deloop
 from services.exporter.files import readable
 from services.predictor.model import CoPreference
 from shared.events import CONTENT_ORIGINS, SURFACES
-from shared.frames import TRUSTED_LIKES
 from shared.labels import LABELS
+from shared.schemas import TRUSTED_LIKES
 from tests.likes import crowd
 from tests.trusted_likes import row
 from truelike.cli.app import app

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import frames
+from shared import frames, schemas
 from shared.events import UNLIKE
 from shared.frames import Frame, to_output
 from shared.labels import AGENT, BOT, HUMAN, SUSPECT
@@ -81,7 +81,7 @@ def some() -> Likes:
 
 def test_columns_become_a_frame_and_come_back() -> None:
     batch = as_batch(some())
-    assert batch.schema == frames.LIKES
+    assert batch.schema == schemas.LIKES
     assert batch.column("event_id").to_pylist() == ["0", "1", "2"]
     assert batch.column("action").to_pylist() == [0, UNLIKE, 0]
     assert batch.column("creator_id").to_pylist() == ["c", None, "c"]
@@ -103,9 +103,9 @@ def trusted(rows: list[tuple[int, float, int]]) -> frames.Output:
     }
     columns = [
         batch.column(f.name) if f.name in batch.schema.names else given.get(f.name, pa.nulls(len(rows), f.type))
-        for f in frames.TRUSTED_LIKES
+        for f in schemas.TRUSTED_LIKES
     ]
-    frame = Frame("trusted-likes", pa.RecordBatch.from_arrays(columns, schema=frames.TRUSTED_LIKES))
+    frame = Frame("trusted-likes", pa.RecordBatch.from_arrays(columns, schema=schemas.TRUSTED_LIKES))
     return to_output(frame, TRUSTED_LIKES, 0)
 
 

@@ -19,7 +19,7 @@ from services.charts.task import ChartsTask
 from services.detector.pipeline import Detector
 from services.detector.settings import Judgement
 from services.exporter.files import readable
-from shared import frames
+from shared import frames, schemas
 from shared.frames import from_message
 from shared.topics import TRUSTED_LIKES
 from tests.likes import crowd
@@ -84,7 +84,7 @@ def test_charts_of_a_file_are_those_of_its_frames(
         task.take(batch)
     charts = from_files.charts_of(task)
     assert any(entry["moved"] for chart in charts for entry in chart["entries"])
-    labels = from_files.labels_of(from_files.latest(frames.join(frames_of, frames.TRUSTED_LIKES)))
+    labels = from_files.labels_of(from_files.latest(frames.join(frames_of, schemas.TRUSTED_LIKES)))
     assert labels["bot"] > 50
     assert sum(labels.values()) == len(likes)
     about = About("", "", "", "", labels)
@@ -110,7 +110,7 @@ def test_what_was_exported_is_taken_at_its_word(
     likes: list[dict[str, Any]], frames_of: list[pa.RecordBatch], tmp_path: Path
 ) -> None:
     raw = written(tmp_path / "likes.jsonl", likes)
-    rows = readable(frames.join(frames_of, frames.TRUSTED_LIKES))
+    rows = readable(frames.join(frames_of, schemas.TRUSTED_LIKES))
     assert rows.num_rows > len(likes)
     # In any order, in several files.
     rows = rows.take(pa.array(range(rows.num_rows - 1, -1, -1)))
@@ -129,7 +129,7 @@ def test_what_was_exported_is_taken_at_its_word(
 
 
 def test_exported_files_of_before_and_broken_ones(frames_of: list[pa.RecordBatch], tmp_path: Path) -> None:
-    rows = readable(frames.join(frames_of, frames.TRUSTED_LIKES))
+    rows = readable(frames.join(frames_of, schemas.TRUSTED_LIKES))
     kept = ("event_id", "occurred_at", "actor_id", "target_id", "action", "human_probability", "label", "revision")
     pq.write_table(rows.select(kept), tmp_path / "before.parquet")
     assert run(tmp_path / "before.parquet", "--out", tmp_path / "r.html").exit_code == 0
