@@ -8,27 +8,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from rich.table import Table
 
 from services.choice import figures, log, named_slates
 from services.choice.log import F64, LIKE, Log, Shown
 from services.choice.person import report as of_person
-from services.predictor.model import VERSION, CoPreference
+from services.predictor.model import VERSION
 from services.predictor.twin import Acts
 from shared import schemas
 from shared.contract.slates import to_items
 from shared.events import UNLIKE, rfc3339
 from shared.hashing import hash_strings, hashes
 from shared.labels import HUMAN
-from truelike.evaluation import stream, twins
+from truelike.evaluation import forecasts, stream, twins
 from truelike.files import exposures
 from truelike.files.reading import Advance
 from truelike.files.result import Result
 from truelike.files.spool import Spool
 
-FORECAST_AT_ONCE: Final = 4096
 # What a figure may be of.
 ABOUT: Final = (
     "bits_of",
@@ -65,7 +63,7 @@ def measure_likes(
     others, compared = of_twins(batch, shown)
     classes = {"origin": batch.column("content_origin").to_numpy(), "language": languages[0]}
     named = {"slate": hashes(batch.column("slate_id")).view(np.int64), "topic": hashes(batch.column("topic"))}
-    stated = forecasts(batch, bar("forecasting"))
+    stated = forecasts.of_likes(batch, bar("forecasting"))
     likes = log.likes_of(batch, **{**stated, **classes, **named, **compared})
     came_from, naming = named_slates.of(likes, shown), int((likes.slate != log.NO_SLATE).sum())
     likes = twins.with_slates(replace(likes, slate=came_from.slate), shown)
@@ -98,24 +96,6 @@ def of_people(
         return None
     as_of = rfc3339(int(people.column("occurred_at").to_numpy()[-1]))
     return {"as_of": as_of, **measure_likes(people, path, slates, bar)}
-
-
-def forecasts(likes: pa.RecordBatch, advance: Advance) -> dict[str, npt.NDArray[Any]]:
-    """What the predictor stated before each like (schema `schemas.LIKES`, in order of time), as columns of `log.Likes`;
-    not a number where it had nothing to go by. Shapes (n,).
-    """
-    model, n = CoPreference(), likes.num_rows
-    found = {name: np.full(n, np.nan) for name in ("p_popular", "p_history", "p_any", "p_new")}
-    found["is_new"] = np.zeros(n, np.bool_)
-    for start in range(0, n, FORECAST_AT_ONCE):
-        part = likes.slice(start, FORECAST_AT_ONCE)
-        unlikes = part.column("action").to_numpy() == UNLIKE
-        columns = part.column("actor_id"), part.column("target_id"), part.column("occurred_at").to_numpy()
-        scored = model.score_and_learn(*columns, np.ones(part.num_rows, np.float32), unlikes)
-        for name, column in found.items():
-            column[start + scored.at] = getattr(scored, name)
-        advance(start + part.num_rows, n)
-    return found
 
 
 def of_twins(batch: pa.RecordBatch, shown: Shown) -> tuple[int, dict[str, F64]]:

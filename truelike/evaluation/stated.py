@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from services.choice.log import ATTRIBUTION_MS, F64, I64, Likes, Shown
+from services.choice.log import ATTRIBUTION_MS, F64, I64, Likes, Shown, likes_of
 from services.choice.mixture import LEAST_PROBABILITY, Believed, Forecasts, Mixture, history_alone
 from services.choice.moments import Moments
 from services.choice.shown_items import doubling
@@ -42,6 +42,7 @@ from services.predictor.model import CoPreference
 from services.predictor.ranking import MONTH, SCORED, TOP, Contest, Places, new_places, score_like
 from services.predictor.trending import Rates, advance
 from shared.hashing import U64, hash_strings, mix
+from truelike.evaluation import forecasts
 
 # Classes of stated probability, by doublings: 1 to 1/2, 1/2 to 1/4, ...; then all below LEAST_PROBABILITY; then what is
 # not in the catalogue.
@@ -111,10 +112,9 @@ def sums(likes: pa.RecordBatch, shown: Shown) -> Sums:
 def _slated(likes: pa.RecordBatch, model: CoPreference, shown: Shown) -> Slated:
     """What was shown is mixed as services/choice does it: each like among what might have been liked instead."""
     n = likes.num_rows
-    actor, target = (hash_strings(likes.column(name)) for name in ("actor_id", "target_id"))
-    time = likes.column("occurred_at").to_numpy()
-    forecasts = _of_the_likes(likes)
-    forecast = np.isfinite(forecasts.p_history)
+    made = likes_of(likes, **forecasts.of_likes(likes))
+    actor, target, time, by = made.actor, made.target, made.time, Forecasts.of(made)
+    forecast = np.isfinite(by.p_history)
     # What each was shown within the window, every thing once.
     seen = shown.take(~shown.withheld)
     moments = Moments(seen.actor, seen.time)
@@ -131,7 +131,7 @@ def _slated(likes: pa.RecordBatch, model: CoPreference, shown: Shown) -> Slated:
     given = np.r_[np.zeros(len(of_like), np.bool_), np.ones(int(forecast.sum()), np.bool_)]
     order = np.argsort(whose, kind="stable")
     whose, given, targets = whose[order], given[order], np.r_[other, target[forecast]][order]
-    no, stated = np.zeros(len(whose), np.uint64), forecasts.take(whose)
+    no, stated = np.zeros(len(whose), np.uint64), by.take(whose)
     rows = Likes(actor[whose], targets, no, time[whose], no.astype(np.int8), np.ones(len(whose)), *stated[:2])
     of_all = Mixture().forecast(rows, stated, shown, given)
     believed = history_alone(n)
@@ -140,20 +140,6 @@ def _slated(likes: pa.RecordBatch, model: CoPreference, shown: Shown) -> Slated:
     ends = np.cumsum(np.bincount(of_like, minlength=n))
     begins = np.r_[0, ends[:-1]].astype(np.int64)
     return Slated(believed, begins, ends, _numbers(model, targets[~given]), of_all.p_slate[~given])
-
-
-def _of_the_likes(likes: pa.RecordBatch) -> Forecasts:
-    """What was forecast of each like; not a number where nothing was."""
-    users, items, times = (likes.column(name) for name in ("actor_id", "target_id", "occurred_at"))
-    scored = CoPreference().score_and_learn(users, items, times.to_numpy(), np.ones(likes.num_rows, np.float32))
-    found = np.full((4, likes.num_rows), np.nan)
-    for column, name in zip(found, Forecasts._fields[:4], strict=True):
-        column[scored.at] = getattr(scored, name)
-    is_new = np.zeros(likes.num_rows, np.bool_)
-    is_new[scored.at] = scored.is_new
-    found[:3] = np.maximum(found[:3], LEAST_PROBABILITY)
-    p_history, p_popular, p_any, p_new = found
-    return Forecasts(p_history, p_popular, p_any, p_new, is_new)
 
 
 def _numbers(model: CoPreference, targets: U64) -> I64:

@@ -14,8 +14,7 @@ from services.choice.log import Shown
 from services.predictor.model import CoPreference
 from shared.hashing import hash_strings
 from tests.likes import START_MS
-from truelike.cli import choice_report
-from truelike.evaluation import reliability, reliability_logs, stated
+from truelike.evaluation import forecasts, reliability, reliability_logs, stated
 from truelike.evaluation.stated import CLASSES, HISTORY, OUTSIDE, POPULAR, SHOWN, Sums
 from truelike.evaluation.stream import _as_likes
 from truelike.files.content import UnreadableFile
@@ -53,7 +52,7 @@ def test_of_the_like_itself_it_is_what_the_services_state() -> None:
     assert len(at) > 2500
     assert found.p[at, POPULAR] == pytest.approx(scored.p_popular[known], rel=1e-12)
     assert found.p[at, HISTORY] == pytest.approx(scored.p_history[known], rel=1e-12)
-    columns = choice_report.forecasts(batch, lambda *_: None)
+    columns = forecasts.of_likes(batch)
     of_log = bits.of(log.likes_of(batch, **columns), shown)
     mixed = np.full(3000, np.nan)
     mixed[of_log.at] = of_log.p_shown
