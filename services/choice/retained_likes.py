@@ -66,17 +66,17 @@ class RetainedLikes:
         self.actors = SlotTable({"row": np.int64, "standing": np.int64, **said}, 2 * most)
         # Of each actor of these, by hash.
         self.names: dict[int, str] = {}
-        # By number.
-        self.languages: list[str] = []
+        # Their numbers, in order.
+        self.languages: dict[str, int] = {}
 
     def numbers_of(self, languages: pa.Array) -> npt.NDArray[np.int32]:
         """Of each row's language, null where none is known. Shape (n,)."""
         known = languages.dictionary_encode()
         of: list[int] = []
         for name in known.dictionary.to_pylist():
-            if name not in self.languages and len(self.languages) < MOST_LANGUAGES:
-                self.languages.append(name)
-            of.append(self.languages.index(name) if name in self.languages else NO_LANGUAGE)
+            if len(self.languages) < MOST_LANGUAGES:
+                self.languages.setdefault(name, len(self.languages))
+            of.append(self.languages.get(name, NO_LANGUAGE))
         return np.array([*of, NO_LANGUAGE], np.int32)[known.indices.fill_null(-1).to_numpy()]
 
     def append(self, events: U64, likes: Likes, bits: Bits, flags: dict[str, Bools]) -> I64:
@@ -226,7 +226,7 @@ class RetainedLikes:
         saved = {name: array for of, table in tables.items() for name, array in table.snapshot(f"likes.{of}").items()}
         # In the actors' order there.
         names = [self.names[key] for key in saved["likes.actors.key"].tolist()]
-        words = {"likes.names": pack(names), "likes.languages": pack(self.languages)}
+        words = {"likes.names": pack(names), "likes.languages": pack(list(self.languages))}
         return {**saved, **self.rows.snapshot("likes.rows"), **words}
 
     def restore(self, arrays: Arrays) -> None:
@@ -237,7 +237,8 @@ class RetainedLikes:
         self.events.restore("likes.events", arrays)
         self.pairs.restore("likes.pairs", arrays)
         self.actors.restore("likes.actors", arrays)
-        self.languages = unpack(arrays["likes.languages"]) if "likes.languages" in arrays else []
+        languages = unpack(arrays["likes.languages"]) if "likes.languages" in arrays else []
+        self.languages = {name: number for number, name in enumerate(languages)}
         self.names = dict(zip(arrays["likes.actors.key"].tolist(), unpack(arrays["likes.names"]), strict=True))
 
 
