@@ -12,7 +12,7 @@ from shared.exposures import HOLDOUT, NO_ARM, TREATED
 from shared.hashing import mix
 
 # Each question has chances of its own.
-ARM, WITHHELD, AGENT, WHOSE_AGENT = range(1, 5)
+ARM, WITHHELD, AGENT, WHOSE_AGENT, NAMED = range(1, 6)
 _RANGE: Final = 2.0**64
 
 

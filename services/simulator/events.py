@@ -35,8 +35,12 @@ def targets_of(targets: I64) -> list[str]:
     return [f"i{code}" if code < LATER else f"p{code - LATER}" for code in targets.tolist()]
 
 
-def events(world: World, likes: Likes, first_number: int) -> list[dict[str, Any]]:
-    """In the same order; event ids are numbered from `first_number` on."""
+def slate_id(seed: int, number: int) -> str:
+    return f"{seed}-{number}"
+
+
+def events(world: World, likes: Likes, first_number: int, first_slate: int = 0) -> list[dict[str, Any]]:
+    """In the same order; event ids are numbered from `first_number` on, and slates' from `first_slate`."""
     spread = likes.targets.astype(np.uint64) * _SPREAD >> np.uint64(56)
     origins = np.searchsorted(_UP_TO, spread.astype(np.int64), "right").tolist()
     mixed = (likes.actors.astype(np.uint64) * _SPREAD ^ likes.targets.astype(np.uint64)) * _SPREAD >> np.uint64(32)
@@ -51,11 +55,12 @@ def events(world: World, likes: Likes, first_number: int) -> list[dict[str, Any]
         (mixed % np.uint64(MOST_RANKS)).tolist(),
         _languages(world, likes),
         origins,
+        likes.slates.tolist(),
         strict=True,
     )
     seed = world.settings.seed
     found = []
-    for number, (time, actor, target, creator, kind, created, surface, rank, language, origin) in enumerate(
+    for number, (time, actor, target, creator, kind, created, surface, rank, language, origin, slate) in enumerate(
         rows, first_number
     ):
         event = {
@@ -72,6 +77,8 @@ def events(world: World, likes: Likes, first_number: int) -> list[dict[str, Any]
             event["actor_created_at"] = created
         if language >= 0:
             event["actor_locale"] = LANGUAGES[language]
+        if slate != UNKNOWN:
+            event["slate_id"] = slate_id(seed, first_slate + slate)
         if kind == AGENT_KIND:
             event["actor_kind"] = "agent"
         found.append(event)

@@ -37,7 +37,8 @@ def account(code: int) -> tuple[int, int, int]:
 @dataclass(frozen=True)
 class Likes:
     """Arrays of shape (n,). Times in ms since the epoch; actors, targets and creators are codes; `created_ms` is when
-    the account was made; `kinds` are places in KINDS of the world, `surfaces` in SURFACES of `shared.events`.
+    the account was made; `kinds` are places in KINDS of the world, `surfaces` in SURFACES of `shared.events`; `slates`
+    are numbers of the slates that likes name.
     """
 
     times_ms: I64
@@ -47,6 +48,7 @@ class Likes:
     created_ms: I64
     kinds: I64
     surfaces: I64
+    slates: I64
 
     def __len__(self) -> int:
         return len(self.times_ms)
@@ -60,10 +62,10 @@ class Likes:
 
 
 def likes(times_ms: I64, actors: I64, targets: I64, creators: I64, created_ms: Any, kind: int, surfaces: Any) -> Likes:
-    """Likes of one kind; `created_ms` and `surfaces` may be one number for all."""
+    """Likes of one kind, which name no slates; `created_ms` and `surfaces` may be one number for all."""
     n = len(times_ms)
     created, kinds, shown = (np.broadcast_to(np.asarray(x, np.int64), n) for x in (created_ms, kind, surfaces))
-    return Likes(times_ms.astype(np.int64), actors, targets, creators, created, kinds, shown)
+    return Likes(times_ms.astype(np.int64), actors, targets, creators, created, kinds, shown, np.full(n, UNKNOWN))
 
 
 NONE: Final = Likes(*(np.zeros(0, np.int64) for _ in fields(Likes)))

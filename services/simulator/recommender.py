@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from services.simulator import policies
-from services.simulator.arms import WITHHELD, arms, chance
+from services.simulator.arms import NAMED, WITHHELD, arms, chance
 from services.simulator.crowds import CROWDS
 from services.simulator.drift import Drift
 from services.simulator.feeds import RECOMMENDED, SEARCH
 from services.simulator.learner import RETRAINED_MS, Learner
-from services.simulator.likes import F64, I64, Bools, Likes, joined
+from services.simulator.likes import F64, I64, UNKNOWN, Bools, Likes, joined
 from services.simulator.once import Once
 from services.simulator.policies import CANDIDATES, LEARNER, SIZE, UNIFORM
 from services.simulator.settings import Planted
@@ -43,9 +43,11 @@ EARLIER_MS: Final = 60_000
 
 @dataclass(frozen=True)
 class Looks:
-    """What came of slates before likes: of each like, whether it was seen, or would have been; and the slates."""
+    """What came of slates before likes: of each like, the number of that in which it was seen, or would have been,
+    UNKNOWN where it was in none; and the slates.
+    """
 
-    seen: Bools
+    seen: I64
     slates: Slates
 
 
@@ -63,7 +65,8 @@ class Recommender:
         )
         self._once = Once()
         self._last_ms = np.zeros(self._people.count, np.int64)
-        self._trained = 0
+        self._named = planted.named
+        self._trained = self._made = 0
         self._given: list[Likes] = []
 
     def show(self, likes: Likes) -> tuple[Likes, Slates]:
@@ -98,29 +101,32 @@ class Recommender:
         # What moved people like now they do not like again later; bots do as they do.
         fresh = self._once.first(likes.actors, likes.targets, theirs) | (likes.kinds >= len(CROWDS)) | ~theirs
         due = np.flatnonzero((likes.surfaces == RECOMMENDED) & theirs & fresh)
-        nudged, slates = self._nudged(likes.take(due))
-        surfaces = likes.surfaces.copy()
+        came_from, slates = self._nudged(likes.take(due))
+        nudged = came_from != UNKNOWN
+        surfaces, named = likes.surfaces.copy(), likes.slates.copy()
         surfaces[due[~nudged]] = SEARCH
+        says = chance(self._seed, NAMED, likes.actors[due], likes.targets[due]) < self._named
+        named[due[says]] = came_from[says]
         given = fresh
         given[due[~nudged & (rng.random(len(due)) < CAUSED_SHARE)]] = False
-        likes = replace(likes, surfaces=surfaces)
+        likes = replace(likes, surfaces=surfaces, slates=named)
         self.drift.shown(slates)
         self.drift.count(replace(usual, surfaces=surfaces), pull, given)
         self._given.append(likes.take(given & theirs))
         return likes.take(given), slates
 
-    def _nudged(self, due: Likes) -> tuple[Bools, Slates]:
-        """Which of the likes came of slates; and all slates before them."""
+    def _nudged(self, due: Likes) -> tuple[I64, Slates]:
+        """Of each like the number of the slate that it came of, UNKNOWN where of none; and all slates before them."""
         held_out, within_ms = self._arms[due.actors] == HOLDOUT, self._within(due)
         rest, held = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         shown = self._look(due.take(rest), within_ms[rest], LEARNER, self._arms[due.actors[rest]])
         by_chance = self._look(due.take(held), within_ms[held], UNIFORM, np.full(len(held), NO_ARM, np.int8))
         instead = self._look(due.take(held), within_ms[held], LEARNER, self._arms[due.actors[held]]).slates
         instead = replace(instead, withheld=np.ones(instead.things.shape, np.bool_))
-        seen = np.zeros(len(due), np.bool_)
+        seen = np.empty(len(due), np.int64)
         seen[rest], seen[held] = shown.seen, by_chance.seen
         slates = slates_in_order([shown.slates, by_chance.slates, instead])
-        return seen & ~self._kept_back(due.actors, due.targets), slates
+        return np.where(self._kept_back(due.actors, due.targets), UNKNOWN, seen), slates
 
     def _within(self, due: Likes) -> I64:
         """How long before each like its slates begin at most, ms: nobody looks at them before the like before it."""
@@ -141,15 +147,18 @@ class Recommender:
         rng, n = self._rng, len(due)
         earlier = -np.sort(-rng.random((n, LOOKS)), axis=1)
         earlier_ms = 1 + (earlier * (within_ms[:, None] - 1)).astype(np.int64)
-        seen, left, parts = np.zeros(n, np.bool_), np.arange(n), []
+        seen, left, parts = np.full(n, UNKNOWN), np.arange(n), []
         for look in range(LOOKS):
             actors, targets = due.actors[left], due.targets[left]
             things, propensities = self._slate(actors, targets, policy)
             here = things == targets[:, None]
+            numbers = self._made + np.arange(len(left))
+            self._made += len(left)
             made = np.where(things < len(self._feeds.creators), things, 0)
             creators = np.where(here, due.creators[left][:, None], self._feeds.creators[made])
             parts.append(
                 Slates(
+                    numbers,
                     due.times_ms[left] - earlier_ms[left, look],
                     actors,
                     np.full(len(left), policy),
@@ -161,7 +170,7 @@ class Recommender:
                 )
             )
             found = (here & (rng.random((len(left), 1)) < THETA)).any(axis=1)
-            seen[left[found]] = True
+            seen[left[found]] = numbers[found]
             left = left[~found]
         return Looks(seen, slates_in_order(parts))
 

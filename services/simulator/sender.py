@@ -118,15 +118,14 @@ class Simulator:
 
     async def _send_slates(self, slates: Slates) -> None:
         assert self.slates_producer is not None
-        first_number = self.first_number + self.counters["simulated_slates"]
-        found = slate_events(slates, first_number, self.settings.simulator_seed)
+        found = slate_events(slates, self.first_number, self.settings.simulator_seed)
         keys = [e["actor_id"].encode() for e in found]
         await self.slates_producer.send(keys, [msgspec.json.encode(e) for e in found], int(time.time() * 1000))
         self.counters["simulated_slates"] += len(found)
 
     async def _send(self, likes: Likes) -> str:
         assert self.producer is not None
-        found = events(self.world, likes, self.first_number + self.counters["simulated_likes"])
+        found = events(self.world, likes, self.first_number + self.counters["simulated_likes"], self.first_number)
         values = [msgspec.json.encode(e) for e in found]
         keys = [e["actor_id"].encode() for e in found]
         again, malformed = self.rng.binomial(len(values), self.settings.simulator_faults, 2)

@@ -40,13 +40,15 @@ class WorldSettings:
 @dataclass(frozen=True)
 class Planted:
     """Of a world that shows slates: shares of people in the two arms, how far what people look for by themselves is
-    moved (share of these likes), and buys for each like of a person.
+    moved (share of these likes), buys for each like of a person, and the share of likes that slates brought that name
+    theirs.
     """
 
     treated: float = 0.2
     holdout: float = 0.2
     drift: float = 0.3
     buys: float = 0.01
+    named: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class SimulatorSettings(ServiceSettings):
         0.3, ge=0, le=0.9, description="Share of what people look for by themselves that being shown things moves"
     )
     simulator_buys: float = Field(0.01, ge=0, le=0.5, description="Buys for each like of a person")
+    simulator_named: float = Field(0.9, ge=0, le=1, description="Share of likes that slates brought that name theirs")
     simulator_bot_share: float = Field(0.1, ge=0, le=0.9, description="Share of likes that bots give")
     simulator_faults: float = Field(
         0.002, ge=0, lt=0.5, description="Share of likes sent twice, and of malformed messages"
@@ -123,7 +126,13 @@ class SimulatorSettings(ServiceSettings):
         """None where nothing is shown."""
         if not self.simulator_exposures:
             return None
-        return Planted(self.simulator_treated, self.simulator_holdout, self.simulator_drift, self.simulator_buys)
+        return Planted(
+            self.simulator_treated,
+            self.simulator_holdout,
+            self.simulator_drift,
+            self.simulator_buys,
+            self.simulator_named,
+        )
 
     @property
     def pace(self) -> Pace:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from services.simulator.events import names_of, targets_of
+from services.simulator.events import names_of, slate_id, targets_of
 from services.simulator.feeds import RECOMMENDED
 from services.simulator.likes import F64, I64, Bools
 from services.simulator.policies import CANDIDATES, POLICIES, SIZE
@@ -20,9 +20,10 @@ from shared.exposures import ARMS
 @dataclass(frozen=True)
 class Slates:
     """In order of time. Shapes (n,), and of things (n, SIZE), by rank; `withheld` of them were kept back. `policies`
-    are places in POLICIES, `arms` codes of `shared.exposures`.
+    are places in POLICIES, `arms` codes of `shared.exposures`; no two slates of a world have one of `numbers`.
     """
 
+    numbers: I64
     times_ms: I64
     actors: I64
     policies: I64
@@ -46,7 +47,7 @@ class Slates:
 _NONE: Final = np.zeros(0, np.int64)
 _NO_THINGS: Final = np.zeros((0, SIZE), np.int64)
 NO_SLATES: Final = Slates(
-    _NONE, _NONE, _NONE, _NONE.astype(np.int8), _NO_THINGS, _NO_THINGS, _NO_THINGS / 1.0, _NO_THINGS > 0
+    _NONE, _NONE, _NONE, _NONE, _NONE.astype(np.int8), _NO_THINGS, _NO_THINGS, _NO_THINGS / 1.0, _NO_THINGS > 0
 )
 
 
@@ -56,9 +57,10 @@ def slates_in_order(parts: Sequence[Slates]) -> Slates:
 
 
 def slate_events(slates: Slates, first_number: int, seed: int) -> list[dict[str, Any]]:
-    """In the same order; ids are numbered from `first_number` on."""
+    """In the same order; numbers in ids are from `first_number` on."""
     found = []
     rows = zip(
+        slates.numbers.tolist(),
         slates.times_ms.tolist(),
         names_of(slates.actors),
         slates.policies.tolist(),
@@ -69,13 +71,13 @@ def slate_events(slates: Slates, first_number: int, seed: int) -> list[dict[str,
         slates.withheld.tolist(),
         strict=True,
     )
-    for number, (time, actor, policy, arm, things, makers, likely, kept_back) in enumerate(rows, first_number):
+    for number, time, actor, policy, arm, things, makers, likely, kept_back in rows:
         items = [
             {"target_id": thing, "rank": rank, "propensity": propensity, "creator_id": maker}
             for rank, (thing, maker, propensity) in enumerate(zip(things, makers, likely, strict=True))
         ]
         event = {
-            "slate_id": f"{seed}-{number}",
+            "slate_id": slate_id(seed, first_number + number),
             "occurred_at": time,
             "actor_id": actor,
             "surface": SURFACES[RECOMMENDED],

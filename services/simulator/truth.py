@@ -31,6 +31,7 @@ def truth_of(seed: int, planted: Planted, drift: float) -> dict[str, Any]:
         },
         "arms": {"treated": planted.treated, "holdout": planted.holdout},
         "drift": {"moved_in_the_end": planted.drift, "divergence_bits": drift},
+        "named": planted.named,
         "buys": {
             "for_each_like": planted.buys,
             "ladder": dict(zip(RUNGS, LADDER.tolist(), strict=True)),

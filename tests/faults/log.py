@@ -60,7 +60,7 @@ def make(seed: int, likes: int) -> Log:
     made = 0
     for number in range(steps):
         drawn, shown, _ = stream.take(likes * (number + 1) // steps - likes * number // steps, START_MS + 90 * DAY_MS)
-        for event in slate_events(shown, len(slates) - slates_twice, seed):
+        for event in slate_events(shown, 0, seed):
             slate = (len(keys), event["actor_id"].encode(), msgspec.json.encode(event))
             again = int(rng.integers(ONE_IN)) == 0
             slates += [slate, slate] if again else [slate]

@@ -71,6 +71,10 @@ def evaluate_choice(
         Path | None,
         typer.Option(help="Also how reliable forecasts are on ratings: a file, or RecBole's wheel, which has some"),
     ] = None,
+    named: Annotated[
+        float,
+        typer.Option(help="Of likes that slates brought, the share that name theirs (figures 4, 5)", min=0, max=1),
+    ] = 0.0,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of intervals against the truth")] = None,
     workers: Annotated[int, typer.Option(help="Processes; the result is the same for any number", min=1)] = 2,
 ) -> None:
@@ -87,7 +91,9 @@ def evaluate_choice(
         require_apart({name: path for name, path in read.items() if path is not None}, {"--report": report})
         sample = open_bandit.check(obd) if obd is not None else []
         with bars() as bar:
-            found: dict[str, Any] = evaluation.evaluate(seeds, first_seed, bar("making worlds"), workers, movielens)
+            found: dict[str, Any] = evaluation.evaluate(
+                seeds, first_seed, bar("making worlds"), workers, movielens, named
+            )
         found["open_bandit"] = sample
         if pictures is not None:
             _draw(choice_plots.draw, found, pictures)
@@ -105,6 +111,9 @@ def made_slates(
     slates: Annotated[int, typer.Option(help="Of each person", min=1)] = 6,
     withheld: Annotated[float, typer.Option(help="Share of items kept back by chance", min=0, max=1)] = 0.1,
     caused_share: Annotated[float, typer.Option(help="Of the likes of what is shown", min=0.01, max=0.9)] = 0.3,
+    named: Annotated[
+        float, typer.Option(help="Of likes that slates brought, the share that name theirs", min=0, max=1)
+    ] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 7,
 ) -> None:
     """Write a made platform's likes and slates, and what was planted: to see what `truelike choice` makes of it.
@@ -114,7 +123,7 @@ def made_slates(
     from truelike.evaluation import choice_files
     from truelike.evaluation.choice_world import World, make
 
-    world = World(people=people, slates=slates, withheld=withheld, caused_share=caused_share)
+    world = World(people=people, slates=slates, withheld=withheld, caused_share=caused_share, named=named)
     made = make(world, seed)
     parts = {
         "likes.jsonl": choice_files.likes(made),

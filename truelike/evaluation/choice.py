@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -24,14 +25,8 @@ from truelike.evaluation import (
 from truelike.evaluation.choice_refusals import REFUSALS
 from truelike.evaluation.looks import Looked
 
+Coverage = Callable[[int], Iterable[Looked]]
 WORKERS: Final = 2
-# What each seed makes worlds of.
-COVERAGE: Final[tuple[Callable[[int], Iterable[Looked]], ...]] = (
-    bits_coverage.of_seed,
-    slates_coverage.of_slates,
-    slates_coverage.of_drift,
-    buyer_coverage.of_seed,
-)
 # Of worlds that are large, and of those that lack something, so many seeds at most.
 LARGE_SEEDS: Final = 20
 # Of simulated platforms for reliability.
@@ -56,11 +51,13 @@ def evaluate(
     advance: Callable[[int, int], None],
     workers: int = WORKERS,
     movielens: Path | None = None,
+    named: float = 0.0,
 ) -> dict[str, Any]:
     """The report: `figures` (a row each), `refusals`, `large` (how wide the interval of the caused share is there),
-    `reliability` (of simulated platforms, and of MovieLens where there is a file). The same for however many workers.
+    `reliability` (of simulated platforms, and of MovieLens where there is a file). `named`: of likes that slates
+    brought, the share that name theirs, in the worlds of figures 4 and 5. The same for however many workers.
     """
-    tasks = _tasks(seeds, first_seed, movielens)
+    tasks = _tasks(seeds, first_seed, movielens, coverage(named))
     done: dict[str, list[Any]] = defaultdict(list)
     for number, (task, found) in enumerate(zip(tasks, _found(tasks, workers), strict=True), 1):
         done[task.part].append(found)
@@ -71,6 +68,7 @@ def evaluate(
     return {
         "seeds": seeds,
         "first_seed": first_seed,
+        "named": named,
         "looks": list(looks.LOOKS),
         # A world of the value of likes has several rows.
         "figures": [looks.summary(name, found[:seeds]) for name, found in rows.items()],
@@ -82,7 +80,13 @@ def evaluate(
     }
 
 
-def _tasks(seeds: int, first_seed: int, movielens: Path | None) -> list[Task]:
+def coverage(named: float) -> tuple[Coverage, ...]:
+    """What each seed makes worlds of."""
+    of_slates = partial(slates_coverage.of_slates, named=named)
+    return bits_coverage.of_seed, of_slates, slates_coverage.of_drift, buyer_coverage.of_seed
+
+
+def _tasks(seeds: int, first_seed: int, movielens: Path | None, covered: tuple[Coverage, ...]) -> list[Task]:
     worlds, of_value, few = (
         range(first_seed, first_seed + count)
         for count in (seeds, -(-seeds // value_coverage.PARTS), min(LARGE_SEEDS, seeds))
@@ -92,15 +96,15 @@ def _tasks(seeds: int, first_seed: int, movielens: Path | None) -> list[Task]:
     return [
         *([Task("reliability", reliability_logs.of_movielens, (movielens,))] if movielens is not None else []),
         *(Task("reliability", reliability_logs.of_simulator, (seed,)) for seed in platforms),
-        *(Task("worlds", of_worlds, (COVERAGE, seed)) for seed in worlds),
+        *(Task("worlds", of_worlds, (covered, seed)) for seed in worlds),
         *(Task("value", of_worlds, ((value_coverage.of_seed,), seed)) for seed in of_value),
         *(Task("large", slates_coverage.of_large, (seed,)) for seed in few),
         *(Task(log, choice_refusals.of_seed, (log, seed)) for log in REFUSALS for seed in few),
     ]
 
 
-def of_worlds(coverage: Iterable[Callable[[int], Iterable[Looked]]], seed: int) -> list[Looked]:
-    return [looked for of_seed in coverage for looked in of_seed(seed)]
+def of_worlds(covered: Iterable[Coverage], seed: int) -> list[Looked]:
+    return [looked for of_seed in covered for looked in of_seed(seed)]
 
 
 def _found(tasks: list[Task], workers: int) -> Iterator[Any]:

@@ -60,11 +60,12 @@ def _item(made: Made, n: int) -> dict[str, Any]:
 
 
 def truth(world: World, made: Made) -> dict[str, Any]:
-    """What the figures must find: figure 4, and figure 5 by rank."""
-    theta = world.theta()
+    """What the figures must find: figure 4, and figure 5 by rank; and by event the slates that brought likes."""
+    theta, brought = world.theta(), np.flatnonzero(made.came_from != NO_SLATE)
     return {
         "caused_share": world.caused_share,
         "liked_if_shown": float(made.if_shown.mean()),
         "liked_if_withheld": float(made.if_withheld.mean()),
         "slot_effect": {str(rank): float(theta[rank] / theta[0]) for rank in range(1, world.size)},
+        "came_from": {f"e{n}": f"s{made.came_from[n]}" for n in brought.tolist()},
     }

@@ -4,12 +4,12 @@ people who like some things whether they are shown or not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from services.choice.log import F64, I64, Bools, Likes, Log, Shown
+from services.choice.log import F64, I64, NO_SLATE, Bools, Likes, Log, Shown
 from shared.events import SURFACES
 from shared.exposures import HOLDOUT, NO_ARM, TREATED
 from shared.hashing import U64, mix
@@ -26,7 +26,8 @@ _REACTION_MS: Final = 7_200_000
 class World:
     """`explored`: share of slates in random order; `withheld`: share of chosen items kept back; `in_arms`: share of
     people in an experiment, half of them held out; `caused_share`: of the likes of what is shown. Rank k is looked at
-    with probability (k + 1)^-`decay`; `appeal`: the mean probability that what is looked at is liked.
+    with probability (k + 1)^-`decay`; `appeal`: the mean probability that what is looked at is liked; `named`: of likes
+    that slates brought, the share that name theirs.
     """
 
     people: int = 600
@@ -41,6 +42,7 @@ class World:
     decay: float = 0.7
     appeal: float = 0.4
     unknown_surface: float = 0.2
+    named: float = 0.0
     # What may be wrong with a log: each makes some figure unidentifiable.
     propensities: bool = True
     propensities_true: bool = True
@@ -53,11 +55,14 @@ class World:
 
 @dataclass(frozen=True)
 class Made:
-    """A log, and of each of its shown rows how likely it was liked if shown and if not."""
+    """A log; of each of its shown rows how likely it was liked if shown and if not; and of each of its likes the slate
+    that brought it, NO_SLATE where none did.
+    """
 
     log: Log
     if_shown: F64
     if_withheld: F64
+    came_from: I64
 
 
 def make(world: World, seed: int) -> Made:
@@ -82,8 +87,11 @@ def make(world: World, seed: int) -> Made:
     liked = nudged | (rng.random(chosen.shape) < organic)
     shown = _shown(world, person, time, arm, chosen, ranks, propensity, kept_back, rng)
     likes = _likes(world, shown, nudged.ravel(), liked.ravel(), rng)
-    log = Log(likes, shown, (POLICY,), BEGIN_MS + (world.days + 2) * DAY_MS)
-    return Made(log, if_shown.ravel(), if_withheld.ravel())
+    # Drawn last: the same likes come whoever says what.
+    names = rng.random(len(likes)) < world.named
+    said = replace(likes, slate=np.where(names, likes.slate, NO_SLATE))
+    log = Log(said, shown, (POLICY,), BEGIN_MS + (world.days + 2) * DAY_MS)
+    return Made(log, if_shown.ravel(), if_withheld.ravel(), likes.slate)
 
 
 def _arms(world: World, rng: np.random.Generator) -> I64:
@@ -133,7 +141,8 @@ def _shown(
     # Things are new each time: what is liked is liked once.
     target = mix(slates.astype(np.uint64) + np.uint64(1), chosen.ravel().astype(np.uint64))
     return Shown(
-        slates,
+        # From 1 on: NO_SLATE is none.
+        slates + 1,
         person_ids(person)[slates],
         target,
         mix(target % np.uint64(500) + np.uint64(1), np.full(n, 7, np.uint64)),
@@ -149,13 +158,15 @@ def _shown(
 
 
 def _likes(world: World, shown: Shown, nudged: Bools, liked: Bools, rng: np.random.Generator) -> Likes:
+    """Each with the slate that brought it."""
     rows = np.flatnonzero(liked)
     surface = np.where(nudged[rows], _RECOMMENDED, _ORGANIC)
     surface = np.where(rng.random(len(rows)) < world.unknown_surface, _UNKNOWN, surface)
     time = shown.time[rows] + rng.integers(0, _REACTION_MS, len(rows))
     ones, nothing = np.ones(len(rows)), np.full(len(rows), np.nan)
     columns = (shown.actor[rows], shown.target[rows], shown.creator[rows])
-    likes = Likes(*columns, time, surface.astype(np.int8), ones, nothing, nothing)
+    slate = np.where(nudged[rows], shown.slate[rows], NO_SLATE)
+    likes = Likes(*columns, time, surface.astype(np.int8), ones, nothing, nothing, slate=slate)
     return likes.take(np.argsort(time, kind="stable"))
 
 

@@ -18,8 +18,9 @@ from truelike.evaluation.looks import LOOKS, Looked, Row, looked_at, moments
 LARGE: Final = World(people=5_000, slates=20, withheld=0.01, in_arms=0.0, appeal=0.4)
 
 
-def of_slates(seed: int) -> Iterator[Looked]:
-    yield from of_world(World(), seed, LOOKS)
+def of_slates(seed: int, named: float = 0.0) -> Iterator[Looked]:
+    """`named`: of likes that slates brought, the share that name theirs."""
+    yield from of_world(World(named=named), seed, LOOKS)
 
 
 def of_drift(seed: int) -> Iterator[Looked]:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from services.choice import named_slates
 from services.choice.figures import caused_share, slot_effect
-from services.choice.log import ATTRIBUTION_MS, I64, NO_SLATE, Likes, Log, Shown
+from services.choice.log import ATTRIBUTION_MS, NO_SLATE, Likes, Log, Shown
 from shared.events import SURFACES
 from tests.likes import START_MS
 from truelike.evaluation.choice_world import World, make
 
 HOUR = 3_600_000
-RECOMMENDED, UNKNOWN = SURFACES.index("recommended"), SURFACES.index("unknown")
+UNKNOWN = SURFACES.index("unknown")
 
 # (actor, target, hour, slate that is named, surface) and (slate, actor, target, hour, surface, withheld).
 few, hours, surfaces = st.integers(1, 2), st.integers(0, 50), st.integers(2, 3)
@@ -83,27 +83,18 @@ def test_a_like_is_due_to_its_own_slate_or_else_to_the_latest(given_likes: list[
     assert found.tolist() == [float(i in due) for i in seen]
 
 
-def slate_of(log: Log) -> I64:
-    """Of each like the slate of its target, which is in one slate only."""
-    order = np.argsort(log.shown.target)
-    place = order[np.searchsorted(log.shown.target[order], log.likes.target)]
-    assert (log.shown.target[place] == log.likes.target).all()
-    return log.shown.slate[place]
-
-
 def named(world: World, seed: int) -> tuple[Log, Log]:
     """A made platform whose clients say no surface, and, of what came by way of a slate, which; and one that says
     neither.
     """
-    log = make(world, seed).log
-    log = replace(log, shown=replace(log.shown, slate=log.shown.slate + 1))
-    slate = np.where(log.likes.surface == RECOMMENDED, slate_of(log), NO_SLATE)
+    log = make(replace(world, named=1.0), seed).log
     likes = replace(log.likes, surface=np.full(len(log.likes), UNKNOWN, np.int8))
-    return replace(log, likes=replace(likes, slate=slate)), replace(log, likes=likes)
+    silent = replace(likes, slate=np.full(len(likes), NO_SLATE))
+    return replace(log, likes=likes), replace(log, likes=silent)
 
 
 def test_the_slate_says_what_no_surface_says() -> None:
-    world = World(people=1500, unknown_surface=0.0)
+    world = World(people=1500)
     log, silent = named(world, 5)
     theta = world.theta()
     found = list(slot_effect.measure(log))

@@ -19,6 +19,7 @@ from services.simulator.settings import DAY_MS, Planted, WorldSettings
 from services.simulator.slates import slate_events
 from services.simulator.stream import Stream
 from services.simulator.world import BOT_KINDS, KINDS, World
+from shared.events import SURFACES
 from shared.exposures import HOLDOUT
 from tests.likes import START_MS
 
@@ -41,7 +42,7 @@ def taken(*most: int, planted: Planted | None = PLANTED, seed: int = 3) -> tuple
     for n in most:
         given, shown, bought = of_world.take(n, FAR_MS)
         likes += events(world, given, len(likes))
-        slates += slate_events(shown, len(slates), seed)
+        slates += slate_events(shown, 0, seed)
         buys += buy_events(bought, len(buys), seed)
     return likes, slates, buys
 
@@ -104,6 +105,26 @@ def test_slates_come_before_what_is_liked_of_them_and_none_later_than_the_likes(
         for time, pair in zip(nudged.times_ms, zip(nudged.actors, nudged.targets, strict=True), strict=True):
             found += pair in shown and 0 < time - shown[pair] <= EARLIER_MS
     assert found > 500
+
+
+def test_most_likes_that_slates_brought_name_theirs_and_nothing_else_changes() -> None:
+    likes, slates, _ = taken(6000)
+    items = {slate["slate_id"]: {item["target_id"] for item in slate["items"]} for slate in slates}
+    of = {slate["slate_id"]: slate for slate in slates}
+    assert len(of) == len(slates)
+    brought = [like for like in likes if like["surface"] == SURFACES[RECOMMENDED] and like["actor_id"].startswith("u")]
+    naming = [like for like in likes if "slate_id" in like]
+    assert {like["event_id"] for like in naming} <= {like["event_id"] for like in brought}
+    assert 0.87 < len(naming) / len(brought) < 0.93
+    for like in naming:
+        slate = of[like["slate_id"]]
+        assert like["target_id"] in items[like["slate_id"]]
+        assert like["actor_id"] == slate["actor_id"]
+        assert 0 < like["occurred_at"] - slate["occurred_at"] <= EARLIER_MS
+    silent = taken(6000, planted=replace(PLANTED, named=0.0))
+    assert not any("slate_id" in like for like in silent[0])
+    assert [{name: like[name] for name in like if name != "slate_id"} for like in likes] == silent[0]
+    assert silent[1] == slates
 
 
 def test_until_a_moment_there_is_all_of_before_it_and_nothing_of_after() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from truelike.evaluation import (
     buyer_coverage,
     choice,
     choice_plots,
+    looks,
     open_bandit,
     slates_coverage,
     value_coverage,
@@ -84,7 +86,7 @@ def test_a_single_look_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "PLATFORMS", 0)
     monkeypatch.setattr(value_coverage, "WORLDS", {})
     worlds = (bits_coverage.of_seed, slates_coverage.of_slates, buyer_coverage.of_seed)
-    monkeypatch.setattr(choice, "COVERAGE", worlds)
+    monkeypatch.setattr(choice, "coverage", lambda named: worlds)
     found = choice.evaluate(60, 1, lambda done, total: None, 1)["figures"]
     for name in ("choice_bits", "caused_share", "slot_effect", "buyer_ladder"):
         assert min(row["coverage"] for row in found if row["figure"].startswith(name)) < 0.92, name
@@ -93,8 +95,30 @@ def test_a_single_look_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_report_is_the_same_for_any_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "LARGE_SEEDS", 1)
     monkeypatch.setattr(choice, "PLATFORMS", 0)
-    alone, three = (choice.evaluate(2, 77, lambda done, total: None, workers) for workers in (1, 3))
+    alone, three = (choice.evaluate(2, 77, lambda done, total: None, workers, named=0.5) for workers in (1, 3))
     assert alone == three
+    assert alone["named"] == 0.5
+
+
+def of_slates(named: float) -> dict[str, looks.Row]:
+    rows = defaultdict(list)
+    for seed in range(7000, 7040):
+        for name, row in slates_coverage.of_slates(seed, named):
+            rows[name].append(row)
+    return {name: looks.summary(name, found) for name, found in rows.items()}
+
+
+def test_likes_that_name_their_slates_tell_more_of_places_and_the_same_of_what_was_caused() -> None:
+    """Beside those of which a fifth says no surface."""
+    silent, naming = of_slates(0.0), of_slates(1.0)
+    assert len(naming) == 11
+    for name, told in naming.items():
+        assert min(told["coverage"], silent[name]["coverage"]) >= 0.95
+        if name.startswith("caused_share"):
+            assert told == silent[name]
+        else:
+            assert told["median_width"] < 0.95 * silent[name]["median_width"]
+            assert abs(told["mean_value"] - told["mean_truth"]) < told["median_width"] / 4
 
 
 def test_an_identified_figure_is_no_refusal() -> None:

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from services.choice import named_slates
 from services.choice.figures import slot_effect
-from services.choice.log import NO_SLATE
+from services.choice.log import NO_SLATE, likes_of, shown_of
+from shared.hashing import hashes
+from tests.files import read
 from tests.likes import like
 from tests.unit.choice.test_named_slates import named
 from truelike.cli.app import app
@@ -70,7 +74,10 @@ def test_likes_in_a_file_are_of_the_slates_that_they_name(tmp_path: Path) -> Non
     # Every fifth that names one names that of somebody else.
     wrong = naming & (np.cumsum(naming) % 5 == 0)
     slate = np.where(wrong, log.likes.slate % 9_000 + 1, log.likes.slate)
-    found = told(Made(replace(log, likes=replace(log.likes, slate=slate)), np.zeros(0), np.zeros(0)), tmp_path)
+    found = told(
+        Made(replace(log, likes=replace(log.likes, slate=slate)), np.zeros(0), np.zeros(0), np.zeros(0, np.int64)),
+        tmp_path,
+    )
     assert (found["likes_naming_slates"], found["likes_naming_unknown_slates"]) == (naming.sum(), wrong.sum())
     resolved = replace(log, likes=replace(log.likes, slate=np.where(wrong, NO_SLATE, slate)))
     last = max(int(log.likes.time[-1]), int(log.shown.time[-1]))
@@ -80,11 +87,28 @@ def test_likes_in_a_file_are_of_the_slates_that_they_name(tmp_path: Path) -> Non
     assert all(f.identified for f in expected)
 
 
+def test_what_likes_name_is_what_brought_them(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["evaluate", "slates", str(tmp_path), "--people", "300", "--named", "0.5"])
+    assert done.exit_code == 0, done.output
+    result, batch = read(tmp_path / "likes.jsonl")
+    assert result.accepted == batch.num_rows
+    shown, _ = shown_of(exposures.read(tmp_path / "exposures.jsonl", Result(), lambda done, total: None))
+    likes = likes_of(batch, slate=hashes(batch.column("slate_id")).view(np.int64))
+    found = named_slates.of(likes, shown)
+    truth = json.loads((tmp_path / "truth.json").read_text())["came_from"]
+    brought = [truth.get(event) for event in batch.column("event_id").to_pylist()]
+    # Each that names one is of what brought it, and nothing else that a slate brought is.
+    assert (found.slate == likes.slate).all()
+    assert (found.showed == found.known).all()
+    assert (likes.slate == hashes(pa.array(brought)).view(np.int64))[found.known].all()
+    assert 0.45 < found.known.sum() / len(truth) < 0.55
+
+
 def test_drift_of_a_file_is_by_creator_and_by_topic(tmp_path: Path) -> None:
     world = DriftWorld(people=600, likes=9000)
     log = make_drift(world, 1000)
     log = replace(log, shown=replace(log.shown, candidates=np.ones(600, np.int64)))
-    figures = told(Made(log, np.zeros(0), np.zeros(0)), tmp_path)["figures"]
+    figures = told(Made(log, np.zeros(0), np.zeros(0), np.zeros(0, np.int64)), tmp_path)["figures"]
     drift = {f["by"]: f for f in figures if f["figure"] == "induced_drift"}
     assert set(drift) == {"creator", "topic"}
     for by, figure in drift.items():
