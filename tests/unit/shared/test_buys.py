@@ -16,6 +16,7 @@ import pytest
 from services.detector.retained import RetainedLikes
 from shared import frames, schemas
 from shared.bodies import split_body
+from shared.checkpoints import pack_blobs
 from shared.contract import decode
 from shared.contract.confluent import reader_of
 from shared.contract.decode import FastLike, Message, parse, to_message
@@ -221,10 +222,10 @@ def test_what_the_detector_keeps_in_a_snapshot_of_before_is_read() -> None:
     batch = pa.RecordBatch.from_pylist(made(6), TRUSTED_LIKES)
     kept = RetainedLikes(100)
     stamps, agent = pa.array([0] * 6, pa.int16()).to_numpy(), pa.array([0] * 6, pa.int8()).to_numpy()
-    kept.add(batch, frames.encode(as_before(batch)), stamps, agent)
+    kept.add(batch, stamps, agent)
     restored = RetainedLikes(100)
-    restored.restore(kept.snapshot())
-    restored.add(batch, frames.encode(batch), stamps, agent)
+    restored.restore({**kept.snapshot(), **pack_blobs("retained", [frames.encode(as_before(batch))])})
+    restored.add(batch, stamps, agent)
     numbers, _ = restored.of(hash_strings(batch.column("actor_id").unique()))
     numbers.sort()
     assert restored.content(numbers).schema == TRUSTED_LIKES
