@@ -1,12 +1,14 @@
 """What was forecast of a like before it came: how probable it was, given that this user likes something now.
 
 By popularity: something that nobody liked before, with the share of likes that were of such things lately; else one of
-what is known, by its share of the trusted likes of about the last month, or any of them alike. By history:
-`prequential`, and for what is in no place of the ranking `Shares`. Either is a distribution over what is known and
-something new; new things are taken for as many as those that are known.
+what is known, by its share of the trusted likes of about the last month, or any of them alike, times a factor of its
+level (`levels`). Those who would like what is liked most have liked it already: it comes less often than its share. By
+history: `prequential`, and for what is in no place of the ranking `Shares`. Either is a distribution over what is known
+and something new; new things are taken for as many as those that are known.
 
 How much is new, and how much is of anything alike, is learnt from the likes that are scored, of the latest most, by
-expectation and maximisation step by step (Cappé and Moulines 2009). What such a like taught is not taken back: these
+expectation and maximisation step by step (Cappé and Moulines 2009); the factors by minorisation and maximisation
+(Hunter 2004), likes that came of a level by what was offered of it. What such a like taught is not taken back: these
 are parameters of forecasts of all users, as the record of places is.
 """
 
@@ -19,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from services.predictor.levels import LAST, LEVELS
 from services.predictor.ranking import Places
 
 F64 = npt.NDArray[np.float64]
@@ -34,6 +37,11 @@ REMEMBERED: Final = np.array([64.0, 512.0, 512.0, 512.0])
 # What each begins as: one of two likes. As if so much of a like had come of either kind always: nothing is impossible.
 PRIOR: Final = (1.0, 2.0)
 LEAST: Final = 0.01
+# By level, of likes of what is known: those that came of it, and the probability of it that was stated, by its factor.
+CAME, OFFERED = range(2)
+REMEMBERED_BY_LEVEL: Final = 512.0
+# As if so many likes had come of each level, and as many had been stated.
+PRIOR_BY_LEVEL: Final = 16.0
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,10 @@ def nothing_stated(is_new: Bools) -> Rest:
 
 
 class Shares:
-    """What is learnt of all likes: due likes and of how many, shape (4, 2)."""
+    """What is learnt of all likes: due likes and of how many, shape (4, 2); and `by_level`, shape (2, LEVELS)."""
 
     def __init__(self) -> None:
+        self.by_level: F64 = np.zeros((2, LEVELS))
         self.learnt: F64 = np.tile(PRIOR, (len(REMEMBERED), 1))
 
     def observe(self, places: Places, known: I64, is_new: Bools) -> Rest:
@@ -74,7 +83,7 @@ class Shares:
         not scored. `known`: how many things there were before it. Shapes (n,).
         """
         rest = nothing_stated(is_new)
-        _follow(places, known, is_new, self.learnt, columns_of(rest))
+        _follow(places, known, is_new, self.learnt, self.by_level, columns_of(rest))
         return rest
 
 
@@ -115,6 +124,23 @@ def blended(alike: float, share: float, shares: float, count: float, known: int)
 
 
 @njit(cache=True)
+def factors_of(by_level: Any) -> Any:
+    """By level, how much more often things were liked than their share and any alike would have it."""
+    return (by_level[CAME] + PRIOR_BY_LEVEL) / (by_level[OFFERED] + PRIOR_BY_LEVEL)
+
+
+@njit(cache=True)
+def blended_by_level(i: int, places: Places, alike: float, known: int) -> Any:
+    """What is stated of the things of each level before like `i`, but for their factors. What weighs nothing is at the
+    last one.
+    """
+    shares, things = places.level_shares[i], places.level_things[i]
+    found = (1.0 - alike) * shares + alike / known * things
+    found[LAST] += alike / known * (known - things.sum())
+    return found
+
+
+@njit(cache=True)
 def _learn(learnt: Any, which: int, due: float) -> None:
     fading = 1.0 - 1.0 / REMEMBERED[which]
     learnt[which, 0] = fading * learnt[which, 0] + due
@@ -129,7 +155,20 @@ def _learn_alike(learnt: Any, which: int, alike: float, share: float, known: int
 
 
 @njit(cache=True)
-def follow_like(i: int, places: Places, known: Any, is_new: Any, learnt: Any, rest: Columns) -> None:
+def _state_by_popularity(i: int, places: Places, alike: float, known: int, by_level: Any) -> float:
+    """How probable like `i` was by popularity among what is known; then its level is learnt."""
+    factors, whole, level = factors_of(by_level), blended_by_level(i, places, alike, known), places.level[i]
+    per_whole = 1.0 / (factors * whole).sum()
+    for k in range(LEVELS):
+        by_level[CAME, k] *= 1.0 - 1.0 / REMEMBERED_BY_LEVEL
+        by_level[OFFERED, k] = by_level[OFFERED, k] * (1.0 - 1.0 / REMEMBERED_BY_LEVEL) + whole[k] * per_whole
+    by_level[CAME, level] += 1.0
+    stated: float = factors[level] * ((1.0 - alike) * places.popularity[i] + alike / known) * per_whole
+    return stated
+
+
+@njit(cache=True)
+def follow_like(i: int, places: Places, known: Any, is_new: Any, learnt: Any, by_level: Any, rest: Columns) -> None:
     """Fill in like `i` of a `Rest`, if it was scored, then learn it."""
     if places.rank[i] < 0:
         return
@@ -144,7 +183,7 @@ def follow_like(i: int, places: Places, known: Any, is_new: Any, learnt: Any, re
         return
     mine = places.popularity[i]
     rest.p_any[i] = (1.0 - share[NEW]) / known[i]
-    rest.p_popular[i] = (1.0 - share[NEW]) * blended(share[ALIKE], mine, 1.0, known[i], known[i])
+    rest.p_popular[i] = (1.0 - share[NEW]) * _state_by_popularity(i, places, share[ALIKE], known[i], by_level)
     _learn_alike(learnt, ALIKE, share[ALIKE], mine, known[i])
     again, own, owned = places.again[i], places.own[i], places.own_popularity[i]
     rest.of_kind[i] = (1.0 - share[NEW]) * (share[AGAIN] if again else 1.0 - share[AGAIN])
@@ -160,6 +199,6 @@ def follow_like(i: int, places: Places, known: Any, is_new: Any, learnt: Any, re
 
 
 @njit(cache=True)
-def _follow(places: Places, known: Any, is_new: Any, learnt: Any, rest: Columns) -> None:
+def _follow(places: Places, known: Any, is_new: Any, learnt: Any, by_level: Any, rest: Columns) -> None:
     for i in range(len(known)):
-        follow_like(i, places, known, is_new, learnt, rest)
+        follow_like(i, places, known, is_new, learnt, by_level, rest)

@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from services.predictor import candidates, learning, ranking, trending
+from services.predictor import candidates, learning, levels, ranking, trending
 from services.predictor.calibration import FARTHER, clearness
 from services.predictor.forecasts import Shares
 from services.predictor.histories import HistoryStore
 from services.predictor.language_floor import Floor
 from services.predictor.learning import NEIGHBOURS
 from services.predictor.prequential import Prequential, Scored, gini
-from services.predictor.ranking import LEADER, MONTH, TOP
+from services.predictor.ranking import LEADER, TOP
+from services.predictor.trending import MONTH
 from shared.checkpoints import Arrays, pack, under, unpack
 
 I64 = npt.NDArray[np.int64]
@@ -308,6 +309,7 @@ class CoPreference:
             **{f"prequential.{k}": v for k, v in self.prequential.snapshot().items()},
             "counts": np.array([self._choices, self.taken_back]),
             "shares": self.shares.learnt.copy(),
+            "shares_by_level": self.shares.by_level.copy(),
         }
 
     def restore(self, arrays: Arrays) -> None:
@@ -323,8 +325,13 @@ class CoPreference:
         for kept, saved in ((self.rates._asdict(), "rates."), (self.contest._asdict(), "contest.")):
             for name, values in under(saved, arrays).items():
                 kept[name][..., : values.shape[-1]] = values
+        # A snapshot of before does not tell what is at each level.
+        if "rates.levels" not in arrays:
+            levels.count(self.rates.levels, self.rates.value[MONTH])
         self.prequential.restore(under("prequential.", arrays))
         self._choices, self.taken_back = arrays["counts"][:2].tolist()
-        # A snapshot of before has none.
+        # Snapshots of before have none, or not of levels.
         if "shares" in arrays:
             self.shares.learnt = arrays["shares"].copy()
+        if "shares_by_level" in arrays:
+            self.shares.by_level = arrays["shares_by_level"].copy()

@@ -15,13 +15,13 @@ from numba import njit
 from services.predictor.candidates import LEAST_COSINE, NEXT_TO_NOTHING, WorkSpace, explain, find_candidates
 from services.predictor.language_floor import lift
 from services.predictor.learning import Histories, Lists, learn, place_of, unlearn_item
-from services.predictor.trending import HALF_LIVES_MS, Rates, advance, decay, find_top
+from services.predictor.levels import LEVELS, by_level, level_of
+from services.predictor.trending import HALF_LIVES_MS, MONTH, Rates, advance, decay, find_top
 
 TOP: Final = 20
 # A rate below this is as good as none.
 QUIET: Final = 0.05
 PURE, FOURTH_ROOT, SQUARE_ROOT, LINEAR = range(4)
-MONTH: Final = len(HALF_LIVES_MS) - 1
 
 
 class Blends(NamedTuple):
@@ -75,6 +75,9 @@ class Places(NamedTuple):
 
     Of likes of what was in no place: the share of likes that what was in one had (`ranked`), how many things the user
     liked before (`own`), their share, and whether the item was one of them (`again`).
+
+    The item's `level` (`levels`); of the things of each, that weigh anything, their share of likes (`level_shares`),
+    and how many they were (`level_things`). Shapes (n,) and (n, LEVELS).
     """
 
     rank: Any
@@ -86,6 +89,9 @@ class Places(NamedTuple):
     own: Any
     own_popularity: Any
     again: Any
+    level: Any
+    level_shares: Any
+    level_things: Any
 
 
 def new_contest(items: int) -> Contest:
@@ -95,9 +101,11 @@ def new_contest(items: int) -> Contest:
 
 
 def new_places(likes: int) -> Places:
-    whole, shares = np.zeros((3, likes), np.int64), np.zeros((4, likes))
-    again = np.zeros(likes, np.bool_)
-    return Places(np.full(likes, -1), whole[0], shares[0], shares[1], whole[1], shares[2], whole[2], shares[3], again)
+    whole, shares = np.zeros((4, likes), np.int64), np.zeros((4, likes))
+    again, by_level = np.zeros(likes, np.bool_), np.zeros((2, likes, LEVELS))
+    rank = np.full(likes, -1)
+    of_likes = rank, whole[0], shares[0], shares[1], whole[1], shares[2], whole[2], shares[3], again, whole[3]
+    return Places(*of_likes, *by_level)
 
 
 @njit(cache=True)
@@ -236,7 +244,10 @@ def score_like(
     places.rank[i] = _place_of(item, count, work)
     places.candidates[i] = count
     places.clear[i] = _clearness(count, work)
-    places.popularity[i] = rates.value[MONTH, item] / max(rates.total[MONTH], 1e-300)
+    value, total = rates.value[MONTH, item], rates.total[MONTH]
+    places.popularity[i] = value / max(total, 1e-300)
+    places.level[i] = level_of(value, total)
+    by_level(rates.levels, total, places.level_shares[i], places.level_things[i])
     if places.rank[i] == 0:
         places.ranked[i], places.own[i], places.own_popularity[i] = sum_shares(item_of, held, count, rates, work)
         places.again[i] = ((item_of == item) & (held > 0.0)).any()

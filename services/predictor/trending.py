@@ -12,9 +12,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
+from services.predictor.levels import count, move, new_levels
+
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 HALF_LIVES_MS: Final = np.array([HOUR_MS, DAY_MS, 30 * DAY_MS], np.int64)
+MONTH: Final = len(HALF_LIVES_MS) - 1
 # More than a ranking shows, so that a few of them may be a user's own or taken back.
 TRENDING: Final = 40
 # The clock may be moved by one like at most this far: one with a wild date must not age all others away.
@@ -30,7 +33,7 @@ ORIGIN: Final = 1
 class Rates(NamedTuple):
     """`value`: (half-lives, items), relative to the origin; `total`: its sums; `top`: (half-lives, TRENDING) items,
     the first `filled` in use, in no order; `time`: the clock (latest event time) and the origin, ms; `stale`:
-    whether something was taken back since `top` was found.
+    whether something was taken back since `top` was found; `levels`: of the values over a MONTH.
     """
 
     value: Any
@@ -39,6 +42,7 @@ class Rates(NamedTuple):
     filled: Any
     time: Any
     stale: Any
+    levels: Any
 
 
 def new_rates(items: int) -> Rates:
@@ -51,6 +55,7 @@ def new_rates(items: int) -> Rates:
         np.zeros(count, np.int64),
         np.full(2, UNSET, np.int64),
         np.zeros(1, np.bool_),
+        new_levels(),
     )
 
 
@@ -73,6 +78,7 @@ def advance(rates: Rates, when: int) -> None:
             rates.value[h] *= factor
             rates.total[h] *= factor
         time[ORIGIN] = time[CLOCK]
+        count(rates.levels, rates.value[MONTH])
 
 
 @njit(cache=True)
@@ -81,7 +87,10 @@ def add_rate(rates: Rates, item: int, when: int, trust: float) -> None:
     age = min(when, rates.time[CLOCK]) - rates.time[ORIGIN]
     for h in range(len(HALF_LIVES_MS)):
         amount = trust * 2.0 ** (age / HALF_LIVES_MS[h])
-        rates.value[h, item] = max(0.0, rates.value[h, item] + amount)
+        before = rates.value[h, item]
+        rates.value[h, item] = max(0.0, before + amount)
+        if h == MONTH:
+            move(rates.levels, before, rates.value[h, item])
         rates.total[h] = max(0.0, rates.total[h] + amount)
         if trust > 0.0:
             _enter_top(rates.value[h], rates.top[h], rates.filled, h, item)

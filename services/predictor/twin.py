@@ -33,8 +33,8 @@ from services.predictor.candidates import WorkSpace
 from services.predictor.forecasts import Rest
 from services.predictor.learning import Histories, Lists, add_total, learn, place_of, teach, unlearn_item
 from services.predictor.model import CoPreference
-from services.predictor.ranking import MONTH, Contest, Places, new_places, score_like
-from services.predictor.trending import Rates, advance
+from services.predictor.ranking import Contest, Places, new_places, score_like
+from services.predictor.trending import MONTH, Rates, advance
 from shared.checkpoints import Arrays, under
 from shared.events import ACTIONS, UNLIKE
 from shared.hashing import U64

@@ -31,16 +31,19 @@ from services.predictor.forecasts import (
     NEW,
     Columns,
     blended,
+    blended_by_level,
     columns_of,
+    factors_of,
     follow_like,
     nothing_stated,
     shares_of,
     unranked_of,
 )
 from services.predictor.learning import Histories, Lists, learn
+from services.predictor.levels import level_of
 from services.predictor.model import CoPreference
-from services.predictor.ranking import MONTH, SCORED, TOP, Contest, Places, new_places, score_like
-from services.predictor.trending import Rates, advance
+from services.predictor.ranking import SCORED, TOP, Contest, Places, new_places, score_like
+from services.predictor.trending import MONTH, Rates, advance
 from shared.hashing import U64, hash_strings, mix
 from truelike.evaluation import forecasts
 
@@ -99,7 +102,7 @@ def sums(likes: pa.RecordBatch, shown: Shown) -> Sums:
         places = new_places(n)
         stop = _follow(
             start, users, items, times, before, rest.is_new, model.prequential.calibration.table,
-            model.prequential.calibration.weight, model.shares.learnt, columns_of(rest),
+            model.prequential.calibration.weight, model.shares.learnt, model.shares.by_level, columns_of(rest),
             model.store.histories, model.lists, model.rates, model.contest, model._work, places,
             slated.believed, slated.begin, slated.end, slated.item, slated.p, *parts,
         )  # fmt: skip
@@ -216,7 +219,7 @@ def _clearness(clear: float) -> int:
 @njit(cache=True)
 def _follow(
     start: int, users: Any, items: Any, times: Any, before: Any, is_new: Any, table: Any,
-    weight: Any, learnt: Any, rest: Columns,
+    weight: Any, learnt: Any, learnt_by_level: Any, rest: Columns,
     histories: Histories, lists: Lists, rates: Rates, contest: Contest, work: Any, places: Places,
     believed: Believed, begin: Any, end: Any, slate_item: Any, slate_p: Any,
     stated: Any, came: Any, variance: Any, p_liked: Any,
@@ -233,7 +236,9 @@ def _follow(
             clear, count = _clearness(places.clear[i]), places.candidates[i]
             share = rates.value[MONTH, :known] / max(rates.total[MONTH], 1e-300)
             now = shares_of(learnt)
-            old = 1.0 - now[NEW]
+            old, alike = 1.0 - now[NEW], now[ALIKE]
+            factors = factors_of(learnt_by_level)
+            factors *= old / (factors * blended_by_level(i, places, alike, known)).sum()
             place = slice(histories.start[user], histories.start[user] + histories.length[user])
             item_of, held = histories.item[place], histories.held[place]
             _state_by_past(
@@ -251,7 +256,8 @@ def _follow(
                     if slate_item[k] == item:
                         p_liked[i, SHOWN] = given
             for j in range(known):
-                popular = old * blended(now[ALIKE], share[j], 1.0, known, known)
+                level = level_of(rates.value[MONTH, j], rates.total[MONTH])
+                popular = factors[level] * ((1.0 - alike) * share[j] + alike / known)
                 by_past[j] *= old
                 mixed = (1 - popular_share - any_share) * by_past[j] + popular_share * popular + any_share * old / known
                 with_slate = (1 - rho) * believed.of_known[i] * mixed + extra[j]
@@ -267,7 +273,7 @@ def _follow(
                 for c in range(CLASSES):
                     stated[f, c] += sums[f, c]
                     variance[f, c] += sums[f, c] * (1.0 - sums[f, c])
-        follow_like(i, places, before, is_new, learnt, rest)
+        follow_like(i, places, before, is_new, learnt, learnt_by_level, rest)
         advance(rates, times[i])
         learn(user, item, times[i], 1.0, histories, lists, rates)
         if scored and contest.state[SCORED] == next_recalibration(contest.state[SCORED] - 1):

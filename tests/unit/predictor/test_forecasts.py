@@ -106,20 +106,22 @@ def test_of_what_is_new_the_latest_likes_tell_and_nothing_is_impossible() -> Non
 def test_what_bots_like_teaches_no_share() -> None:
     users, items, times = stream(1000, 5)
     model = learnt(500, 6)
-    before = model.shares.learnt.copy()
+    before = model.shares.learnt.copy(), model.shares.by_level.copy()
     bots = pa.array([f"bots {i}" for i in items.to_pylist()])
     model.score_and_learn(users, bots, times, np.zeros(1000, np.float32))
-    assert np.array_equal(model.shares.learnt, before)
+    assert np.array_equal(model.shares.learnt, before[0])
+    assert np.array_equal(model.shares.by_level, before[1])
 
 
 def test_what_a_like_taught_of_forecasts_stays_when_it_is_taken_back() -> None:
     users, items, times = stream(1000, 7)
     model = learnt(1000, 7)
-    before = model.shares.learnt.copy()
+    before = model.shares.learnt.copy(), model.shares.by_level.copy()
     taken = model.score_and_learn(users, items, times, np.ones(1000, np.float32), np.ones(1000, np.bool_))
     assert model.taken_back > 500
     assert not len(taken.rank)
-    assert np.array_equal(model.shares.learnt, before)
+    assert np.array_equal(model.shares.learnt, before[0])
+    assert np.array_equal(model.shares.by_level, before[1])
 
 
 def test_what_was_forecast_by_popularity_came_true_as_often() -> None:
@@ -155,6 +157,7 @@ def test_forecasts_do_not_depend_on_how_the_log_is_cut_or_a_restart(cuts: set[in
     assert np.concatenate([s.p_popular for s in found]).tolist() == expected.p_popular.tolist()
     assert np.concatenate([s.p_history for s in found]).tolist() == expected.p_history.tolist()
     assert np.array_equal(model.shares.learnt, whole.shares.learnt)
+    assert np.array_equal(model.shares.by_level, whole.shares.by_level)
     assert (expected.p_history <= 1).all()
     assert (expected.p_popular > 0).all()
 
@@ -162,13 +165,14 @@ def test_forecasts_do_not_depend_on_how_the_log_is_cut_or_a_restart(cuts: set[in
 def test_a_snapshot_of_before_is_read() -> None:
     model = learnt(2000, 4)
     arrays = model.snapshot()
-    for name in ("shares", "prequential.offered", "prequential.weight"):
+    for name in ("shares", "shares_by_level", "rates.levels", "prequential.offered", "prequential.weight"):
         del arrays[name]
     arrays["counts"] = np.r_[arrays["counts"], 2000, 300]
     for name in ("prequential.record", "prequential.table"):
         arrays[name] = arrays[name][:, : OUTCOMES - 1]
     restored = CoPreference()
     restored.restore(arrays)
+    assert restored.rates.levels == pytest.approx(model.rates.levels)
     users, items, times = stream(1500, 8)
     scored = restored.score_and_learn(users, items, times + 10**9, np.ones(1500, np.float32))
     assert scored.rank.tolist() == model.score_and_learn(users, items, times + 10**9, np.ones(1500)).rank.tolist()
