@@ -118,8 +118,10 @@ def _state(clear: Any, outcomes: Any, candidates: Any, unranked: Any, table: Any
 
 
 @njit(cache=True)
-def _offer(clear: Any, outcomes: Any, candidates: Any, unranked: Any, weight: Any, offered: Any) -> None:
+def _record(clear: Any, outcomes: Any, candidates: Any, unranked: Any, weight: Any, record: Any, offered: Any) -> None:
+    """One by one: what is left of a faded record would round otherwise where frames are cut otherwise."""
     for i in range(len(outcomes)):
+        record[clear[i], outcomes[i]] += 1.0
         if TOP <= outcomes[i] <= UNRANKED:
             total = total_of(weight[clear[i]], candidates[i], unranked[i])
             for group in range(weight.shape[1]):
@@ -171,7 +173,7 @@ class Calibration:
 
     def observe(self, clear: I64, outcomes: I64, candidates: I64, unranked: I64) -> None:
         """Take in scored likes that the present probabilities were stated for, shapes (n,)."""
-        _offer(clear, outcomes, candidates, unranked, self.weight, self.offered)
+        _record(clear, outcomes, candidates, unranked, self.weight, self.record, self.offered)
         came = np.zeros((CLEARNESSES, OUTCOMES))
         np.add.at(came, (clear, outcomes), 1)
         probability = self.table[:, :TOP]
@@ -180,7 +182,6 @@ class Calibration:
         np.add.at(self.count, bins, rankings)
         np.add.at(self.claimed, bins, probability * rankings)
         np.add.at(self.came_true, bins, came[:, :TOP])
-        self.record += came
 
     def ece(self) -> float:
         total = self.count.sum()

@@ -130,13 +130,15 @@ def factors_of(by_level: Any) -> Any:
 
 
 @njit(cache=True)
-def blended_by_level(i: int, places: Places, alike: float, known: int) -> Any:
-    """What is stated of the things of each level before like `i`, but for their factors. What weighs nothing is at the
-    last one.
-    """
-    shares, things = places.level_shares[i], places.level_things[i]
-    found = (1.0 - alike) * shares + alike / known * things
-    found[LAST] += alike / known * (known - things.sum())
+def blended_by_level(shares: Any, things: Any, alike: float, known: int) -> Any:
+    """What is stated of the things of each level, but for the factors; `shares`, `things`: as of `levels.by_level`."""
+    found, any_one, share_left, left = np.empty(LEVELS), alike / known, 1.0, float(known)
+    for level in range(LAST):
+        found[level] = (1.0 - alike) * shares[level] + any_one * things[level]
+        share_left -= shares[level]
+        left -= things[level]
+    # Where nothing is left, perhaps a little less than that by rounding.
+    found[LAST] = (1.0 - alike) * max(share_left, 0.0) + any_one * left
     return found
 
 
@@ -155,16 +157,17 @@ def _learn_alike(learnt: Any, which: int, alike: float, share: float, known: int
 
 
 @njit(cache=True)
-def _state_by_popularity(i: int, places: Places, alike: float, known: int, by_level: Any) -> float:
-    """How probable like `i` was by popularity among what is known; then its level is learnt."""
-    factors, whole, level = factors_of(by_level), blended_by_level(i, places, alike, known), places.level[i]
-    per_whole = 1.0 / (factors * whole).sum()
+def _learn_level(by_level: Any, level: int, of_level: Any, factors: Any) -> float:
+    """Learn a like of this level, and what was stated `of_level`, of each; returns what all that came to."""
+    whole = 0.0
     for k in range(LEVELS):
-        by_level[CAME, k] *= 1.0 - 1.0 / REMEMBERED_BY_LEVEL
-        by_level[OFFERED, k] = by_level[OFFERED, k] * (1.0 - 1.0 / REMEMBERED_BY_LEVEL) + whole[k] * per_whole
+        whole += factors[k] * of_level[k]
+    fading, per_whole = 1.0 - 1.0 / REMEMBERED_BY_LEVEL, 1.0 / whole
+    for k in range(LEVELS):
+        by_level[CAME, k] *= fading
+        by_level[OFFERED, k] = fading * by_level[OFFERED, k] + of_level[k] * per_whole
     by_level[CAME, level] += 1.0
-    stated: float = factors[level] * ((1.0 - alike) * places.popularity[i] + alike / known) * per_whole
-    return stated
+    return whole
 
 
 @njit(cache=True)
@@ -183,7 +186,10 @@ def follow_like(i: int, places: Places, known: Any, is_new: Any, learnt: Any, by
         return
     mine = places.popularity[i]
     rest.p_any[i] = (1.0 - share[NEW]) / known[i]
-    rest.p_popular[i] = (1.0 - share[NEW]) * _state_by_popularity(i, places, share[ALIKE], known[i], by_level)
+    factors, level = factors_of(by_level), places.level[i]
+    of_level = blended_by_level(places.level_shares[i], places.level_things[i], share[ALIKE], known[i])
+    factor = factors[level] / _learn_level(by_level, level, of_level, factors)
+    rest.p_popular[i] = (1.0 - share[NEW]) * factor * blended(share[ALIKE], mine, 1.0, known[i], known[i])
     _learn_alike(learnt, ALIKE, share[ALIKE], mine, known[i])
     again, own, owned = places.again[i], places.own[i], places.own_popularity[i]
     rest.of_kind[i] = (1.0 - share[NEW]) * (share[AGAIN] if again else 1.0 - share[AGAIN])

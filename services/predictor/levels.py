@@ -7,7 +7,6 @@ Read from the total down, levels are doublings of a thing's share.
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 import numpy as np
@@ -21,8 +20,6 @@ LOWEST: Final = -24
 # From the level of all that there is down. At the last one also what is below, and what weighs nothing.
 LEVELS: Final = 16
 LAST: Final = LEVELS - 1
-
-
 # By power: what its things weigh together, and how many they are.
 WEIGHT, THINGS = range(2)
 
@@ -34,7 +31,8 @@ def new_levels() -> npt.NDArray[np.float64]:
 
 @njit(cache=True)
 def _power(weight: float) -> int:
-    return min(max(math.frexp(weight)[1] - LOWEST, 0), POWERS - 1)
+    # The exponent's bits of a float: `math.frexp` is a call.
+    return min(max((np.float64(weight).view(np.int64) >> 52) - 1022 - LOWEST, 0), POWERS - 1)
 
 
 @njit(cache=True)
@@ -60,7 +58,7 @@ def move(levels: Any, before: float, after: float) -> None:
 
 
 @njit(cache=True)
-def count(levels: Any, weights: Any) -> None:
+def recount(levels: Any, weights: Any) -> None:
     """Count all things anew, from their weights, shape (things,)."""
     levels[:] = 0.0
     for weight in weights:
@@ -69,11 +67,8 @@ def count(levels: Any, weights: Any) -> None:
 
 @njit(cache=True)
 def by_level(levels: Any, total: float, shares: Any, things: Any) -> None:
-    """Fill in the share of `total` of the things of each level, and how many they are; shapes (LEVELS,), zeros."""
-    if total <= 0.0:
-        return
-    top, per_weight = _power(total), 1.0 / total
-    for power in range(POWERS):
-        level = min(max(top - power, 0), LAST)
-        shares[level] += levels[WEIGHT, power] * per_weight
-        things[level] += levels[THINGS, power]
+    """Fill in the share of `total` of the things of each level but the LAST, and how many they are; shapes (LAST,)."""
+    top, per_weight = _power(total), 1.0 / max(total, 1e-300)
+    for level in range(min(top + 1, LAST)):
+        shares[level] = levels[WEIGHT, top - level] * per_weight
+        things[level] = levels[THINGS, top - level]

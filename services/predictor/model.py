@@ -327,7 +327,7 @@ class CoPreference:
                 kept[name][..., : values.shape[-1]] = values
         # A snapshot of before does not tell what is at each level.
         if "rates.levels" not in arrays:
-            levels.count(self.rates.levels, self.rates.value[MONTH])
+            levels.recount(self.rates.levels, self.rates.value[MONTH])
         self.prequential.restore(under("prequential.", arrays))
         self._choices, self.taken_back = arrays["counts"][:2].tolist()
         # Snapshots of before have none, or not of levels.

@@ -15,7 +15,7 @@ from numba import njit
 from services.predictor.candidates import LEAST_COSINE, NEXT_TO_NOTHING, WorkSpace, explain, find_candidates
 from services.predictor.language_floor import lift
 from services.predictor.learning import Histories, Lists, learn, place_of, unlearn_item
-from services.predictor.levels import LEVELS, by_level, level_of
+from services.predictor.levels import LAST, by_level, level_of
 from services.predictor.trending import HALF_LIVES_MS, MONTH, Rates, advance, decay, find_top
 
 TOP: Final = 20
@@ -76,8 +76,8 @@ class Places(NamedTuple):
     Of likes of what was in no place: the share of likes that what was in one had (`ranked`), how many things the user
     liked before (`own`), their share, and whether the item was one of them (`again`).
 
-    The item's `level` (`levels`); of the things of each, that weigh anything, their share of likes (`level_shares`),
-    and how many they were (`level_things`). Shapes (n,) and (n, LEVELS).
+    The item's `level` (`levels`); of the things of each but the LAST, their share of likes (`level_shares`) and how
+    many they were (`level_things`), shapes (n, LAST).
     """
 
     rank: Any
@@ -102,7 +102,7 @@ def new_contest(items: int) -> Contest:
 
 def new_places(likes: int) -> Places:
     whole, shares = np.zeros((4, likes), np.int64), np.zeros((4, likes))
-    again, by_level = np.zeros(likes, np.bool_), np.zeros((2, likes, LEVELS))
+    again, by_level = np.zeros(likes, np.bool_), np.zeros((2, likes, LAST))
     rank = np.full(likes, -1)
     of_likes = rank, whole[0], shares[0], shares[1], whole[1], shares[2], whole[2], shares[3], again, whole[3]
     return Places(*of_likes, *by_level)

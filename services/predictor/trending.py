@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
-from services.predictor.levels import count, move, new_levels
+from services.predictor.levels import move, new_levels, recount
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -78,7 +78,7 @@ def advance(rates: Rates, when: int) -> None:
             rates.value[h] *= factor
             rates.total[h] *= factor
         time[ORIGIN] = time[CLOCK]
-        count(rates.levels, rates.value[MONTH])
+        recount(rates.levels, rates.value[MONTH])
 
 
 @njit(cache=True)
@@ -88,12 +88,13 @@ def add_rate(rates: Rates, item: int, when: int, trust: float) -> None:
     for h in range(len(HALF_LIVES_MS)):
         amount = trust * 2.0 ** (age / HALF_LIVES_MS[h])
         before = rates.value[h, item]
-        rates.value[h, item] = max(0.0, before + amount)
-        if h == MONTH:
-            move(rates.levels, before, rates.value[h, item])
-        rates.total[h] = max(0.0, rates.total[h] + amount)
+        now = rates.value[h, item] = max(0.0, before + amount)
+        # By as much as the value has changed: more may be taken back of it than there is, after a wild date.
+        rates.total[h] = max(0.0, rates.total[h] + (now - before))
         if trust > 0.0:
             _enter_top(rates.value[h], rates.top[h], rates.filled, h, item)
+        if h == MONTH:
+            move(rates.levels, before, now)
     if trust < 0.0:
         rates.stale[0] = True
 

@@ -238,7 +238,8 @@ def _follow(
             now = shares_of(learnt)
             old, alike = 1.0 - now[NEW], now[ALIKE]
             factors = factors_of(learnt_by_level)
-            factors *= old / (factors * blended_by_level(i, places, alike, known)).sum()
+            of_level = blended_by_level(places.level_shares[i], places.level_things[i], alike, known)
+            factors *= old / (factors * of_level).sum()
             place = slice(histories.start[user], histories.start[user] + histories.length[user])
             item_of, held = histories.item[place], histories.held[place]
             _state_by_past(
@@ -257,7 +258,7 @@ def _follow(
                         p_liked[i, SHOWN] = given
             for j in range(known):
                 level = level_of(rates.value[MONTH, j], rates.total[MONTH])
-                popular = factors[level] * ((1.0 - alike) * share[j] + alike / known)
+                popular = factors[level] * blended(alike, share[j], 1.0, known, known)
                 by_past[j] *= old
                 mixed = (1 - popular_share - any_share) * by_past[j] + popular_share * popular + any_share * old / known
                 with_slate = (1 - rho) * believed.of_known[i] * mixed + extra[j]

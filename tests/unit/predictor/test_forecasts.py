@@ -21,6 +21,7 @@ from services.predictor.calibration import (
     size_of,
 )
 from services.predictor.forecasts import AGAIN, ALIKE, NEW, Shares, shares_of
+from services.predictor.levels import LAST
 from services.predictor.model import CoPreference
 from services.predictor.prequential import Scored
 from services.predictor.ranking import TOP, new_places
@@ -82,7 +83,8 @@ def of_mixture(new: float, alike: float, likes: int, seed: int) -> Shares:
     popularity = np.r_[rng.dirichlet(np.ones(25)), np.zeros(25)]
     item = np.where(rng.random(likes) < alike, rng.integers(0, 50, likes), rng.choice(50, likes, p=popularity))
     places, shares = new_places(likes), Shares()
-    places.rank[:], places.popularity[:] = 1, popularity[item]
+    places.rank[:], places.popularity[:], places.level[:] = 1, popularity[item], np.where(item < 25, 4, LAST)
+    places.level_shares[:, 4], places.level_things[:, 4] = 1.0, 25.0
     shares.observe(places, np.full(likes, 50), rng.random(likes) < new)
     return shares
 
@@ -96,7 +98,8 @@ def test_how_much_is_new_and_how_much_of_anything_is_learnt(new: float, alike: f
 def test_of_what_is_new_the_latest_likes_tell_and_nothing_is_impossible() -> None:
     likes = 200_000
     places, shares = new_places(likes), Shares()
-    places.rank[:], places.popularity[:] = 1, 0.1
+    places.rank[:], places.popularity[:], places.level[:] = 1, 0.1, 3
+    places.level_shares[:, 3], places.level_things[:, 3] = 1.0, 10.0
     found = shares.observe(places, np.full(likes, 50), np.arange(likes) < 2000)
     assert found.of_kind[1999] > 0.99
     assert found.of_kind[2999] > 0.99
@@ -158,6 +161,7 @@ def test_forecasts_do_not_depend_on_how_the_log_is_cut_or_a_restart(cuts: set[in
     assert np.concatenate([s.p_history for s in found]).tolist() == expected.p_history.tolist()
     assert np.array_equal(model.shares.learnt, whole.shares.learnt)
     assert np.array_equal(model.shares.by_level, whole.shares.by_level)
+    assert np.array_equal(model.prequential.calibration.record, whole.prequential.calibration.record)
     assert (expected.p_history <= 1).all()
     assert (expected.p_popular > 0).all()
 

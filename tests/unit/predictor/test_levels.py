@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.predictor.forecasts import Shares
-from services.predictor.levels import LAST, LEVELS, THINGS, WEIGHT, by_level, count, level_of, move, new_levels
+from services.predictor.levels import LAST, THINGS, WEIGHT, by_level, level_of, move, new_levels, recount
 from services.predictor.model import CoPreference
 from services.predictor.ranking import new_places
 from services.predictor.trending import MONTH
@@ -31,9 +31,10 @@ def test_by_popularity_that_is_so_whatever_was_liked_taken_back_and_corrected(se
 def test_what_is_at_each_level_is_what_counting_finds(seed: int, likes: int) -> None:
     rates = after_likes_and_corrections(seed, likes).rates
     counted = new_levels()
-    count(counted, rates.value[MONTH])
+    recount(counted, rates.value[MONTH])
     assert rates.levels[THINGS].tolist() == counted[THINGS].tolist()
     assert rates.levels[WEIGHT] == pytest.approx(counted[WEIGHT], rel=1e-9)
+    assert rates.total[MONTH] == pytest.approx(counted[WEIGHT].sum(), rel=1e-9)
 
 
 def after_likes_and_corrections(seed: int, n: int) -> CoPreference:
@@ -65,13 +66,13 @@ def p_popular_of_next(model: CoPreference, item: str) -> float:
 
 def test_levels_are_doublings_of_a_share() -> None:
     levels, weights = new_levels(), [0.0, 1.0, 1.5, 4.0, 1e-6, 1e-30, 2.0**-500]
-    count(levels, np.array(weights))
+    recount(levels, np.array(weights))
     total = sum(weights)
     assert [level_of(weight, total) for weight in weights] == [LAST, 2, 2, 0, LAST, LAST, LAST]
-    shares, things = np.zeros((2, LEVELS))
+    shares, things = np.zeros((2, LAST))
     by_level(levels, total, shares, things)
-    assert shares.sum() == pytest.approx(1.0)
-    assert (shares[2], things[2], things[LAST]) == (pytest.approx(2.5 / total), 2, 3)
+    assert (shares[0], shares[2]) == (pytest.approx(4.0 / total), pytest.approx(2.5 / total))
+    assert things.tolist() == [1, 0, 2, *[0] * (LAST - 3)]
     # Nothing is left of what goes.
     for weight in weights:
         move(levels, weight, 0.0)
