@@ -32,8 +32,8 @@ def new_levels() -> npt.NDArray[np.float64]:
 @njit(cache=True)
 def _power(weight: float) -> int:
     # The exponent's bits of a float: `math.frexp` is a call.
-    exponent = int(np.float64(weight).view(np.int64) >> 52)
-    return min(max(exponent - 1022 - LOWEST, 0), POWERS - 1)
+    exponent = int(np.float64(weight).view(np.int64) >> 52) - 1022
+    return min(max(exponent - LOWEST, 0), POWERS - 1)
 
 
 @njit(cache=True)
