@@ -170,11 +170,8 @@ def _rates(made: Made) -> list[Row]:
 def _to_report(bench: Bench) -> list[Row]:
     with pipeline.running(SPEED) as platform:
         stack = platform.stack
-        made = {"SIMULATOR_RATE": str(RATE), "SIMULATOR_SPEED": str(SPEED)}
-        stack.start("simulator", SIMULATOR_EXPOSURES="true", **made)
-        stack.wait_ready("simulator")
-        # What is not compiled or loaded yet is no user's.
-        time.sleep(2 * pipeline.SETTLING_SECONDS)
+        # What is not compiled or loaded until it has settled is no user's.
+        pipeline.at_this_hour(platform, RATE, SPEED)
         before, begun = stack.metrics(30), pipeline.event_ms(stack)
         for _ in track(range(SECONDS), f"{RATE:,} likes/s with slates", console=bench.console):
             time.sleep(1)

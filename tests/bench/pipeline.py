@@ -251,20 +251,26 @@ def _little_to_do(bench: Bench) -> list[Row]:
         time.sleep(SETTLING_SECONDS)
         _, said = _share(bench, platform, "at rest")
         found: list[Row] = [("at rest, share of a core", said, "", "")]
-        # The rate is the mean of a day: at this hour the same people give more or less.
-        at_this_hour = _given(platform, FEW_LIKES)
-        platform.stack.stop("simulator")
-        given = _given(platform, FEW_LIKES * FEW_LIKES / at_this_hour)
-        what = f"at {given:.0f} likes/s with slates"
+        likes = at_this_hour(platform, FEW_LIKES)
+        what = f"at {likes:.0f} likes/s with slates"
         whole, said = _share(bench, platform, what)
         found.append((f"{what}, share of a core", said, f"goal 15 % at {FEW_LIKES}/s", f"{0.15 / whole:.2f}"))
     return found
 
 
-def _given(platform: Platform, rate: float) -> float:
+def at_this_hour(platform: Platform, rate: float, speed: int = 1) -> float:
+    """Start a simulator that sends so many likes a second now: its rate is the mean of a day, and at this hour the same
+    people give more or less. Returns how many came once it had settled.
+    """
+    asked = rate * rate / _given(platform, rate, speed)
+    platform.stack.stop("simulator")
+    return _given(platform, asked, speed)
+
+
+def _given(platform: Platform, rate: float, speed: int) -> float:
     """Start a simulator; how many likes a second come once it has settled."""
     stack = platform.stack
-    stack.start("simulator", SIMULATOR_RATE=str(rate), SIMULATOR_SPEED="1")
+    stack.start("simulator", SIMULATOR_RATE=str(rate), SIMULATOR_SPEED=str(speed))
     stack.wait_ready("simulator")
     time.sleep(SETTLING_SECONDS)
     before = stack.metrics(30)["simulator/simulated_likes_total"]
