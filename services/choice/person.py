@@ -9,6 +9,7 @@ import numpy as np
 
 from services.choice import bits
 from services.choice.log import Bits, Log
+from shared.measures.figure import between
 
 # Of fewer likes a mean says nothing about the person.
 LEAST_LIKES: Final = 50
@@ -71,7 +72,7 @@ class Person(NamedTuple):
         if not self.exposures_known:
             return f"{held}, {past}; {rest:.1f} were not. What was put before you is not known."
         low, high = sorted((shown, shown_first))
-        put_before = f"between {low:.1f} and {high:.1f} by what was put before you"
+        put_before = f"{between(f'{low:.1f}', f'{high:.1f}')} by what was put before you"
         return f"{held}, {past}, {put_before}; {rest:.1f} were neither."
 
 

@@ -66,3 +66,8 @@ def not_identified(name: str, about: dict[str, Any], n: int, why: str) -> Figure
 
 def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def between(low: str, high: str) -> str:
+    """Two bounds in words, as they are written; one where nobody could tell them apart."""
+    return low if low == high else f"between {low} and {high}"

@@ -11,7 +11,7 @@ from services.choice.moments import outcomes
 from shared.exposures import HOLDOUT, NO_ARM
 from shared.measures import confidence
 from shared.measures.cells import Cell, Cells
-from shared.measures.figure import NOT_MATURED, Figure, measured, not_identified
+from shared.measures.figure import NOT_MATURED, Figure, between, measured, not_identified
 from shared.measures.measure import Measure
 from shared.measures.units import Units, UnitSums
 
@@ -82,7 +82,7 @@ def _of(sums: UnitSums, about: dict[str, Any]) -> Figure:
 def _between(share: confidence.Interval) -> str:
     """In likes of 100. Less than none: showing keeps people from liking."""
     if share.low > 0:
-        return f"between {100 * share.low:.0f} and {100 * share.high:.0f}"
+        return between(f"{100 * share.low:.0f}", f"{100 * share.high:.0f}")
     return f"at most {100 * share.high:.0f}, and perhaps none," if share.high > 0 else "none"
 
 

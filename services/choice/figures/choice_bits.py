@@ -12,7 +12,7 @@ from services.choice.log import Bits, Log
 from shared.events import SURFACES
 from shared.measures import confidence
 from shared.measures.cells import Cell, Cells
-from shared.measures.figure import Figure, measured, not_identified
+from shared.measures.figure import Figure, between, measured, not_identified
 from shared.measures.measure import Measure
 from shared.measures.units import Units, UnitSums
 
@@ -67,8 +67,8 @@ def _of(sums: UnitSums, surface: str, exposures: int) -> Iterator[Figure]:
         said = f"{held}, {rest.value:.1f} were not foretold by people's own past."
         yield measured(NAME, {"bits_of": "rest"} | about, n, rest, said, more=more)
         return
-    order = sorted((shown.value, first.value))
-    said = f"{held}, between {order[0]:.1f} and {order[1]:.1f} were foretold by what was put before people."
+    low, high = sorted((shown.value, first.value))
+    said = f"{held}, {between(f'{low:.1f}', f'{high:.1f}')} were foretold by what was put before people."
     both = {"shown_first": first.value, "shown_first_low": first.low, "shown_first_high": first.high}
     yield measured(NAME, {"bits_of": "shown"} | about, n, shown, said, more=more | both)
     said = f"{held}, {rest.value:.1f} were foretold neither by people's own past nor by what was put before them."

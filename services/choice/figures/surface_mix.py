@@ -8,7 +8,7 @@ from typing import Final
 from services.choice.log import Log
 from shared.events import SURFACES
 from shared.measures.cells import Cell, Cells
-from shared.measures.figure import LEAST_PEOPLE, Figure, not_identified, percent
+from shared.measures.figure import LEAST_PEOPLE, Figure, between, not_identified, percent
 from shared.measures.measure import Measure
 from shared.measures.units import Units, UnitSums
 
@@ -44,7 +44,7 @@ def figures(state: Cells) -> Iterator[Figure]:
             yield not_identified(NAME, {"surface": surface}, n, why)
             continue
         known = share / (1 - unknown)
-        bounds = percent(share) if unknown == 0 else f"between {percent(share)} and {percent(share + unknown)}"
+        bounds = between(percent(share), percent(share + unknown))
         sentence = f"{bounds} of likes came by way of: {surface}."
         yield Figure(
             NAME,

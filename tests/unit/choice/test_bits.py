@@ -190,6 +190,8 @@ def test_few_likes_and_no_exposures_are_said() -> None:
         "Of the 11.2 bits that each of your last 60 likes held in the mean, 3.9 were foretold by your own past, "
         "between 2.1 and 4.6 by what was put before you; 2.7 were neither."
     )
+    alike = Person(60, 60, (60 * 11.2, 60 * 3.9, 60 * 2.88, 60 * 2.91, 60 * 4.4), 9, True).sentence()
+    assert alike.endswith("3.9 were foretold by your own past, 2.9 by what was put before you; 4.4 were neither.")
 
 
 def test_what_is_not_identified_has_no_number() -> None:
