@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -127,13 +128,10 @@ def decode_columns(value: bytes, schema: pa.Schema, names: Sequence[str]) -> pa.
     """
     places = sorted(map(schema.get_field_index, names))
     options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=places)
-    try:
-        with pa.ipc.open_stream(value, options=options) as reader:
-            if reader.schema.names == [schema.names[place] for place in places]:
-                return reader.read_next_batch()
-    except pa.ArrowInvalid:
-        # One of before had fewer columns.
-        return decode(value)
+    # One of before had fewer columns.
+    with suppress(pa.ArrowInvalid), pa.ipc.open_stream(value, options=options) as reader:
+        if reader.schema.names == [schema.names[place] for place in places]:
+            return reader.read_next_batch()
     return decode(value)
 
 

@@ -16,6 +16,7 @@ from shared import frames, schemas
 from shared.checkpoints import Arrays, pack_blobs, unpack_blobs
 from shared.hashing import U64, hash_strings
 from shared.slots import SlotTable
+from shared.watermark import UNKNOWN
 
 I64 = npt.NDArray[np.int64]
 
@@ -26,7 +27,6 @@ COMPRESSED: Final = 4096
 # only what is asked for is decoded, each time: who is accused again and again may have likes in all there are, and what
 # was used longest ago would then always be what is asked for next.
 DECODED: Final = 48
-NEVER: Final = -(1 << 62)
 _FIELDS: Final = {"actor": np.uint64, "target": np.uint64, "time": np.int64, "previous": np.int64, "agent": np.bool_}
 
 
@@ -96,7 +96,7 @@ class RetainedLikes:
         self.count = 0
         self.oldest = 0
         self.evicted = 0
-        self._since_ms = NEVER
+        self._since_ms = UNKNOWN
         self._parts: deque[_Part] = deque()
         # Rows of the newest parts that are not compressed yet.
         self._loose = 0
@@ -145,9 +145,9 @@ class RetainedLikes:
 
     def _compress(self) -> None:
         """Make one part of those that are not compressed yet."""
-        loose: list[_Part] = []
-        while self._parts and self._parts[-1].loose:
-            loose.insert(0, self._parts.pop())
+        loose = [part for part in self._parts if part.loose]
+        for _ in loose:
+            self._parts.pop()
         rows = frames.join([part.batch() for part in loose], schemas.TRUSTED_LIKES)
         latest = max(part.latest_ms for part in loose)
         self._parts.append(_Part(loose[0].first, loose[-1].last, latest, frames.encode(rows)))
@@ -242,7 +242,7 @@ class RetainedLikes:
 
     def restore(self, arrays: Arrays) -> None:
         # Snapshots of before do not say since when likes are kept: those of whole parts were.
-        self.count, self.oldest, self.evicted, self._since_ms = [*arrays["retained.count"].tolist(), NEVER][:4]
+        self.count, self.oldest, self.evicted, self._since_ms = [*arrays["retained.count"].tolist(), UNKNOWN][:4]
         places = arrays["retained.frames"].tolist()
         blobs = unpack_blobs("retained", arrays)
         self._parts = deque(

@@ -70,9 +70,11 @@ class _Ingest:
     def take(self, messages: list[Message]) -> None:
         """Of one partition."""
         self.waiting[messages[0].partition] += messages
-        due = time.monotonic() - self.closed_at > self.own.ingest_frame_ms / 1000
-        if due or sum(map(len, self.waiting)) >= GATHERED:
+        if self._due() or sum(map(len, self.waiting)) >= GATHERED:
             self.take_what_waits()
+
+    def _due(self) -> bool:
+        return time.monotonic() - self.closed_at > self.own.ingest_frame_ms / 1000
 
     def take_what_waits(self) -> None:
         for partition, messages in enumerate(self.waiting):
@@ -80,7 +82,7 @@ class _Ingest:
                 piece = messages[start : start + self.source.at_once]
                 self.builder.add(self.intakes[partition].take(piece).rows)
             self.waiting[partition] = []
-        if self.builder.full or time.monotonic() - self.closed_at > self.own.ingest_frame_ms / 1000:
+        if self.builder.full or self._due():
             self.builder.close(Progress(self.partitions, {}))
             self.closed_at = time.monotonic()
 
